@@ -1,0 +1,5 @@
+//! The admin API. (Essay by its author.)
+
+mod settings;
+
+pub use settings::Settings;

@@ -1,0 +1,10 @@
+//! What the delivery half needs to know; what differs by webhook stands in `model::Webhook`.
+
+/// Settings of the delivery half.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Attempts at a time, all webhooks together.
+    pub concurrency: usize,
+    /// Each wait of a retry schedule varies by this fraction either way (0.1: +-10 %).
+    pub jitter: f64,
+}

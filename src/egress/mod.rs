@@ -1,0 +1,5 @@
+//! The only way out for webhooks. (Essay by its author.)
+
+mod settings;
+
+pub use settings::Settings;

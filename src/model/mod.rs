@@ -1,0 +1,25 @@
+//! The nouns of sidehook: plain data, no I/O, no async, no clock.
+//!
+//! A **call** that matches an **event rule** becomes an **event**; an event has
+//! one **delivery** per **webhook** it is for; a delivery is one or more
+//! **attempts**. Every other module speaks in these types.
+
+mod delivery;
+mod event;
+mod exchange;
+mod id;
+mod rule;
+mod secret;
+mod time;
+mod webhook;
+
+pub use delivery::{
+    Attempt, Delivery, DeliveryState, Failure, FailurePhase, GuardReason, Outcome, Reply, Verdict,
+};
+pub use event::{DeliveryCounts, Event, NewEvent, RuleRef};
+pub use exchange::{Body, BodyState, Exchange, HeaderList, RequestPart, ResponsePart};
+pub use id::{AnyId, DeliveryId, EventId, IdError, WebhookId};
+pub use rule::{EventRule, RuleId, StatusRange};
+pub use secret::Secret;
+pub use time::Timestamp;
+pub use webhook::{BasicAuth, Format, LabelPattern, Scheme, Webhook, WebhookSource};

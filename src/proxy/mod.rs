@@ -1,0 +1,5 @@
+//! The request half. (Essay by its author.)
+
+mod settings;
+
+pub use settings::{CaptureSettings, CommitMode, Settings};

@@ -1,0 +1,3 @@
+//! One test binary over real sockets; modules are named for the stages they test.
+
+mod support;
