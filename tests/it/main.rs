@@ -1,4 +1,5 @@
 //! One test binary over real sockets; modules are named for the stages they test.
 
+mod config;
 mod delivery;
 mod support;

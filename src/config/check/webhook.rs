@@ -9,9 +9,11 @@ use super::read::{HOUR, TICK};
 use super::sections::Delivery;
 use crate::config::node::{Entry, Node, Place, Table, Value};
 use crate::config::problem::{quoted, suggest};
+use crate::egress::guard::{self, TargetError};
 use crate::model::{
     BasicAuth, Format, LabelPattern, Scheme, Secret, Webhook, WebhookId, WebhookSource,
 };
+use crate::sign::{self, Key, SchemeError};
 use crate::{clock, egress};
 
 /// Attempts at a time where the webhook does not say: enough for a fast receiver, few enough not
@@ -133,13 +135,21 @@ fn target(c: &mut Check<'_>, node: &Node, egress: &egress::Settings) -> Option<u
     let form = "\"https://host/path\" or \"http://host:port/path\"";
     let text = c.text(node, form)?;
     let url = c.url(node, text, form)?;
-    if !matches!(url.scheme(), "http" | "https") {
-        let message = format!("a webhook cannot have the scheme {}", quoted(url.scheme()));
-        c.problem(&node.place, message, format!("write {form}"));
-        return None;
-    }
-    let _ = egress;
-    Some(url)
+    let Err(error) = guard::judge_url(&url, egress) else { return Some(url) };
+    let cure = match &error {
+        TargetError::NotHttps { .. } => "write https://, or set [delivery] require_https = false",
+        TargetError::NotPublic { .. } => {
+            "if it is meant, list its network in [delivery] allow_networks \
+             (on the command line: --allow-network)"
+        }
+        TargetError::Denied { .. } => "write another target, or change [delivery] deny_networks",
+        TargetError::Scheme { .. }
+        | TargetError::UserInfo
+        | TargetError::NoHost
+        | TargetError::PortZero => form,
+    };
+    c.problem(&node.place, error.to_string(), cure);
+    None
 }
 
 fn events(c: &mut Check<'_>, table: &Table, place: &Place) -> (Vec<LabelPattern>, Vec<Place>) {
@@ -289,9 +299,28 @@ fn signatures(
     secret: Option<&Secret>,
     signing_secret: Option<&Secret>,
 ) -> Vec<Scheme> {
-    let written = table.get("signatures").map(|node| (schemes(c, node), &node.place));
-    let _ = (place, format, secret, signing_secret);
-    written.map(|(schemes, _)| schemes).unwrap_or_default()
+    let written = table.get("signatures").map(|node| schemes(c, node));
+    // A bad key is a mistake even where nothing signs yet.
+    let key = signing_secret.map_or(Ok(()), |secret| Key::parse(secret).map(|_| ()));
+    let chosen = key
+        .map_err(SchemeError::from)
+        .and_then(|()| sign::check_secrets(format, secret, signing_secret, written.as_deref()));
+    let error = match chosen {
+        Ok(schemes) => return schemes,
+        Err(error) => error,
+    };
+    let (key, cure) = match &error {
+        SchemeError::KeyIsShown { .. } => {
+            ("signatures", "set signing_secret, or remove signatures")
+        }
+        SchemeError::NoKey { .. } => ("signatures", "set signing_secret, or remove signatures"),
+        SchemeError::Twice { .. } => ("signatures", "list each scheme once"),
+        SchemeError::SameSecret { .. } => ("signing_secret", "choose a signing_secret of its own"),
+        SchemeError::Key(_) => ("signing_secret", "write whsec_ and base64, or any other text"),
+    };
+    let at = table.get(key).or_else(|| table.get("secret")).map_or(place, |node| &node.place);
+    c.problem(at, error.to_string(), cure);
+    Vec::new()
 }
 
 fn schemes(c: &mut Check<'_>, node: &Node) -> Vec<Scheme> {
@@ -310,10 +339,7 @@ fn schemes(c: &mut Check<'_>, node: &Node) -> Vec<Scheme> {
             c.problem(&item.place, message, "write \"standard\" or \"sha256\"");
             continue;
         }
-        let scheme = c.choice(item, &Scheme::ALL.map(|scheme| (scheme.name(), scheme)));
-        if !schemes.contains(&scheme) {
-            schemes.push(scheme);
-        }
+        schemes.push(c.choice(item, &Scheme::ALL.map(|scheme| (scheme.name(), scheme))));
     }
     schemes
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -23,6 +23,8 @@ pub(crate) enum Answer {
     Status(u16),
     /// With exactly these bytes; the connection stays open.
     Raw(Vec<u8>),
+    /// With 200, once this is notified.
+    Wait(Arc<Notify>),
     /// Never.
     Hang,
     /// With a head, and then one byte of the body each time this has passed, for ever.
@@ -193,6 +195,7 @@ async fn reply<S>(stream: &mut S, socket: &socket2::Socket, answer: Answer) -> b
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
     const ENDLESS: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n";
     match answer {
         Answer::Status(status) => {
@@ -201,6 +204,10 @@ where
             stream.write_all(head.as_bytes()).await.is_ok()
         }
         Answer::Raw(bytes) => stream.write_all(&bytes).await.is_ok(),
+        Answer::Wait(gate) => {
+            gate.notified().await;
+            stream.write_all(OK).await.is_ok()
+        }
         Answer::Hang => std::future::pending().await,
         Answer::Drip(pause) => {
             let mut going = stream.write_all(ENDLESS).await.is_ok();
