@@ -2,4 +2,5 @@
 
 mod config;
 mod proxy;
+mod delivery;
 mod support;
