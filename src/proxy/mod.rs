@@ -1,5 +1,32 @@
-//! The request half. (Essay by its author.)
+//! The request half: one HTTP/1.1 call from the client to the upstream and back.
+//!
+//! `exchange.rs` is the path on one screen: match, capture, forward, commit. Each worker is one
+//! thread with its own listener, runtime and upstream connections, so that nothing on a call's way
+//! is shared, locked or boxed; a call that matches no rule never touches the store. A call that
+//! matches runs as a task of its own from `forward` on, and the end of its response is held back
+//! (`release.rs`) until its events are durable (`commit.rs`).
+//!
+//! Protocol upgrades are not carried: `Upgrade` is removed like every hop-by-hop field and the
+//! request is forwarded as an ordinary one, which RFC 9110 7.8 allows.
 
+mod admit;
+mod body;
+mod capture;
+mod client;
+mod commit;
+mod error;
+mod exchange;
+mod forward;
+mod gate;
+mod headers;
+mod io;
+mod listen;
+mod pool;
+mod release;
 mod settings;
+mod timers;
+mod worker;
 
+pub use forward::UpstreamHealth;
+pub use listen::{Drained, Proxy, StartError};
 pub use settings::{CaptureSettings, CommitMode, Settings};

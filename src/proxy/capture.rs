@@ -1,0 +1,222 @@
+//! What is kept of a matched call: copies within limits, redacted before anything else sees them.
+//!
+//! Bytes are copied, not shared: a share of hyper's read buffer would keep all of it alive.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::{HeaderMap, request, response};
+
+use super::settings::CaptureSettings;
+use super::worker::Worker;
+use crate::model::{Body, BodyState, EventRule, Exchange, HeaderList, RequestPart, ResponsePart};
+use crate::rules::Matched;
+use crate::rules::redact::{REDACTED, redact_query};
+use crate::telemetry::CutSide;
+
+/// Redacted whatever the settings say.
+const ALWAYS_REDACTED: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+
+/// Bytes that all captures in flight hold together.
+pub(super) struct Budget {
+    used: AtomicUsize,
+    max: usize,
+}
+
+/// A copy of one body, bounded.
+pub(super) struct Tap {
+    bytes: Vec<u8>,
+    limit: u64,
+    /// Bytes that passed, copied or not.
+    size: u64,
+    is_complete: bool,
+    is_over_budget: bool,
+    budget: Arc<Budget>,
+    side: CutSide,
+}
+
+/// A matched call as far as it is known.
+pub(super) struct Capture {
+    matched: Matched,
+    method: String,
+    url: String,
+    request_headers: HeaderList,
+    pub(super) request: Rc<RefCell<Tap>>,
+    status: u16,
+    response_headers: HeaderList,
+    pub(super) response: Tap,
+}
+
+impl Budget {
+    pub(super) const fn new(max: usize) -> Self {
+        Self { used: AtomicUsize::new(0), max }
+    }
+
+    fn try_take(&self, n: usize) -> bool {
+        let before = self.used.fetch_add(n, Ordering::Relaxed);
+        let fits = before.saturating_add(n) <= self.max;
+        if !fits {
+            self.give_back(n);
+        }
+        fits
+    }
+
+    fn give_back(&self, n: usize) {
+        self.used.fetch_sub(n, Ordering::Relaxed);
+    }
+}
+
+impl Tap {
+    fn new(limit: u64, side: CutSide, worker: &Worker) -> Self {
+        let budget = Arc::clone(&worker.shared.budget);
+        Self {
+            bytes: Vec::new(),
+            limit,
+            size: 0,
+            is_complete: false,
+            is_over_budget: false,
+            budget,
+            side,
+        }
+    }
+
+    /// A piece of the body passes.
+    pub(super) fn push(&mut self, piece: &[u8]) {
+        self.size += piece.len() as u64;
+        let room = self.limit.saturating_sub(self.bytes.len() as u64);
+        let wanted = usize::try_from(room).unwrap_or(usize::MAX).min(piece.len());
+        if wanted == 0 || self.is_over_budget {
+            return;
+        }
+        if self.budget.try_take(wanted) {
+            self.bytes.extend_from_slice(&piece[..wanted]);
+        } else {
+            self.is_over_budget = true;
+        }
+    }
+
+    /// The body has passed whole.
+    pub(super) fn complete(&mut self) {
+        self.is_complete = true;
+    }
+
+    /// Bytes that passed.
+    pub(super) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The copy, cut at `limit`.
+    fn body(&self, limit: u64) -> Body {
+        let kept = usize::try_from(limit).unwrap_or(usize::MAX).min(self.bytes.len());
+        let is_whole = self.is_complete && self.size == kept as u64;
+        let state = if self.is_over_budget && (kept == self.bytes.len()) {
+            BodyState::OverBudget
+        } else if is_whole {
+            BodyState::Complete
+        } else {
+            BodyState::Truncated
+        };
+        Body { bytes: self.bytes[..kept].to_vec(), size: self.size, state }
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes.len());
+    }
+}
+
+impl Capture {
+    /// Begins with the request's head as received.
+    pub(super) fn new(worker: &Worker, head: &request::Parts, matched: Matched) -> Self {
+        let settings = &worker.settings().capture;
+        let limit = |of: fn(&EventRule, &CaptureSettings) -> u64| {
+            matched.hits().iter().map(|hit| of(&hit.rule, settings)).max().unwrap_or(0)
+        };
+        let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+        let request = Tap::new(limit(request_limit), CutSide::Request, worker);
+        let response = Tap::new(limit(response_limit), CutSide::Response, worker);
+        Self {
+            method: head.method.as_str().to_owned(),
+            url: redact_query(target, &settings.redact_query),
+            request_headers: kept_headers(&head.headers, settings),
+            request: Rc::new(RefCell::new(request)),
+            status: 0,
+            response_headers: HeaderList::default(),
+            response,
+            matched,
+        }
+    }
+
+    /// Goes on with the response's head; false when no rule takes it for a success.
+    pub(super) fn responded(&mut self, worker: &Worker, head: &response::Parts) -> bool {
+        self.status = head.status.as_u16();
+        let is_success = self.successes().next().is_some();
+        if is_success {
+            self.response_headers = kept_headers(&head.headers, &worker.settings().capture);
+        }
+        is_success
+    }
+
+    /// One exchange per rule that takes the call for a success, each within its rule's limits; for
+    /// a call that is complete.
+    pub(super) fn exchanges(
+        &self,
+        worker: &Worker,
+    ) -> impl Iterator<Item = (Arc<EventRule>, Exchange)> {
+        let settings = &worker.settings().capture;
+        self.successes().map(|hit| {
+            let body = |tap: &Tap, limit: u64| {
+                let body = tap.body(limit);
+                if matches!(body.state, BodyState::Truncated | BodyState::OverBudget) {
+                    worker.metrics().capture_cut(tap.side);
+                }
+                body
+            };
+            let request = RequestPart {
+                method: self.method.clone(),
+                url: self.url.clone(),
+                params: hit.params.clone(),
+                headers: self.request_headers.clone(),
+                body: body(&self.request.borrow(), request_limit(&hit.rule, settings)),
+            };
+            let response = ResponsePart {
+                status: self.status,
+                headers: self.response_headers.clone(),
+                body: body(&self.response, response_limit(&hit.rule, settings)),
+            };
+            (Arc::clone(&hit.rule), Exchange { request, response })
+        })
+    }
+
+    fn successes(&self) -> impl Iterator<Item = &crate::rules::Hit> {
+        self.matched.hits().iter().filter(|hit| hit.rule.is_success(self.status))
+    }
+}
+
+fn request_limit(rule: &EventRule, settings: &CaptureSettings) -> u64 {
+    rule.max_request_body.unwrap_or(settings.request_body_max)
+}
+
+fn response_limit(rule: &EventRule, settings: &CaptureSettings) -> u64 {
+    rule.max_response_body.unwrap_or(settings.response_body_max)
+}
+
+/// The fields that `keep_headers` allows, secrets replaced.
+fn kept_headers(headers: &HeaderMap, settings: &CaptureSettings) -> HeaderList {
+    let is_kept = |name: &str| {
+        settings.keep_headers.as_ref().is_none_or(|kept| kept.iter().any(|k| k == name))
+    };
+    let is_secret = |name: &str| {
+        ALWAYS_REDACTED.contains(&name) || settings.redact_headers.iter().any(|r| r == name)
+    };
+    let kept = headers.iter().filter(|(name, _)| is_kept(name.as_str()));
+    let written = kept.map(|(name, value)| {
+        let name = name.as_str();
+        let value = if is_secret(name) { REDACTED.as_bytes() } else { value.as_bytes() };
+        (name.to_owned(), value.to_vec())
+    });
+    HeaderList(written.collect())
+}

@@ -1,0 +1,228 @@
+//! One client's connection: which phase it is in, and serving it.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::error::Problem;
+use super::exchange::exchange;
+use super::io::ClientIo;
+use super::timers::Slot;
+use super::worker::Worker;
+
+/// What a call needs to know of its connection.
+pub(super) struct Client {
+    pub(super) worker: Rc<Worker>,
+    /// The peer's address, as `X-Forwarded-For` shows it.
+    pub(super) address: HeaderValue,
+    /// Its `X-Forwarded-*` are kept.
+    pub(super) trusted: bool,
+    phase: Cell<Phase>,
+    deadline: Slot,
+    /// The head being read, as received; at most `head_bytes_max`.
+    head: RefCell<Vec<u8>>,
+    /// The response was broken off and its framing cannot tell the client so.
+    must_reset: Cell<bool>,
+}
+
+/// A call from its head to the end of its response.
+pub(super) struct Call(Rc<Client>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Between requests, or before the first.
+    Idle,
+    /// A request head has begun.
+    Head,
+    /// A call is in progress.
+    Call,
+}
+
+impl Client {
+    fn new(worker: Rc<Worker>, peer: IpAddr) -> Self {
+        let peer = peer.to_canonical();
+        let trusted = worker.settings().trusted_proxies.iter().any(|net| net.contains(&peer));
+        let address = HeaderValue::try_from(peer.to_string())
+            .expect("an IP address is made of visible characters");
+        let deadline = worker.timers.slot();
+        deadline.arm(worker.settings().idle_timeout);
+        Self {
+            worker,
+            address,
+            trusted,
+            phase: Cell::new(Phase::Idle),
+            deadline,
+            head: RefCell::default(),
+            must_reset: Cell::new(false),
+        }
+    }
+
+    /// Bytes came in.
+    pub(super) fn received(&self, bytes: &[u8]) {
+        match self.phase.get() {
+            Phase::Call => return,
+            Phase::Head => {}
+            Phase::Idle => {
+                self.phase.set(Phase::Head);
+                self.deadline.arm(self.worker.settings().header_timeout);
+            }
+        }
+        let mut head = self.head.borrow_mut();
+        let room = self.worker.settings().head_bytes_max.saturating_sub(head.len());
+        head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Bytes of a response that is complete for us still go out.
+    pub(super) fn sent(&self) {
+        if self.phase.get() == Phase::Idle {
+            self.deadline.arm(self.worker.settings().idle_timeout);
+        }
+    }
+
+    /// Whether a parse error, not a call, is what is being answered now.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.phase.get() == Phase::Head
+    }
+
+    /// A request's head is complete.
+    pub(super) fn call(self: &Rc<Self>) -> Call {
+        self.phase.set(Phase::Call);
+        self.deadline.disarm();
+        self.worker.calls.set(self.worker.calls.get() + 1);
+        Call(Rc::clone(self))
+    }
+
+    /// Whether the head of the present call has a line with this field name (lower case), also one
+    /// that the parser took away. Not known (false) for a head that came with the call before it.
+    pub(super) fn head_names(&self, name: &str) -> bool {
+        let head = self.head.borrow();
+        let mut lines = head.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end);
+        let is_blank = |line: &&[u8]| line.is_empty();
+        let _leading_blank_lines_and_request_line = lines.by_ref().find(|line| !is_blank(line));
+        lines.take_while(|line| !is_blank(line)).any(|line| {
+            let colon = line.iter().position(|&b| b == b':');
+            colon.is_some_and(|at| line[..at].eq_ignore_ascii_case(name.as_bytes()))
+        })
+    }
+}
+
+impl Call {
+    pub(super) fn client(&self) -> &Rc<Client> {
+        &self.0
+    }
+
+    /// The response is broken off, and only a reset can tell the client so.
+    pub(super) fn must_reset(&self) {
+        self.0.must_reset.set(true);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let client = &self.0;
+        client.worker.calls.set(client.worker.calls.get() - 1);
+        client.phase.set(Phase::Idle);
+        client.head.borrow_mut().clear();
+        client.deadline.arm(client.worker.settings().idle_timeout);
+    }
+}
+
+/// Serves one connection until it ends.
+pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
+    let open = Open::new(&worker);
+    if open.above > worker.settings().connections_max {
+        let limit = worker.settings().connections_max;
+        return refuse(&stream, &Problem::too_many_connections(limit));
+    }
+    let client = Rc::new(Client::new(Rc::clone(&worker), peer));
+    let io = TokioIo::new(ClientIo::new(stream, Rc::clone(&client)));
+    let service = service_fn({
+        let client = Rc::clone(&client);
+        move |request| {
+            let call = client.call();
+            async move { Ok::<_, Infallible>(exchange(call, request).await) }
+        }
+    });
+    let mut connection = builder(&worker).serve_connection(io, service);
+    let mut draining = false;
+    let ended = poll_fn(|cx| {
+        if worker.draining.get() && !draining {
+            draining = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
+            return Poll::Ready(Some(result));
+        }
+        client.deadline.poll_passed(cx).map(|()| None)
+    })
+    .await;
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
+            tracing::debug!(%error, peer = %peer, "client connection broke");
+            if client.must_reset.get() {
+                connection.into_parts().io.into_inner().reset();
+            }
+        }
+        None if client.phase.get() == Phase::Head => {
+            let io = connection.into_parts().io.into_inner();
+            refuse(io.stream(), &Problem::slow_head(worker.settings().header_timeout));
+        }
+        None => {}
+    }
+}
+
+fn builder(worker: &Worker) -> http1::Builder {
+    /// hyper's smallest read buffer.
+    const BUFFER_BYTES_MIN: usize = 8 << 10;
+    const BUFFER_BYTES: usize = 128 << 10;
+    let head_bytes_max = worker.settings().head_bytes_max;
+    let mut builder = http1::Builder::new();
+    // Timeouts are the connection's own (see `Client`): hyper's would also end idle connections.
+    builder
+        .header_read_timeout(None)
+        .max_header_size(head_bytes_max)
+        .max_buf_size(BUFFER_BYTES.max(head_bytes_max).max(BUFFER_BYTES_MIN));
+    builder
+}
+
+/// Answers outside of any call, as far as the socket takes it at once, and closes.
+fn refuse(stream: &TcpStream, problem: &Problem) {
+    let answer = problem.to_bytes();
+    if stream.try_write(&answer).is_err() {
+        tracing::debug!("a client closed before it could be answered");
+    }
+}
+
+/// An open connection, counted.
+struct Open<'a> {
+    worker: &'a Worker,
+    /// Open connections, this one included.
+    above: usize,
+}
+
+impl<'a> Open<'a> {
+    fn new(worker: &'a Worker) -> Self {
+        worker.metrics().connections("client", 1);
+        let above = worker.shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { worker, above }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.worker.metrics().connections("client", -1);
+        self.worker.shared.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}

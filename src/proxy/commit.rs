@@ -1,0 +1,114 @@
+//! Makes the events of a matched success durable.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use uuid::Uuid;
+
+use super::capture::Capture;
+use super::settings::CommitMode;
+use super::timers::within;
+use super::worker::Worker;
+use crate::clock;
+use crate::model::{EventId, EventRule, Exchange, NewEvent, RuleRef, Timestamp};
+use crate::store::{OnFailure, StoreError};
+
+/// The events are not stored and the client must not get a success.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommitError {
+    #[error("{reason}")]
+    Store { reason: String, source: StoreError },
+    #[error("the store did not answer within {0:?}")]
+    Timeout(std::time::Duration),
+}
+
+/// Commits one event per rule that takes the call for a success. On return the response's end may
+/// be released.
+///
+/// # Errors
+/// At least one event is not durable, and `on_store_failure` is `refuse`.
+pub(super) async fn commit(worker: &Worker, capture: Capture) -> Result<(), CommitError> {
+    let events = events(worker, &capture, clock::now()).await;
+    let settings = worker.settings();
+    if settings.commit == CommitMode::AfterResponse {
+        for event in events {
+            if let Err(error) = worker.shared.store.commit_later(event) {
+                // Counted and logged by the store.
+                tracing::debug!(%error, "an event was not taken");
+            }
+        }
+        return Ok(());
+    }
+    let on_failure = settings.on_store_failure;
+    let all = all_durable(worker, events, on_failure);
+    let result = match within(&worker.timers, Some(settings.commit_timeout), all).await {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(source)) => Err(CommitError::Store { reason: source.to_string(), source }),
+        None => Err(CommitError::Timeout(settings.commit_timeout)),
+    };
+    match (result, on_failure) {
+        (Err(error), OnFailure::Keep) => {
+            // The store keeps the event, tries again and says so.
+            tracing::debug!(%error, "a response goes out before its event is durable");
+            Ok(())
+        }
+        (result, _) => result,
+    }
+}
+
+async fn events(worker: &Worker, capture: &Capture, time: Timestamp) -> Vec<NewEvent> {
+    let fields = &worker.shared.fields;
+    let mut exchanges: Vec<(Arc<EventRule>, Exchange)> = capture.exchanges(worker).collect();
+    if !fields.is_empty() {
+        let untouched = exchanges.clone();
+        let fields_there = Arc::clone(fields);
+        let redacting = tokio::task::spawn_blocking(move || {
+            exchanges.iter_mut().for_each(|(_, exchange)| fields_there.redact(exchange));
+            exchanges
+        });
+        exchanges = redacting.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "redaction failed: the bodies of an event are left out");
+            let mut exchanges = untouched;
+            exchanges.iter_mut().for_each(|(_, exchange)| fields.leave_out(exchange));
+            exchanges
+        });
+    }
+    let event = |(rule, exchange): (Arc<EventRule>, Exchange)| NewEvent {
+        id: EventId::from_uuid(Uuid::now_v7()),
+        time,
+        rule: RuleRef { id: rule.id, label: rule.label.clone(), tag: rule.tag.clone() },
+        exchange,
+    };
+    exchanges.into_iter().map(event).collect()
+}
+
+/// Commits all of them at once, so that they share one sync.
+async fn all_durable(
+    worker: &Worker,
+    mut events: Vec<NewEvent>,
+    on_failure: OnFailure,
+) -> Result<(), StoreError> {
+    let store = &worker.shared.store;
+    if events.len() == 1
+        && let Some(event) = events.pop()
+    {
+        return store.commit(event, on_failure).await.map(|_receipt| ());
+    }
+    let mut open: Vec<Pin<Box<_>>> =
+        events.into_iter().map(|event| Box::pin(store.commit(event, on_failure))).collect();
+    let mut failed = None;
+    std::future::poll_fn(|cx| {
+        open.retain_mut(|commit| match commit.as_mut().poll(cx) {
+            Poll::Pending => true,
+            Poll::Ready(Ok(_receipt)) => false,
+            Poll::Ready(Err(error)) => {
+                failed = Some(error);
+                false
+            }
+        });
+        if open.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    failed.map_or(Ok(()), Err)
+}

@@ -1,0 +1,255 @@
+//! The proxy's own answers: `application/problem+json` (RFC 9457) with `proxy-status` (RFC 9209),
+//! in words that an operator understands.
+
+use std::io;
+use std::time::Duration;
+
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::Settings;
+use super::body::Content;
+use crate::telemetry::UpstreamErrorKind;
+
+/// Why there is no response to pass on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UpstreamError {
+    #[error("cannot connect to the upstream")]
+    Connect { source: io::Error },
+    #[error("the upstream did not accept a connection in time")]
+    ConnectTimeout { limit: Duration },
+    #[error("the upstream did not answer in time")]
+    ResponseTimeout { limit: Duration },
+    #[error("the upstream's answer is not valid HTTP/1.1")]
+    BadResponse { source: hyper::Error },
+    #[error("the upstream switched protocols unasked")]
+    UnaskedUpgrade,
+    #[error("the upstream broke its answer off")]
+    Broken { source: hyper::Error },
+    #[error("the upstream broke its answer off before its end")]
+    Incomplete,
+    #[error("the client broke its request off")]
+    BrokenByClient,
+    #[error("the client was too slow with its request's body")]
+    SlowClient { limit: Duration },
+}
+
+/// An answer of the proxy's own.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    detail: String,
+    /// The error type of RFC 9209 2.3.
+    error: &'static str,
+    retry_after_secs: Option<u32>,
+    closes: bool,
+}
+
+impl UpstreamError {
+    /// What is counted; `None` where the client is the cause.
+    pub(super) const fn kind(&self) -> Option<UpstreamErrorKind> {
+        match self {
+            Self::Connect { .. } => Some(UpstreamErrorKind::Connect),
+            Self::ConnectTimeout { .. } => Some(UpstreamErrorKind::ConnectTimeout),
+            Self::ResponseTimeout { .. } => Some(UpstreamErrorKind::ResponseTimeout),
+            Self::BadResponse { .. } | Self::UnaskedUpgrade => Some(UpstreamErrorKind::BadResponse),
+            Self::Broken { .. } | Self::Incomplete => Some(UpstreamErrorKind::Broken),
+            Self::BrokenByClient | Self::SlowClient { .. } => None,
+        }
+    }
+
+    /// What happened, where, and what to do.
+    pub(super) fn in_words(&self, settings: &Settings) -> String {
+        let upstream = format!("{}:{}", settings.upstream_host, settings.upstream_port);
+        match self {
+            Self::Connect { source } if source.kind() == io::ErrorKind::ConnectionRefused => {
+                format!(
+                    "The upstream {upstream} refused the connection: nothing listens there. Start it, \
+                 or correct `[proxy] upstream`."
+                )
+            }
+            Self::Connect { source } => format!(
+                "The upstream {upstream} cannot be reached: {source}. Check that it runs and that \
+                 `[proxy] upstream` is right."
+            ),
+            Self::ConnectTimeout { limit } => format!(
+                "The upstream {upstream} did not accept a connection within {limit:?} (`[proxy] \
+                 connect_timeout`). It is overloaded, or a firewall drops the packets."
+            ),
+            Self::ResponseTimeout { limit } => format!(
+                "The upstream {upstream} sent no response within {limit:?} (`[proxy] \
+                 response_timeout`)."
+            ),
+            Self::BadResponse { source } => {
+                format!(
+                    "The upstream {upstream} answered with something that is not HTTP/1.1: {source}."
+                )
+            }
+            Self::UnaskedUpgrade => {
+                format!("The upstream {upstream} switched protocols although nobody asked it to.")
+            }
+            Self::Broken { source } => format!(
+                "The upstream {upstream} closed the connection before its response was complete: \
+                 {source}. It may have crashed; see its log."
+            ),
+            Self::Incomplete => format!(
+                "The upstream {upstream} closed the connection before its response was complete. \
+                 It may have crashed; see its log."
+            ),
+            Self::BrokenByClient => "The request's body ended early or is not framed as its head \
+                                     announces."
+                .into(),
+            Self::SlowClient { limit } => {
+                format!("Nothing of the request's body arrived for {limit:?}.")
+            }
+        }
+    }
+
+    /// The answer to the client.
+    pub(super) fn problem(&self, settings: &Settings) -> Problem {
+        let (status, error) = match self {
+            Self::Connect { source } if source.kind() == io::ErrorKind::ConnectionRefused => {
+                (StatusCode::BAD_GATEWAY, "connection_refused")
+            }
+            Self::Connect { .. } => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
+            Self::ConnectTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "connection_timeout"),
+            Self::ResponseTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "http_response_timeout"),
+            Self::BadResponse { .. } => (StatusCode::BAD_GATEWAY, "http_protocol_error"),
+            Self::UnaskedUpgrade => (StatusCode::BAD_GATEWAY, "http_upgrade_failed"),
+            Self::Broken { .. } => (StatusCode::BAD_GATEWAY, "connection_terminated"),
+            Self::Incomplete => (StatusCode::BAD_GATEWAY, "http_response_incomplete"),
+            Self::BrokenByClient => (StatusCode::BAD_REQUEST, "http_request_error"),
+            Self::SlowClient { .. } => (StatusCode::REQUEST_TIMEOUT, "http_request_error"),
+        };
+        let closes = self.kind().is_none();
+        Problem { closes, ..Problem::new(status, error, self.in_words(settings)) }
+    }
+}
+
+impl Problem {
+    const fn new(status: StatusCode, error: &'static str, detail: String) -> Self {
+        Self { status, detail, error, retry_after_secs: None, closes: false }
+    }
+
+    /// The request is refused for what it is; the connection is closed, since whoever framed it
+    /// so may mean something else by what follows.
+    pub(super) fn refused(status: StatusCode, detail: impl Into<String>) -> Self {
+        let error = match status {
+            StatusCode::LOOP_DETECTED => "proxy_loop_detected",
+            _ => "http_request_error",
+        };
+        Self { closes: true, ..Self::new(status, error, detail.into()) }
+    }
+
+    /// The store takes no events: nothing was forwarded.
+    pub(super) fn store_refuses(reason: &str) -> Self {
+        let detail = format!(
+            "This call would make an event, and events cannot be stored now: {reason} It was not \
+             forwarded; calls that make no event go on."
+        );
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "proxy_internal_error", detail);
+        Self { retry_after_secs: Some(RETRY_AFTER_SECS), ..problem }
+    }
+
+    /// The call succeeded upstream, but its event could not be stored.
+    pub(super) fn not_stored(reason: &str) -> Self {
+        let detail = format!(
+            "The upstream carried this call out, but its event could not be stored: {reason} The \
+             response is withheld so that no success goes without its event."
+        );
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "proxy_internal_error", detail);
+        Self { retry_after_secs: Some(RETRY_AFTER_SECS), ..problem }
+    }
+
+    /// A task ended without an answer.
+    pub(super) fn internal() -> Self {
+        let detail = "The call was abandoned inside the proxy; see its log.".into();
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "proxy_internal_error", detail)
+    }
+
+    pub(super) fn too_many_connections(limit: usize) -> Self {
+        let detail = format!("All {limit} connections (`[proxy] max_connections`) are in use.");
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let problem = Self::new(status, "connection_limit_reached", detail);
+        Self { retry_after_secs: Some(RETRY_AFTER_SECS), closes: true, ..problem }
+    }
+
+    pub(super) fn slow_head(limit: Duration) -> Self {
+        let detail = format!("The request's head was not complete within {limit:?}.");
+        Self::refused(StatusCode::REQUEST_TIMEOUT, detail)
+    }
+
+    /// Our words for the bare answer of hyper's parser; `None` when this is not one.
+    pub(super) fn of_unreadable_head(answer: &[u8]) -> Option<Self> {
+        const ANSWER_BYTES_MAX: usize = 200;
+        let status =
+            answer.strip_prefix(b"HTTP/1.1 ").filter(|_| answer.len() < ANSWER_BYTES_MAX)?;
+        let (status, detail) = match status.get(..3)? {
+            b"400" => (StatusCode::BAD_REQUEST, "The request's head is not valid HTTP/1.1."),
+            b"414" => {
+                (StatusCode::URI_TOO_LONG, "The request's target is longer than 65534 bytes.")
+            }
+            b"431" => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The request's head is larger than `[proxy] max_head`, or has more than 100 fields.",
+            ),
+            _ => return None,
+        };
+        Some(Self::refused(status, detail))
+    }
+
+    /// As a response.
+    pub(super) fn into_response(self) -> Response<Content> {
+        let mut response = Response::new(Content::empty());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        for (name, value) in self.fields() {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+        *response.body_mut() = Content::bytes(self.body());
+        response
+    }
+
+    /// As bytes on the wire, for where there is no call to answer; closes the connection.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let body = self.body();
+        let mut text = format!("HTTP/1.1 {}\r\n", self.status);
+        for (name, value) in self.fields() {
+            if name != header::CONNECTION {
+                text += &format!("{name}: {value}\r\n");
+            }
+        }
+        text += &format!("content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        text.into_bytes()
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (header::HeaderName, String)> {
+        let proxy_status = header::HeaderName::from_static("proxy-status");
+        let fields = [
+            Some((header::CONTENT_TYPE, "application/problem+json".to_owned())),
+            Some((proxy_status, format!("sidehook; error={}", self.error))),
+            self.retry_after_secs.map(|secs| (header::RETRY_AFTER, secs.to_string())),
+            (self.status == StatusCode::METHOD_NOT_ALLOWED)
+                .then(|| (header::ALLOW, ALLOWED_METHODS.to_owned())),
+            self.closes.then(|| (header::CONNECTION, "close".to_owned())),
+        ];
+        fields.into_iter().flatten()
+    }
+
+    fn body(&self) -> String {
+        serde_json::json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        })
+        .to_string()
+    }
+}
+
+/// When a refused client may come again: recovery of the store is looked for every second.
+const RETRY_AFTER_SECS: u32 = 1;
+
+/// RFC 9110 15.5.6 wants a list; every method but CONNECT and TRACE is passed on.
+const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";

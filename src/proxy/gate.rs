@@ -1,0 +1,129 @@
+//! The way of a matched response's body from the task that reads it to the client's connection:
+//! one frame at a time, both ends on one thread. Its end is explicit: a writer that vanishes leaves
+//! a broken body, never one that looks complete.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body::Frame;
+
+/// What passes.
+pub(super) enum Passage {
+    Frame(Frame<Bytes>),
+    /// The body is complete.
+    End,
+}
+
+/// The reading task's end.
+pub(super) struct Writer(Rc<RefCell<Shared>>);
+
+/// The client's end.
+pub(super) struct Reader(Rc<RefCell<Shared>>);
+
+/// The client's end is gone.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+#[derive(Default)]
+struct Shared {
+    passage: Option<Passage>,
+    writer_gone: bool,
+    reader_gone: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// A gate, closed.
+pub(super) fn gate() -> (Writer, Reader) {
+    let shared = Rc::<RefCell<Shared>>::default();
+    (Writer(Rc::clone(&shared)), Reader(shared))
+}
+
+impl Writer {
+    /// Ready when the gate can take something; fails when the client is gone.
+    pub(super) fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), Gone>> {
+        let mut shared = self.0.borrow_mut();
+        if shared.reader_gone {
+            return Poll::Ready(Err(Gone));
+        }
+        if shared.passage.is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        shared.writer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Ready when the client is gone.
+    pub(super) fn poll_gone(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut shared = self.0.borrow_mut();
+        if shared.reader_gone {
+            return Poll::Ready(());
+        }
+        shared.writer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Puts something in; the gate must be ready.
+    pub(super) fn put(&self, passage: Passage) {
+        let mut shared = self.0.borrow_mut();
+        shared.passage = Some(passage);
+        let reader = shared.reader.take();
+        drop(shared);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Waits until the gate can take something, and puts it in.
+    pub(super) async fn send(&self, passage: Passage) -> Result<(), Gone> {
+        std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
+        self.put(passage);
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let mut shared = self.0.borrow_mut();
+        shared.writer_gone = true;
+        let reader = shared.reader.take();
+        drop(shared);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+}
+
+impl Reader {
+    /// The next thing; `None` when the writer vanished without an end.
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Option<Passage>> {
+        let mut shared = self.0.borrow_mut();
+        if let Some(passage) = shared.passage.take() {
+            let writer = shared.writer.take();
+            drop(shared);
+            if let Some(writer) = writer {
+                writer.wake();
+            }
+            return Poll::Ready(Some(passage));
+        }
+        if shared.writer_gone {
+            return Poll::Ready(None);
+        }
+        shared.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut shared = self.0.borrow_mut();
+        shared.reader_gone = true;
+        let writer = shared.writer.take();
+        drop(shared);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+    }
+}

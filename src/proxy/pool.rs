@@ -1,0 +1,191 @@
+//! Connections to the upstream: opened here and nowhere else, kept for the next call, last in first
+//! out so that few stay warm.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::body::{RequestBody, Upload, UploadState};
+use super::error::UpstreamError;
+use super::timers::Timers;
+use super::worker::Shared;
+use crate::shutdown::{Stop, Tasks};
+use crate::telemetry::{Metrics, UpstreamErrorKind};
+
+/// Idle connections of one worker; more are closed.
+const IDLE_MAX: usize = 1024;
+
+/// Shorter than the five seconds after which common servers (Node, uvicorn) close an idle
+/// connection: a request must not cross with that close.
+const IDLE_MS_MAX: u64 = 4000;
+
+/// One worker's idle connections to the upstream.
+pub(super) struct Pool {
+    idle: Rc<RefCell<Vec<Idle>>>,
+    timers: Rc<Timers>,
+    metrics: Arc<Metrics>,
+    tasks: Tasks,
+    host: String,
+    port: u16,
+    connect_timeout: Duration,
+}
+
+/// A connection that carries a call; dropped, it is closed.
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<RequestBody>,
+    pub(super) upload: Rc<Upload>,
+    /// Whether it has carried a call before.
+    pub(super) is_reused: bool,
+    home: Home,
+}
+
+/// Where a connection goes when its call is over.
+#[derive(Clone)]
+struct Home {
+    idle: Rc<RefCell<Vec<Idle>>>,
+    timers: Rc<Timers>,
+    metrics: Arc<Metrics>,
+}
+
+struct Idle {
+    sender: SendRequest<RequestBody>,
+    upload: Rc<Upload>,
+    since: u64,
+}
+
+impl Pool {
+    pub(super) fn new(shared: &Shared, timers: Rc<Timers>) -> Self {
+        let settings = &shared.settings;
+        let host = settings.upstream_host.trim_start_matches('[').trim_end_matches(']');
+        Self {
+            idle: Rc::default(),
+            timers,
+            metrics: Arc::clone(&shared.metrics),
+            tasks: Tasks::new(Stop::new()),
+            host: host.to_owned(),
+            port: settings.upstream_port,
+            connect_timeout: settings.connect_timeout,
+        }
+    }
+
+    /// An idle connection, if there is one.
+    pub(super) fn take(&self) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|connection| !connection.sender.is_closed());
+        // The last ones may still be finishing the call before.
+        let at = idle.iter().rposition(|connection| connection.sender.is_ready())?;
+        let Idle { sender, upload, .. } = idle.remove(at);
+        drop(idle);
+        Some(Connection { sender, upload, is_reused: true, home: self.home() })
+    }
+
+    /// A new connection.
+    ///
+    /// # Errors
+    /// Nobody answers there, or not within `connect_timeout`.
+    pub(super) async fn connect(&self) -> Result<Connection, UpstreamError> {
+        let opened = tokio::time::timeout(self.connect_timeout, self.open()).await;
+        let stream = match opened {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(source)) => return Err(UpstreamError::Connect { source }),
+            Err(_elapsed) => {
+                return Err(UpstreamError::ConnectTimeout { limit: self.connect_timeout });
+            }
+        };
+        let (sender, connection) = builder()
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|source| UpstreamError::Broken { source })?;
+        let metrics = Arc::clone(&self.metrics);
+        metrics.connections("upstream", 1);
+        self.tasks.spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "an upstream connection broke");
+            }
+            metrics.connections("upstream", -1);
+        });
+        Ok(Connection { sender, upload: Rc::default(), is_reused: false, home: self.home() })
+    }
+
+    /// Closes connections that have been idle for too long; whether any are left.
+    pub(super) fn evict(&self, now: u64) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|connection| {
+            now.saturating_sub(connection.since) < IDLE_MS_MAX && !connection.sender.is_closed()
+        });
+        !idle.is_empty()
+    }
+
+    async fn open(&self) -> io::Result<TcpStream> {
+        let stream = match self.host.parse::<IpAddr>() {
+            Ok(address) => TcpStream::connect((address, self.port)).await?,
+            Err(_is_a_name) => TcpStream::connect((self.host.as_str(), self.port)).await?,
+        };
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn home(&self) -> Home {
+        Home {
+            idle: Rc::clone(&self.idle),
+            timers: Rc::clone(&self.timers),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+}
+
+impl Connection {
+    /// The response is complete: keeps the connection, unless the request was not sent whole.
+    pub(super) fn finish(self) {
+        if self.upload.state() != UploadState::Done {
+            self.upload.give_up();
+            return;
+        }
+        let since = self.home.timers.now();
+        let mut idle = self.home.idle.borrow_mut();
+        if idle.len() < IDLE_MAX {
+            idle.push(Idle { sender: self.sender, upload: self.upload, since });
+        }
+    }
+
+    /// The upstream broke the response off.
+    pub(super) fn broke(self, error: &hyper::Error) {
+        tracing::debug!(%error, "the upstream broke a response off");
+        self.home.metrics.upstream_error(UpstreamErrorKind::Broken);
+        self.upload.give_up();
+    }
+
+    /// Sends a request; its response's head.
+    #[allow(clippy::result_large_err)] // hyper's own error, it carries the request back
+    pub(super) fn send(
+        &mut self,
+        request: http::Request<RequestBody>,
+    ) -> impl Future<
+        Output = Result<
+            http::Response<Incoming>,
+            hyper::client::conn::TrySendError<http::Request<RequestBody>>,
+        >,
+    > + use<> {
+        self.sender.try_send_request(request)
+    }
+}
+
+fn builder() -> http1::Builder {
+    const HEAD_BYTES_MAX: usize = 128 << 10;
+    let mut builder = http1::Builder::new();
+    builder
+        .max_header_size(HEAD_BYTES_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        // RFC 9112 5.1 and 5.2: a proxy repairs these in responses.
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true);
+    builder
+}

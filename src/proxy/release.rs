@@ -1,0 +1,278 @@
+//! Passes a matched success on and holds its end back until its events are durable.
+//!
+//! What is held is the least that keeps the response incomplete: the last piece of a body with a
+//! length, the terminator of a chunked one, the head where there is no body. A response that is
+//! there all at once is held whole: it leaves in one write, and a failed commit can still be
+//! answered with a clean 503. Nothing else waits, so event streams flow.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, response};
+use http_body::{Body, Frame};
+use hyper::body::Incoming;
+
+use super::body::Content;
+use super::capture::Capture;
+use super::commit::commit;
+use super::error::{Problem, UpstreamError};
+use super::exchange::Answer;
+use super::gate::{Passage, Writer, gate};
+use super::pool::Connection;
+use super::settings::CommitMode;
+use super::worker::Worker;
+use crate::sabotage;
+
+/// What may be collected before the head goes out.
+const AT_ONCE_BYTES_MAX: u64 = 64 << 10;
+
+/// For a client that is gone: how much of the response is still read, and for how long.
+const DRAIN_BYTES_MAX: u64 = 64 << 20;
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// A response on its way, and the copy taken of it.
+pub(super) struct Download {
+    incoming: Incoming,
+    connection: Option<Connection>,
+    capture: Capture,
+    /// What the head announced.
+    length: Option<u64>,
+}
+
+/// The next piece of a response.
+enum Step {
+    Frame(Frame<Bytes>),
+    /// The last piece: nothing follows it.
+    Last(Frame<Bytes>),
+    End,
+    Broken,
+}
+
+impl Download {
+    pub(super) fn new(incoming: Incoming, connection: Connection, capture: Capture) -> Self {
+        let length = incoming.size_hint().exact();
+        Self { incoming, connection: Some(connection), capture, length }
+    }
+
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if self.incoming.is_end_stream() {
+            return Poll::Ready(self.ended(None));
+        }
+        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        Poll::Ready(match frame {
+            None => self.ended(None),
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    self.capture.response.push(data);
+                }
+                if frame.is_trailers() || self.incoming.is_end_stream() {
+                    self.ended(Some(frame))
+                } else {
+                    Step::Frame(frame)
+                }
+            }
+            Some(Err(error)) => {
+                if let Some(connection) = self.connection.take() {
+                    connection.broke(&error);
+                }
+                Step::Broken
+            }
+        })
+    }
+
+    /// The body has ended; well, when it is as long as it said.
+    fn ended(&mut self, last: Option<Frame<Bytes>>) -> Step {
+        if self.length.is_some_and(|length| length != self.capture.response.size()) {
+            return Step::Broken;
+        }
+        self.capture.response.complete();
+        if let Some(connection) = self.connection.take() {
+            connection.finish();
+        }
+        last.map_or(Step::End, Step::Last)
+    }
+
+    /// What is there already; the next step only if it is, too.
+    async fn step_at_once(&mut self) -> Option<Step> {
+        let now = |this: &mut Self, cx: &mut Context<'_>| match this.poll_step(cx) {
+            Poll::Ready(step) => Poll::Ready(Some(step)),
+            Poll::Pending => Poll::Ready(None),
+        };
+        let step = std::future::poll_fn(|cx| now(self, cx)).await;
+        if step.is_some() {
+            return step;
+        }
+        // The connection may have read more than it could hand over.
+        tokio::task::yield_now().await;
+        std::future::poll_fn(|cx| now(self, cx)).await
+    }
+
+    /// The next step. For a client that is gone, within limits: `Broken` when they are passed.
+    async fn step(&mut self, worker: &Worker, way: &mut Way) -> Step {
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(step) = self.poll_step(cx) {
+                return Poll::Ready(step);
+            }
+            way.poll_given_up(worker, cx).map(|()| {
+                tracing::warn!(
+                    "the client is gone and the upstream's response does not end: no event is made"
+                );
+                Step::Broken
+            })
+        })
+        .await
+    }
+}
+
+/// The way to the client, who may be gone.
+struct Way {
+    writer: Option<Writer>,
+    drained: Option<super::timers::Slot>,
+    drained_bytes: u64,
+}
+
+impl Way {
+    const fn new(writer: Writer) -> Self {
+        Self { writer: Some(writer), drained: None, drained_bytes: 0 }
+    }
+
+    async fn send(&mut self, passage: Passage) {
+        if let Passage::Frame(frame) = &passage
+            && self.writer.is_none()
+        {
+            self.drained_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        if let Some(writer) = &self.writer
+            && writer.send(passage).await.is_err()
+        {
+            self.writer = None;
+        }
+    }
+
+    fn poll_given_up(&mut self, worker: &Worker, cx: &Context<'_>) -> Poll<()> {
+        if let Some(writer) = &self.writer {
+            std::task::ready!(writer.poll_gone(cx));
+            self.writer = None;
+        }
+        let drained = self.drained.get_or_insert_with(|| {
+            let slot = worker.timers.slot();
+            slot.arm(DRAIN_TIME_MAX);
+            slot
+        });
+        if self.drained_bytes > DRAIN_BYTES_MAX {
+            return Poll::Ready(());
+        }
+        drained.poll_passed(cx)
+    }
+}
+
+/// Passes the response on, its end only after the commit.
+pub(super) async fn release(
+    worker: &Rc<Worker>,
+    head: response::Parts,
+    mut download: Download,
+    answer: Answer,
+) {
+    let mut first = VecDeque::new();
+    let is_whole = loop {
+        match download.step_at_once().await {
+            Some(Step::Frame(frame)) => first.push_back(frame),
+            Some(Step::Last(frame)) => {
+                first.push_back(frame);
+                break true;
+            }
+            Some(Step::End) => break true,
+            Some(Step::Broken) => {
+                let problem = UpstreamError::Incomplete.problem(worker.settings());
+                return answer.give(Err(problem));
+            }
+            None => break false,
+        }
+        if download.capture.response.size() > AT_ONCE_BYTES_MAX {
+            break false;
+        }
+    };
+    if is_whole {
+        at_once(worker, head, first, download, answer).await;
+    } else {
+        piece_by_piece(worker, head, first, download, answer).await;
+    }
+}
+
+/// The whole response is here.
+async fn at_once(
+    worker: &Rc<Worker>,
+    head: response::Parts,
+    frames: VecDeque<Frame<Bytes>>,
+    download: Download,
+    answer: Answer,
+) {
+    let exact = download.length.is_some();
+    let response = Response::from_parts(head, Content::Whole { frames, exact });
+    if goes_first(worker) {
+        answer.give(Ok(response));
+        if let Err(error) = commit(worker, download.capture).await {
+            tracing::error!(%error, "a success went out, but its event is not stored");
+        }
+        return;
+    }
+    match commit(worker, download.capture).await {
+        Ok(()) => answer.give(Ok(response)),
+        Err(error) => {
+            tracing::error!(%error, "a success is withheld: its event is not stored");
+            answer.give(Err(Problem::not_stored(&error.to_string())));
+        }
+    }
+}
+
+/// The response comes bit by bit.
+async fn piece_by_piece(
+    worker: &Rc<Worker>,
+    head: response::Parts,
+    first: VecDeque<Frame<Bytes>>,
+    mut download: Download,
+    answer: Answer,
+) {
+    let (writer, rest) = gate();
+    let mut way = Way::new(writer);
+    let content = Content::Gated { first, rest, remaining: download.length, ended: false };
+    answer.give(Ok(Response::from_parts(head, content)));
+    let last = loop {
+        match download.step(worker, &mut way).await {
+            Step::Frame(frame) => way.send(Passage::Frame(frame)).await,
+            Step::Last(frame) => break Some(frame),
+            Step::End => break None,
+            // The gate breaks when its writer is dropped.
+            Step::Broken => return,
+        }
+    };
+    let mut last = last.map(Passage::Frame);
+    if goes_first(worker)
+        && let Some(frame) = last.take()
+    {
+        way.send(frame).await;
+    }
+    if goes_first(worker) {
+        way.send(Passage::End).await;
+    }
+    match commit(worker, download.capture).await {
+        Ok(()) => {
+            if let Some(frame) = last {
+                way.send(frame).await;
+            }
+            way.send(Passage::End).await;
+        }
+        Err(error) => {
+            tracing::error!(%error, "a success is broken off: its event is not stored");
+        }
+    }
+}
+
+/// Whether the response does not wait for the commit.
+fn goes_first(worker: &Worker) -> bool {
+    worker.settings().commit == CommitMode::AfterResponse || sabotage::release_early()
+}
