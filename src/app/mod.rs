@@ -116,7 +116,13 @@ impl App {
         let grace = config.proxy.shutdown_grace;
         let target = format!("{}:{}", config.proxy.upstream_host, config.proxy.upstream_port);
         let rules = RuleSet::new(config.rules);
-        let proxy = Proxy::start(config.proxy, rules, store.clone(), Arc::clone(&metrics), draining.clone())?;
+        let proxy = Proxy::start(
+            config.proxy,
+            rules,
+            store.clone(),
+            Arc::clone(&metrics),
+            draining.clone(),
+        )?;
         // Attempts start only now: a start that fails has sent nothing.
         let entered = runtime.enter();
         delivery::start(config.delivery, store.clone(), egress, metrics, &delivery);

@@ -59,7 +59,10 @@ async fn listen(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let mut out = std::io::stdout();
     writeln!(out, "listening on http://{address}/  (Ctrl-C ends)")?;
-    writeln!(out, "sidehook reaches it with: --webhook http://{address}/ --allow-network 127.0.0.0/8\n")?;
+    writeln!(
+        out,
+        "sidehook reaches it with: --webhook http://{address}/ --allow-network 127.0.0.0/8\n"
+    )?;
     let chars_max = if arguments.full { usize::MAX } else { 2000 };
     let mut received = receiver::start(listener, behaviour);
     loop {

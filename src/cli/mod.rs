@@ -5,7 +5,10 @@
 
 mod check;
 mod config_file;
+mod demo;
+mod listen;
 mod logging;
+mod receiver;
 mod run;
 mod webhook_flags;
 
@@ -31,6 +34,10 @@ enum Command {
     Run(run::Arguments),
     /// Check a configuration file: all its mistakes at once.
     Check(check::Arguments),
+    /// See it work: an API, sidehook and a verifying receiver in one process.
+    Demo(demo::Arguments),
+    /// A receiver for development: prints each webhook and checks its signature.
+    Listen(listen::Arguments),
 }
 
 /// Runs the command line.
@@ -38,6 +45,8 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Listen(arguments) => listen::run(arguments),
     };
     done.unwrap_or_else(|error| {
         complain(&format!("error: {error:#}"));

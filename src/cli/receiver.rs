@@ -1,7 +1,6 @@
 //! A receiver of webhooks for development: `sidehook listen` and the demo share it.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -110,14 +109,18 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-        return Ok(plain(StatusCode::BAD_REQUEST, "the body is incomplete or larger than 64 MiB\n"));
+        return Ok(plain(
+            StatusCode::BAD_REQUEST,
+            "the body is incomplete or larger than 64 MiB\n",
+        ));
     };
     let body = body.to_bytes();
     let signature = judge(&head.headers, &body, behaviour.secret.as_ref());
     let fails = number < behaviour.fail_first;
     let answered = if fails { StatusCode::INTERNAL_SERVER_ERROR } else { behaviour.status };
     tokio::time::sleep(behaviour.delay).await;
-    let received = Received { time: clock::now(), headers: head.headers, body, signature, answered };
+    let received =
+        Received { time: clock::now(), headers: head.headers, body, signature, answered };
     // Nobody listens any more only when the process ends.
     let _ = sender.send(received).await;
     Ok(plain(answered, if answered.is_success() { "OK" } else { "as asked for" }))

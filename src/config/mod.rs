@@ -99,6 +99,15 @@ pub enum ConfigError {
     Mistakes(Problems),
 }
 
+/// Reads a duration as the configuration writes them: `"250ms"`, `"15s"`, `"5m"`, `"6h"`, `"30d"`.
+///
+/// # Errors
+/// In words, when it is none.
+pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    units::parse_duration(text)
+        .ok_or_else(|| "not a duration such as 250ms, 15s, 5m, 6h or 30d".to_owned())
+}
+
 /// Largest configuration file, bytes: far above any real one, and nobody waits for a device.
 const FILE_BYTES_MAX: u64 = 8 << 20;
 

@@ -82,9 +82,7 @@ async fn change(
 }
 
 async fn remove(State(tasks): State<Tasks>, Path(id): Path<u64>) -> Response {
-    locked(&tasks)
-        .remove(&id)
-        .map_or_else(not_found, |_| StatusCode::NO_CONTENT.into_response())
+    locked(&tasks).remove(&id).map_or_else(not_found, |_| StatusCode::NO_CONTENT.into_response())
 }
 
 fn not_found() -> Response {
