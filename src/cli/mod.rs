@@ -1,6 +1,75 @@
-//! (skeleton)
+//! The command line: one file per command, each with its arguments and its `run`.
+//!
+//! Exit codes: 0 success, 1 failure at run time, 2 usage or configuration. Errors go to stderr and
+//! name the next step.
+
+mod check;
+mod config_file;
+mod demo;
+mod listen;
+mod logging;
+mod receiver;
+mod run;
+mod webhook_flags;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Usage or configuration: the caller has to change something.
+pub(crate) const USAGE: u8 = 2;
+
+/// A reverse-proxy sidecar that turns the traffic of an HTTP API into durable webhooks.
+#[derive(Debug, Parser)]
+#[command(version, about, subcommand_required = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the sidecar.
+    Run(run::Arguments),
+    /// Check a configuration file: all its mistakes at once.
+    Check(check::Arguments),
+    /// See it work: an API, sidehook and a verifying receiver in one process.
+    Demo(demo::Arguments),
+    /// A receiver for development: prints each webhook and checks its signature.
+    Listen(listen::Arguments),
+}
 
 /// Runs the command line.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Listen(arguments) => listen::run(arguments),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// Writes to stderr; a closed stderr is nobody's concern.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Whether colours are welcome on stderr (<https://no-color.org>).
+fn stderr_has_colours() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        super::Arguments::command().debug_assert();
+    }
 }

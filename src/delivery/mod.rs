@@ -1,5 +1,18 @@
-//! The delivery half. (Essay by its author.)
+//! The delivery half: takes what is due from the store and brings it to the receivers.
+//!
+//! `schedule` decides who may go, per webhook and over all; `deliver` is one attempt on one
+//! screen: render, sign, send, classify, decide, record. Nothing is handed in from the request
+//! half: a restart needs only the store.
 
+mod classify;
+mod deliver;
+mod lane;
+mod outgoing;
+mod record;
+mod retry;
+mod schedule;
 mod settings;
+mod trace;
 
+pub use schedule::start;
 pub use settings::Settings;

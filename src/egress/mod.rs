@@ -1,5 +1,22 @@
-//! The only way out for webhooks. (Essay by its author.)
+//! The only way out for webhooks: `Egress::send` makes one HTTP request under one deadline that
+//! covers resolving, connecting, TLS, sending, and reading the reply's body.
+//!
+//! What it guarantees, whatever the target or its DNS says:
+//! - the address guard (`guard`) judges every address, in the connector, and the connection goes
+//!   to exactly a judged address; public addresses only, unless the operator lists a network;
+//! - redirects are not followed, proxies of the environment are ignored, replies are never
+//!   decompressed; certificates are always verified;
+//! - of a reply only a bounded part is read and kept.
 
+mod connector;
+pub mod guard;
+mod resolve;
+mod send;
 mod settings;
+mod tls;
 
+pub use send::{Egress, EgressError, Outgoing};
 pub use settings::Settings;
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,57 @@
-//! The metrics of the contract's section 7.
+//! The metrics of one process, by the names in `docs/metrics.md`: one function per thing that
+//! happens. What is on the proxy's threads is a handle made once, a plain atomic. What describes
+//! a state (queues, the store) is handed in by whoever asks for the text, see [`Scrape`].
 
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::Hash;
 use std::time::Duration;
 
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::TypedMetric;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::recent::Recent;
+use super::scrape::{Exposition, Scrape};
+
+/// Upper bounds in seconds: a commit is one `fdatasync`, tens of microseconds to a second.
+const COMMIT_BOUNDS: [f64; 14] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
+/// Upper bounds in seconds: an attempt is one HTTP request, a millisecond to its deadline.
+const ATTEMPT_BOUNDS: [f64; 12] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+/// Upper bounds in seconds: milliseconds when all is well, hours behind a dead receiver.
+const LAG_BOUNDS: [f64; 12] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0, 21_600.0];
+
+type OneLabel = [(&'static str, Cow<'static, str>); 1];
+type TwoLabels = [(&'static str, Cow<'static, str>); 2];
+type Histograms = Family<OneLabel, Histogram, fn() -> Histogram>;
+
 /// Counters and histograms of one process; a value, so that tests can have several.
-#[derive(Debug, Default)]
-pub struct Metrics {}
+pub struct Metrics {
+    registry: Registry,
+    calls_matched: Counter,
+    calls_unmatched: Counter,
+    upstream_errors: [Counter; UpstreamErrorKind::ALL.len()],
+    captures_cut: [Counter; 2],
+    connections: Family<OneLabel, Gauge>,
+    connections_client: Gauge,
+    connections_upstream: Gauge,
+    events: Family<OneLabel, Counter>,
+    events_lost: Family<OneLabel, Counter>,
+    commit_seconds: Histogram,
+    commits_recent: Recent,
+    attempts: Family<TwoLabels, Counter>,
+    attempt_seconds: Histograms,
+    delivery_lag_seconds: Histograms,
+    deliveries_finished: Family<TwoLabels, Counter>,
+}
 
 /// What went wrong with the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,7 +66,7 @@ pub enum UpstreamErrorKind {
 
 /// Which body was cut at its capture limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
+#[allow(missing_docs)] // the names are the label values
 pub enum CutSide {
     Request,
     Response,
@@ -27,28 +74,185 @@ pub enum CutSide {
 
 impl Metrics {
     /// A call was answered: `sidehook_calls_total{matched}`.
-    pub fn call(&self, _matched: bool) {}
+    pub fn call(&self, matched: bool) {
+        if matched { &self.calls_matched } else { &self.calls_unmatched }.inc();
+    }
+
     /// `sidehook_upstream_errors_total{kind}`.
-    pub fn upstream_error(&self, _kind: UpstreamErrorKind) {}
+    pub fn upstream_error(&self, kind: UpstreamErrorKind) {
+        self.upstream_errors[kind as usize].inc();
+    }
+
     /// An event was committed: `sidehook_events_total{label}`.
-    pub fn event_committed(&self, _label: &str) {}
+    pub fn event_committed(&self, label: &str) {
+        self.events.get_or_create(&[("label", label.to_owned().into())]).inc();
+    }
+
     /// Events of successes that were let through could not be stored:
     /// `sidehook_events_lost_total{reason}`.
-    pub fn events_lost(&self, _reason: &'static str, _n: u64) {}
+    pub fn events_lost(&self, reason: &'static str, n: u64) {
+        self.events_lost.get_or_create(&[("reason", reason.into())]).inc_by(n);
+    }
+
     /// `sidehook_captures_cut_total{side}`.
-    pub fn capture_cut(&self, _side: CutSide) {}
+    pub fn capture_cut(&self, side: CutSide) {
+        self.captures_cut[side as usize].inc();
+    }
+
     /// One commit, from hand-over to durable: `sidehook_commit_seconds`.
-    pub fn commit(&self, _took: Duration) {}
+    pub fn commit(&self, took: Duration) {
+        self.commit_seconds.observe(took.as_secs_f64());
+        self.commits_recent.record(took);
+    }
+
     /// Median and 99th percentile of recent commits, for `/v1/status`.
     pub fn commit_quantiles(&self) -> Option<(Duration, Duration)> {
-        None
+        self.commits_recent.quantiles()
     }
+
     /// One attempt ended: `sidehook_attempts_total{webhook,outcome}`, `sidehook_attempt_seconds`.
-    pub fn attempt(&self, _webhook: &str, _outcome: &'static str, _took: Duration) {}
+    pub fn attempt(&self, webhook: &str, outcome: &'static str, took: Duration) {
+        let labels = [("webhook", webhook.to_owned().into()), ("outcome", outcome.into())];
+        self.attempts.get_or_create(&labels).inc();
+        let [webhook, _] = labels;
+        self.attempt_seconds.get_or_create(&[webhook]).observe(took.as_secs_f64());
+    }
+
     /// From a call's end to its first attempt: `sidehook_delivery_lag_seconds{webhook}`.
-    pub fn delivery_lag(&self, _webhook: &str, _lag: Duration) {}
+    pub fn delivery_lag(&self, webhook: &str, lag: Duration) {
+        let labels = [("webhook", webhook.to_owned().into())];
+        self.delivery_lag_seconds.get_or_create(&labels).observe(lag.as_secs_f64());
+    }
+
     /// A delivery ended: `sidehook_deliveries_finished_total{webhook,status}`.
-    pub fn delivery_finished(&self, _webhook: &str, _status: &'static str) {}
-    /// A connection was opened (`+1`) or closed (`-1`): `sidehook_connections{side}`.
-    pub fn connections(&self, _side: &'static str, _change: i64) {}
+    pub fn delivery_finished(&self, webhook: &str, status: &'static str) {
+        let labels = [("webhook", webhook.to_owned().into()), ("status", status.into())];
+        self.deliveries_finished.get_or_create(&labels).inc();
+    }
+
+    /// A connection was opened (`+1`) or closed (`-1`): `sidehook_connections{side}`; the sides
+    /// of the proxy are `client` and `upstream`.
+    pub fn connections(&self, side: &'static str, change: i64) {
+        match side {
+            "client" => self.connections_client.inc_by(change),
+            "upstream" => self.connections_upstream.inc_by(change),
+            other => self.connections.get_or_create(&[("side", other.into())]).inc_by(change),
+        };
+    }
+
+    /// All metrics as text: these, and the state handed in.
+    pub fn encode(&self, scrape: &Scrape, exposition: Exposition) -> String {
+        exposition.encode([&self.registry, &scrape.registry()])
+    }
 }
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut to = Registry::with_prefix("sidehook");
+        let commit_seconds = Histogram::new(COMMIT_BOUNDS);
+        to.register(
+            "commit_seconds",
+            "Time from an event's hand-over to its being durable",
+            commit_seconds.clone(),
+        );
+        let calls = family(&mut to, "calls", "Calls answered, by whether they matched a rule");
+        let upstream_errors = family(
+            &mut to,
+            "upstream_errors",
+            "Calls that the upstream failed, by what went wrong",
+        );
+        let captures_cut =
+            family(&mut to, "captures_cut", "Captured bodies cut at their limit, by side");
+        let connections: Family<OneLabel, Gauge> =
+            family(&mut to, "connections", "Open connections of the proxy, by side");
+        Self {
+            calls_matched: one(&calls, "matched", "true"),
+            calls_unmatched: one(&calls, "matched", "false"),
+            upstream_errors: UpstreamErrorKind::ALL
+                .map(|kind| one(&upstream_errors, "kind", kind.name())),
+            captures_cut: ["request", "response"].map(|side| one(&captures_cut, "side", side)),
+            connections_client: one(&connections, "side", "client"),
+            connections_upstream: one(&connections, "side", "upstream"),
+            connections,
+            events: family(&mut to, "events", "Events committed to stable storage"),
+            events_lost: family(
+                &mut to,
+                "events_lost",
+                "Events of successful calls that could not be stored",
+            ),
+            commit_seconds,
+            commits_recent: Recent::default(),
+            attempts: family(&mut to, "attempts", "Attempts of deliveries, by outcome"),
+            attempt_seconds: histograms(&mut to, "attempt_seconds", "Duration of attempts", || {
+                Histogram::new(ATTEMPT_BOUNDS)
+            }),
+            delivery_lag_seconds: histograms(
+                &mut to,
+                "delivery_lag_seconds",
+                "Time from a call's end to the first attempt of its delivery",
+                || Histogram::new(LAG_BOUNDS),
+            ),
+            deliveries_finished: family(
+                &mut to,
+                "deliveries_finished",
+                "Deliveries that reached their end, by how",
+            ),
+            registry: to,
+        }
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl UpstreamErrorKind {
+    const ALL: [Self; 5] = [
+        Self::Connect,
+        Self::ConnectTimeout,
+        Self::ResponseTimeout,
+        Self::BadResponse,
+        Self::Broken,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ResponseTimeout => "response_timeout",
+            Self::BadResponse => "bad_response",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// Registers a family of counters or gauges.
+fn family<S, M>(to: &mut Registry, name: &str, help: &str) -> Family<S, M>
+where
+    S: Clone + Hash + Eq + fmt::Debug + Send + Sync + EncodeLabelSet + 'static,
+    M: Default + EncodeMetric + TypedMetric + fmt::Debug + Send + Sync + 'static,
+{
+    let family = Family::default();
+    to.register(name, help, family.clone());
+    family
+}
+
+fn histograms(to: &mut Registry, name: &str, help: &str, make: fn() -> Histogram) -> Histograms {
+    let family = Family::new_with_constructor(make);
+    to.register(name, help, family.clone());
+    family
+}
+
+/// One series of a family, present from the start so that its rate is right from the first count.
+fn one<M: Clone + Default>(
+    family: &Family<OneLabel, M>,
+    name: &'static str,
+    value: &'static str,
+) -> M {
+    family.get_or_create_owned(&[(name, value.into())])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Fixtures shared by the tests.
 
+<<<<<<< HEAD
 pub(crate) mod client;
 pub(crate) mod upstream;
 
@@ -25,3 +26,6 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     })
     .await;
 }
+=======
+pub(crate) mod receiver;
+>>>>>>> delivery

@@ -1,0 +1,106 @@
+//! What every request passes before its handler, and every answer after it.
+
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use tokio::time::Instant;
+
+use super::Settings;
+use super::problem::Problem;
+use super::state::Api;
+
+/// The address a request came from; set by the listener.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// Open to everyone: they say nothing that a connection attempt does not.
+const OPEN: [&str; 2] = ["/livez", "/readyz"];
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Answers only to its own names, only to its own pages, only with the token.
+pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let mut response = match admit(&api, &request) {
+        Err(problem) => problem.into_response(),
+        Ok(()) => match tokio::time::timeout(Settings::ANSWER_TIMEOUT, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => {
+                Problem::unavailable("timeout", "the store did not answer in time").into_response()
+            }
+        },
+    };
+    harden(response.headers_mut());
+    response
+}
+
+fn admit(api: &Api, request: &Request) -> Result<(), Problem> {
+    check_host(api, request)?;
+    check_origin(api, request.headers())?;
+    if OPEN.contains(&request.uri().path()) {
+        return Ok(());
+    }
+    check_token(api, request)
+}
+
+fn check_host(api: &Api, request: &Request) -> Result<(), Problem> {
+    let ours = |host: &str| api.hosts.answers_to(host);
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|value| value.to_str().ok());
+    let target = request.uri().authority().map(Authority::as_str);
+    let named = host.or(target).is_some();
+    if named && hosts.next().is_none() && host.is_none_or(ours) && target.is_none_or(ours) {
+        return Ok(());
+    }
+    Err(Problem::forbidden(
+        "host_not_allowed",
+        "this Host is not one of this server's names; list it in [admin] allowed_hosts",
+    ))
+}
+
+fn check_origin(api: &Api, headers: &HeaderMap) -> Result<(), Problem> {
+    let own = |origin: &HeaderValue| origin.to_str().is_ok_and(|o| api.hosts.is_own_origin(o));
+    let same_site = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+    if headers.get_all(header::ORIGIN).iter().all(own)
+        && headers.get_all(SEC_FETCH_SITE).iter().all(same_site)
+    {
+        return Ok(());
+    }
+    Err(Problem::forbidden("cross_site", "pages of other origins may not use this API"))
+}
+
+fn check_token(api: &Api, request: &Request) -> Result<(), Problem> {
+    let mut values = request.headers().get_all(header::AUTHORIZATION).iter();
+    let token = match (values.next().and_then(bearer), values.next()) {
+        (Some(token), None) => token,
+        _ => return Err(Problem::unauthorized()),
+    };
+    if api.token.is(token) {
+        return Ok(());
+    }
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |p| p.0);
+    match api.wrong_tokens.count(peer, Instant::now()) {
+        None => Err(Problem::unauthorized()),
+        Some(wait) => Err(Problem::too_many_tokens(wait.as_secs().max(1))),
+    }
+}
+
+/// The token of `Bearer <token>` (RFC 6750 2.1); the scheme's case does not matter.
+fn bearer(value: &HeaderValue) -> Option<&[u8]> {
+    let (scheme, token) = value.as_bytes().split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+/// Answers hold captured content: nothing may sniff, frame, run or keep them.
+fn harden(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}

@@ -1,0 +1,135 @@
+//! The listener: bounded connections, a deadline for every request head, an end to every
+//! connection, and a stop that lets answers under way finish.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
+
+use super::guard::Peer;
+use super::state::{Shared, State};
+use super::{Settings, router};
+use crate::shutdown::{Stop, Tasks};
+
+/// When connections cannot be accepted (too many open files).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The running admin API. It ends when its tasks are stopped.
+#[derive(Clone, Copy, Debug)]
+pub struct Admin {
+    local_addr: SocketAddr,
+}
+
+/// Why the admin API cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be bound.
+    #[error(
+        "cannot listen on {listen} for the admin API; choose another address in [admin] listen"
+    )]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Admin {
+    /// Opens the listener and serves on `tasks` until they are stopped.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn start(settings: Settings, state: State, tasks: Tasks) -> Result<Self, StartError> {
+        let listen = settings.listen;
+        let failed = |source| StartError::Listen { listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let local_addr = listener.local_addr().map_err(failed)?;
+        let router = router(Arc::new(Shared::new(&settings, local_addr, state)));
+        tracing::info!(address = %local_addr, "the admin API listens");
+        tasks.spawn(accept(listener, router, tasks.clone()));
+        Ok(Self { local_addr })
+    }
+
+    /// The address it is bound to.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router, tasks: Tasks) {
+    let connections = Arc::new(Semaphore::new(Settings::CONNECTIONS_MAX));
+    loop {
+        let accepted = async {
+            let room = Arc::clone(&connections).acquire_owned().await;
+            let room = room.expect("the semaphore is never closed");
+            (listener.accept().await, room)
+        };
+        let (accepted, room) = tokio::select! {
+            () = tasks.stop().stopped() => return,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (router, stop) = (router.clone(), tasks.stop().clone());
+                tasks.spawn(async move {
+                    let _room = room;
+                    serve(stream, peer, router, stop).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin API cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, stop: Stop) {
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer.ip()));
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(answer(router, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Settings::HEADER_TIMEOUT)
+        .max_buf_size(Settings::HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = stop.stopped() => None,
+        () = tokio::time::sleep(Settings::CONNECTION_LIFE) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(Settings::LAST_ANSWER, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, %peer, "an admin connection broke");
+    }
+}
+
+async fn answer(router: Router, request: hyper::Request<Body>) -> hyper::Response<Body> {
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}

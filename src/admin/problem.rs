@@ -1,0 +1,153 @@
+//! Every error of the API: `application/problem+json` (RFC 9457) with a machine `code`.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::store::StoreError;
+
+/// One error, on its way to the caller. Boxed: it is the rare side of every `Result` here.
+#[derive(Debug)]
+pub(super) struct Problem(Box<Report>);
+
+#[derive(Debug)]
+struct Report {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    errors: Vec<FieldError>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// What is wrong with one member of a body.
+#[derive(Debug, Serialize)]
+pub(super) struct FieldError {
+    pub(super) field: String,
+    pub(super) message: &'static str,
+}
+
+/// `{"type","title","status","detail","code"}`, and `errors` for 422.
+#[derive(Serialize)]
+struct Shape<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self(Box::new(Report { status, code, detail, errors: Vec::new(), header: None }))
+    }
+
+    pub(super) fn bad_query(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_query", detail)
+    }
+
+    /// Also for a malformed id: it names nothing.
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what} with this id"))
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "send the admin token as `Authorization: Bearer <token>`",
+        )
+        .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sidehook\""))
+    }
+
+    pub(super) fn too_many_tokens(retry_after_secs: u64) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_wrong_tokens",
+            "too many wrong tokens from this address; the right one is still accepted",
+        )
+        .with(header::RETRY_AFTER, HeaderValue::from(retry_after_secs))
+    }
+
+    pub(super) fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    pub(super) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+            .with(header::RETRY_AFTER, HeaderValue::from_static("5"))
+    }
+
+    /// A body that is JSON but not what is asked for.
+    pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        let mut problem = Self::new(status, "invalid", "the body is not what this call takes");
+        problem.0.errors = errors;
+        problem
+    }
+
+    /// The store could not read or write; its chain of causes in one line.
+    pub(super) fn of_store(error: &StoreError) -> Self {
+        let mut detail = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            detail.push_str(": ");
+            detail.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self::unavailable("store_unavailable", detail)
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.header = Some((name, value));
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let report = *self.0;
+        let shape = Shape {
+            r#type: "about:blank",
+            title: report.status.canonical_reason().unwrap_or("Error"),
+            status: report.status.as_u16(),
+            detail: &report.detail,
+            code: report.code,
+            errors: &report.errors,
+        };
+        let mut response = json(report.status, &shape);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = report.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+/// A JSON answer.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let text = serde_json::to_vec(body).expect("views have string keys and never fail");
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+pub(super) async fn no_such_path(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_path", format!("there is no {}", uri.path()))
+}
+
+pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("{method} is not for {}; `allow` names what is", uri.path()),
+    )
+}

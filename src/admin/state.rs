@@ -1,0 +1,92 @@
+//! What the API answers from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::Settings;
+use super::auth::{Token, WrongTokens};
+use super::hosts::Hosts;
+use super::problem::Problem;
+use crate::model::Timestamp;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// What the admin API is given to answer from.
+pub struct State {
+    /// The store.
+    pub store: Store,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// Asks the proxy how it is; cheap, called per request.
+    pub proxy: Box<dyn Fn() -> ProxyHealth + Send + Sync>,
+    /// When this process started.
+    pub started_at: Timestamp,
+}
+
+/// What the proxy says about itself.
+#[derive(Clone, Debug)]
+pub struct ProxyHealth {
+    /// Its listeners are open.
+    pub listening: bool,
+    /// It finishes what it has and takes nothing new.
+    pub draining: bool,
+    /// The last call reached the upstream.
+    pub upstream_healthy: bool,
+    /// Why not, in words.
+    pub upstream_error: Option<String>,
+}
+
+/// [`State`] with what the guard needs; clones share it.
+pub(super) type Api = Arc<Shared>;
+
+/// See [`Api`].
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) state: State,
+    pub(super) hosts: Hosts,
+    pub(super) token: Token,
+    pub(super) wrong_tokens: WrongTokens,
+    reads: Arc<Semaphore>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// `listen` is the address really bound: the port may have been chosen by the system.
+    pub(super) fn new(settings: &Settings, listen: std::net::SocketAddr, state: State) -> Self {
+        Self {
+            hosts: Hosts::new(listen, &settings.allowed_hosts),
+            token: Token::new(&settings.token),
+            wrong_tokens: WrongTokens::default(),
+            reads: Arc::new(Semaphore::new(Settings::READS_MAX)),
+            state,
+        }
+    }
+
+    /// Reads the store on a blocking thread.
+    pub(super) async fn read<T, F>(&self, read: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    {
+        let reads = Arc::clone(&self.reads);
+        let permit = reads.acquire_owned().await.expect("the semaphore is never closed");
+        let store = self.state.store.clone();
+        // The permit goes along: a caller that leaves does not make room before its read ends.
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read(&store)
+        });
+        match reading.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(Problem::of_store(&error)),
+            Err(_) => Err(Problem::unavailable("store_unavailable", "the read was broken off")),
+        }
+    }
+}

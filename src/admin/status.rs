@@ -1,0 +1,194 @@
+//! How sidehook is: for probes, for scrapers, for people.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+
+use super::params::Params;
+use super::problem::{Problem, json};
+use super::state::Api;
+use super::webhooks::status_name;
+use crate::clock;
+use crate::model::{Timestamp, Webhook, WebhookId};
+use crate::store::{QueueStats, Store, StoreStats};
+use crate::telemetry::{Exposition, QueueScrape, Scrape};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+    reasons: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Status {
+    version: &'static str,
+    uptime_seconds: u64,
+    upstream: UpstreamStatus,
+    store: StoreStatus,
+    webhooks: Vec<WebhookStatus>,
+    config: ConfigStatus,
+}
+
+#[derive(Serialize)]
+struct UpstreamStatus {
+    healthy: bool,
+    last_error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct StoreStatus {
+    healthy: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    bytes: u64,
+    max_bytes: u64,
+    commit_p50_ms: Option<f64>,
+    commit_p99_ms: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct WebhookStatus {
+    id: WebhookId,
+    name: String,
+    status: &'static str,
+    pending: u64,
+    held: u64,
+    oldest_seconds: Option<u64>,
+}
+
+/// The configuration is read once, at the start.
+#[derive(Serialize)]
+struct ConfigStatus {
+    generation: u64,
+    loaded_at: Timestamp,
+    problems: [String; 0],
+}
+
+pub(super) async fn livez() -> Response {
+    json(StatusCode::OK, &Readiness { status: "alive", reasons: Vec::new() })
+}
+
+/// Ready: listening, store well, not draining. The upstream's health is in `/v1/status`.
+pub(super) async fn readyz(State(api): State<Api>) -> Response {
+    let proxy = (api.state.proxy)();
+    let mut reasons = Vec::new();
+    if proxy.draining {
+        reasons.push("draining: no new calls are taken".to_owned());
+    } else if !proxy.listening {
+        reasons.push("the proxy does not listen".to_owned());
+    }
+    if let Err(unhealthy) = api.state.store.check() {
+        reasons.push(unhealthy.reason);
+    }
+    if reasons.is_empty() {
+        json(StatusCode::OK, &Readiness { status: "ready", reasons })
+    } else {
+        json(StatusCode::SERVICE_UNAVAILABLE, &Readiness { status: "not ready", reasons })
+    }
+}
+
+pub(super) async fn metrics(
+    State(api): State<Api>,
+    params: Params,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    params.finish()?;
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let exposition = Exposition::accepted(accept);
+    let scrape = api.read(|store| Ok(scrape(store))).await?;
+    let text = api.state.metrics.encode(&scrape, exposition);
+    let mut response = Response::new(text.into());
+    let content_type = HeaderValue::from_static(exposition.content_type());
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    Ok(response)
+}
+
+pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
+    params.finish()?;
+    let (stats, unhealthy) = api.read(|store| Ok((store.stats(), store.check().err()))).await?;
+    let proxy = (api.state.proxy)();
+    let quantiles = api.state.metrics.commit_quantiles();
+    let millis = |seconds: f64| (seconds * 1e6).round() / 1e3;
+    let now = clock::now();
+    let status = Status {
+        version: VERSION,
+        uptime_seconds: now.since(api.state.started_at).as_secs(),
+        upstream: UpstreamStatus {
+            healthy: proxy.upstream_healthy,
+            last_error: proxy.upstream_error,
+        },
+        store: StoreStatus {
+            healthy: unhealthy.is_none(),
+            reason: unhealthy.map(|unhealthy| unhealthy.reason),
+            bytes: stats.bytes,
+            max_bytes: stats.max_bytes,
+            commit_p50_ms: quantiles.map(|(p50, _)| millis(p50.as_secs_f64())),
+            commit_p99_ms: quantiles.map(|(_, p99)| millis(p99.as_secs_f64())),
+        },
+        webhooks: api
+            .state
+            .store
+            .webhooks()
+            .iter()
+            .map(|webhook| webhook_status(webhook, &stats, now))
+            .collect(),
+        config: ConfigStatus { generation: 1, loaded_at: api.state.started_at, problems: [] },
+    };
+    Ok(json(StatusCode::OK, &status))
+}
+
+fn webhook_status(webhook: &Webhook, stats: &StoreStats, now: Timestamp) -> WebhookStatus {
+    let queue = stats.queues.iter().find(|queue| queue.webhook_id == webhook.id);
+    WebhookStatus {
+        id: webhook.id,
+        name: webhook.name.clone(),
+        status: status_name(webhook),
+        pending: queue.map_or(0, |queue| queue.pending),
+        held: queue.map_or(0, |queue| queue.held),
+        oldest_seconds: queue
+            .and_then(|queue| queue.oldest)
+            .map(|oldest| now.since(oldest).as_secs()),
+    }
+}
+
+fn scrape(store: &Store) -> Scrape {
+    let stats = store.stats();
+    let webhooks = store.webhooks();
+    let now = clock::now();
+    let find = |id| stats.queues.iter().find(|queue| queue.webhook_id == id);
+    let configured = webhooks.iter().map(|webhook| {
+        queue_scrape(webhook.name.clone(), Some(status_name(webhook)), find(webhook.id), now)
+    });
+    let gone = stats
+        .queues
+        .iter()
+        .filter(|queue| webhooks.iter().all(|webhook| webhook.id != queue.webhook_id))
+        .map(|queue| queue_scrape(queue.webhook_id.to_string(), None, Some(queue), now));
+    Scrape {
+        version: VERSION,
+        store_healthy: store.check().is_ok(),
+        store_bytes: stats.bytes,
+        queues: configured.chain(gone).collect(),
+    }
+}
+
+fn queue_scrape(
+    webhook: String,
+    status: Option<&'static str>,
+    queue: Option<&QueueStats>,
+    now: Timestamp,
+) -> QueueScrape {
+    QueueScrape {
+        webhook,
+        status,
+        pending: queue.map_or(0, |queue| queue.pending),
+        held: queue.map_or(0, |queue| queue.held),
+        oldest: queue
+            .and_then(|queue| queue.oldest)
+            .map(|oldest| now.since(oldest))
+            .unwrap_or_default(),
+    }
+}

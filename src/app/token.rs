@@ -1,0 +1,112 @@
+//! The admin API's token where none is configured: made once, kept beside the store.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::model::Secret;
+
+/// The file in the store's directory.
+const FILE: &str = "admin-token";
+
+/// Random bytes of a made token: beyond guessing.
+const TOKEN_BYTES: usize = 32;
+
+/// Nobody writes a longer one by hand.
+const FILE_BYTES_MAX: u64 = 4096;
+
+/// The configured token, or the kept one, or a new one that is kept from now on.
+pub(super) fn configured_or_kept(
+    configured: Option<Secret>,
+    store: &Path,
+) -> anyhow::Result<Secret> {
+    if let Some(token) = configured {
+        return Ok(token);
+    }
+    let path = store.join(FILE);
+    let (token, is_new) = match read(&path)? {
+        Some(token) => (token, false),
+        None => (make(&path)?, true),
+    };
+    let file = path.display();
+    if is_new {
+        tracing::info!(%file, "made a token for the admin API; it is in the file");
+    } else {
+        tracing::info!(%file, "the admin API's token is in the file");
+    }
+    Ok(token)
+}
+
+/// `None`: there is none, or a start was broken off before it was written.
+fn read(path: &Path) -> anyhow::Result<Option<Secret>> {
+    let context = || format!("cannot read the admin API's token from {}", path.display());
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(context),
+    };
+    let mode = file.metadata().with_context(context)?.mode() & 0o077;
+    if mode != 0 {
+        let file = path.display();
+        tracing::warn!(%file, "others can read the admin API's token; chmod 600 it");
+    }
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).with_context(context)?;
+    let token = text.trim();
+    let is_sendable = token.bytes().all(|byte| byte.is_ascii_graphic());
+    anyhow::ensure!(
+        is_sendable,
+        "{} does not hold a token: remove it, and a new one is made",
+        path.display()
+    );
+    Ok((!token.is_empty()).then(|| Secret::new(token)))
+}
+
+fn make(path: &Path) -> anyhow::Result<Secret> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    let token = URL_SAFE_NO_PAD.encode(bytes);
+    let context = || format!("cannot keep the admin API's token in {}", path.display());
+    // Written aside and renamed: never half a token under the real name.
+    let aside = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&aside)
+        .with_context(context)?;
+    writeln!(file, "{token}").and_then(|()| file.sync_all()).with_context(context)?;
+    fs::rename(&aside, path).with_context(context)?;
+    Ok(Secret::new(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_made_once_and_only_its_owner_reads_it() {
+        let folder = tempfile::TempDir::new().expect("a temporary folder");
+        let first = configured_or_kept(None, folder.path()).expect("made");
+        assert!(first.reveal().len() >= 43);
+        let mode = fs::metadata(folder.path().join(FILE)).expect("kept").mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(configured_or_kept(None, folder.path()).expect("kept"), first);
+        fs::write(folder.path().join(FILE), "").expect("writable");
+        assert_ne!(configured_or_kept(None, folder.path()).expect("made again"), first);
+    }
+
+    #[test]
+    fn a_configured_token_goes_first() {
+        let folder = tempfile::TempDir::new().expect("a temporary folder");
+        let token = configured_or_kept(Some(Secret::new("mine")), folder.path()).expect("given");
+        assert_eq!(token.reveal(), "mine");
+        assert!(!folder.path().join(FILE).exists());
+    }
+}

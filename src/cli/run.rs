@@ -1,0 +1,65 @@
+//! `sidehook run`: the sidecar, from a file, from flags, or from both.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::config_file;
+use super::logging::{self, LogFormat};
+use super::webhook_flags::WebhookFlags;
+use crate::app::App;
+use crate::config::Flags;
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration file (default: sidehook.toml, or none with --upstream).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines look (default: text on a terminal, else json).
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// The API behind sidehook.
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// Which calls become events: 'LABEL=METHOD REGEX', such as 'task.created=POST ^/tasks$'
+    /// (repeatable; instead of the rules of a file).
+    #[arg(long, value_name = "RULE")]
+    event: Vec<String>,
+    #[command(flatten)]
+    webhooks: WebhookFlags,
+    /// Where clients call.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where the admin API listens.
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
+    /// Directory of the store.
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// A private, loopback or other special network that webhooks may be in (repeatable).
+    #[arg(long, value_name = "CIDR")]
+    allow_network: Vec<String>,
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let flags = Flags {
+        upstream: arguments.upstream,
+        listen: arguments.listen,
+        admin: arguments.admin,
+        data: arguments.data,
+        allow_networks: arguments.allow_network,
+        events: arguments.event,
+        webhooks: arguments.webhooks.0,
+    };
+    let config = match config_file::load(arguments.config, flags) {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
+    };
+    let default = if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
+    logging::start(arguments.log_format.unwrap_or(default));
+    let app = App::start(config)?;
+    app.wait_for_signal()?;
+    app.stop();
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,122 @@
+//! What only shows when the parts are seen together.
+
+use super::event::Rule;
+use super::read::key;
+use super::webhook::Placed;
+use super::{Check, section};
+use crate::config::node::Table;
+use crate::config::problem::{quoted, suggest};
+use crate::{egress, proxy, store};
+
+pub(super) fn check(
+    c: &mut Check<'_>,
+    root: &Table,
+    proxy: &proxy::Settings,
+    store: &store::Settings,
+    rules: &[Rule],
+    webhooks: &[Placed],
+    egress: &egress::Settings,
+) {
+    addresses(c, root, proxy);
+    labels(c, rules, webhooks);
+    idle(c, rules, webhooks);
+    sizes(c, proxy, store, rules);
+    broad_networks(c, egress);
+}
+
+/// Two listeners on one address, and a proxy whose upstream is itself.
+fn addresses(c: &mut Check<'_>, root: &Table, proxy: &proxy::Settings) {
+    let listen = proxy.listen;
+    if listen.port() == 0 {
+        return;
+    }
+    let admin = key(section(root, "admin"), "listen");
+    let same = matches!(
+        &admin.value,
+        crate::config::node::Value::Text(text) if text.parse() == Ok(listen)
+    );
+    if same {
+        let cure =
+            format!("give one of them another port, such as {}", listen.port().wrapping_add(1));
+        c.problem(&admin.place, "[proxy] and [admin] listen on the same address", cure);
+    }
+    let upstream = proxy.upstream_host.as_str();
+    let to_itself = proxy.upstream_port == listen.port()
+        && (upstream.parse() == Ok(listen.ip())
+            || (upstream == "localhost" && listen.ip().is_loopback()));
+    if to_itself {
+        let place = &key(section(root, "proxy"), "upstream").place;
+        let cure = "write the address of the API behind sidehook";
+        c.problem(place, "the upstream is sidehook itself: calls would go in a circle", cure);
+    }
+}
+
+/// Labels of webhooks that no rule makes.
+fn labels(c: &mut Check<'_>, rules: &[Rule], webhooks: &[Placed]) {
+    let labels: Vec<&str> = rules.iter().map(|rule| rule.rule.label.as_str()).collect();
+    for placed in webhooks {
+        for (pattern, place) in placed.webhook.events.iter().zip(&placed.event_places) {
+            if labels.iter().any(|label| pattern.matches(label)) {
+                continue;
+            }
+            let message = format!("no event rule has a label like {}", quoted(pattern.as_str()));
+            let cure = match suggest(pattern.as_str(), labels.iter().copied()) {
+                Some(meant) => format!("did you mean {}?", quoted(meant)),
+                None if labels.is_empty() => "add an [[event]] first".to_owned(),
+                None => format!("the labels are {}", labels.join(", ")),
+            };
+            // A rule that could not be read may have the label: as good as missing.
+            c.absence(place, message, cure);
+        }
+    }
+}
+
+/// Rules and webhooks that do nothing.
+fn idle(c: &mut Check<'_>, rules: &[Rule], webhooks: &[Placed]) {
+    if rules.is_empty() {
+        c.warn("there is no [[event]]: calls are forwarded, and nothing else happens");
+    }
+    for rule in rules {
+        let label = &rule.rule.label;
+        if !webhooks.iter().any(|placed| placed.webhook.wants(label)) {
+            c.warn(format!(
+                "no webhook wants {}: its events are stored and not sent",
+                quoted(label)
+            ));
+        }
+    }
+}
+
+/// Captures that can never be stored.
+fn sizes(c: &mut Check<'_>, proxy: &proxy::Settings, store: &store::Settings, rules: &[Rule]) {
+    let capture = &proxy.capture;
+    for rule in rules.iter().map(|rule| &rule.rule) {
+        let request = rule.max_request_body.unwrap_or(capture.request_body_max);
+        let response = rule.max_response_body.unwrap_or(capture.response_body_max);
+        if request.max(response) > capture.total_max as u64 {
+            let label = quoted(&rule.label);
+            c.warn(format!(
+                "{label} captures more than [capture] max_total: its largest bodies are left out"
+            ));
+        }
+        // Heads and bookkeeping come on top: an eighth is ample.
+        if request + response > store.queue_bytes_max as u64 / 8 * 7 {
+            let label = quoted(&rule.label);
+            c.warn(format!(
+                "[store] max_size is too small for the largest events of {label}: they are refused"
+            ));
+        }
+    }
+}
+
+/// Networks so wide that they undo the guard against targets inside.
+fn broad_networks(c: &mut Check<'_>, egress: &egress::Settings) {
+    for network in &egress.allow_networks {
+        let whole = if network.addr().is_ipv4() { 8 } else { 16 };
+        if network.prefix_len() < whole {
+            c.warn(format!(
+                "[delivery] allow_networks has {network}: webhooks can reach nearly any address"
+            ));
+        }
+    }
+}

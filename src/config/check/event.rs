@@ -1,0 +1,234 @@
+//! `[[event]]`: which calls become events.
+
+use std::collections::HashMap;
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::Check;
+use super::sections::BODY_BYTES_MAX;
+use crate::config::node::{Node, Place, Table, Value};
+use crate::config::problem::quoted;
+use crate::model::{EventRule, RuleId, StatusRange};
+
+/// Longest pattern, bytes.
+const PATTERN_BYTES_MAX: usize = 1 << 10;
+/// Memory of one compiled pattern, bytes: generous for 1 KiB of it, and finite.
+const PATTERN_MEMORY_MAX: usize = 4 << 20;
+/// Longest label and tag, bytes: they are stored with every event.
+const NAME_BYTES_MAX: usize = 256;
+
+/// A rule and where its parts were written.
+pub(super) struct Rule {
+    pub(super) rule: EventRule,
+    pub(super) label_place: Place,
+}
+
+pub(super) fn rules(c: &mut Check<'_>, tables: Vec<(&Table, &Place)>) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    let mut ids: HashMap<RuleId, String> = HashMap::new();
+    let mut labels: HashMap<String, usize> = HashMap::new();
+    for (at, (table, place)) in tables.into_iter().enumerate() {
+        let rule = rule(c, table, place, at + 1);
+        let label = rule.rule.label.clone();
+        if let Some(first) = labels.get(&label).filter(|_| !label.is_empty()) {
+            let message = format!("the label {} is taken by event rule {first}", quoted(&label));
+            let cure = "give each rule its own label; a rule can have several methods and statuses";
+            c.problem(&rule.label_place, message, cure);
+        }
+        if let Some(first) = ids.get(&rule.rule.id) {
+            let message =
+                format!("the id {} is taken by the event {}", rule.rule.id, quoted(first));
+            let place = table.get("id").map_or(place, |node| &node.place);
+            c.problem(place, message, "write an id that no other rule has (default: its position)");
+        }
+        labels.entry(label.clone()).or_insert(at + 1);
+        ids.entry(rule.rule.id).or_insert(label);
+        rules.push(rule);
+    }
+    rules
+}
+
+fn rule(c: &mut Check<'_>, table: &Table, place: &Place, position: usize) -> Rule {
+    let label_node = c.required(table, place, "label", "name the event: label = \"task.created\"");
+    let label = label_node.map(|node| label(c, node)).unwrap_or_default();
+    let cure = "write \"POST\", a list such as [\"PUT\", \"PATCH\"], or \"*\" for any";
+    let method = c.required(table, place, "method", cure);
+    let cure = "write a regex for the path: url = '^/api/v1/tasks$'";
+    let url = c.required(table, place, "url", cure);
+    let overridden =
+        |c: &mut Check<'_>, key: &str| table.get(key).map(|node| c.size(node, 0..=BODY_BYTES_MAX));
+    let rule = EventRule {
+        id: table
+            .get("id")
+            .map_or_else(|| RuleId::try_from(position).unwrap_or(RuleId::MAX), |node| id(c, node)),
+        label,
+        tag: table.get("tag").and_then(|node| tag(c, node)),
+        methods: method.and_then(|node| methods(c, node)),
+        url: url.map_or_else(nothing, |node| pattern(c, node)),
+        query: table.get("query").map(|node| pattern(c, node)),
+        status: table.get("status").map_or_else(|| vec![200..=299], |node| status(c, node)),
+        max_request_body: overridden(c, "max_request_body"),
+        max_response_body: overridden(c, "max_response_body"),
+    };
+    let label_place = label_node.map_or(place, |node| &node.place).clone();
+    Rule { rule, label_place }
+}
+
+fn id(c: &mut Check<'_>, node: &Node) -> RuleId {
+    match node.value {
+        Value::Whole(number) if (0..=i128::from(RuleId::MAX)).contains(&number) => {
+            RuleId::try_from(number).unwrap_or_default()
+        }
+        _ => {
+            c.problem(&node.place, "an id is a whole number from 0", "write one, such as 1");
+            0
+        }
+    }
+}
+
+fn label(c: &mut Check<'_>, node: &Node) -> String {
+    let Some(text) = c.text(node, "a label, such as \"task.created\"") else {
+        return String::new();
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+    if text.is_empty() || text.len() > NAME_BYTES_MAX || !text.chars().all(allowed) {
+        let cure = "use 1 to 256 letters, digits and _ . : - only, such as \"task.created\"";
+        c.problem(&node.place, format!("{} is not a label", quoted(text)), cure);
+    }
+    text.to_owned()
+}
+
+fn tag(c: &mut Check<'_>, node: &Node) -> Option<String> {
+    let text = c.text(node, "a string")?;
+    if text.len() > NAME_BYTES_MAX || text.chars().any(char::is_control) {
+        let cure = "write at most 256 bytes without control characters";
+        c.problem(&node.place, "this is not a tag", cure);
+    }
+    Some(text.to_owned())
+}
+
+/// `None` is any method.
+fn methods(c: &mut Check<'_>, node: &Node) -> Option<Vec<String>> {
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    if items.is_empty() {
+        c.problem(&node.place, "no method", "write one, such as \"POST\", or \"*\" for any");
+    }
+    let mut methods = Vec::new();
+    for item in items {
+        let Some(text) = c.text(item, "a method, such as \"POST\"") else { continue };
+        if text == "*" {
+            if items.len() > 1 {
+                let cure = "write \"*\" alone, or only methods";
+                c.problem(&item.place, "`*` stands for any method and has no company", cure);
+            }
+            return None;
+        }
+        if http::Method::from_bytes(text.as_bytes()).is_err() {
+            let message = format!("{} is not a method", quoted(text));
+            c.problem(&item.place, message, "write a method such as \"POST\"");
+        }
+        methods.push(text.to_ascii_uppercase());
+    }
+    Some(methods)
+}
+
+fn status(c: &mut Check<'_>, node: &Node) -> Vec<StatusRange> {
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    if items.is_empty() {
+        let cure = "write status = [\"2xx\"], or take the key away";
+        c.problem(&node.place, "no status", cure);
+    }
+    let mut ranges = Vec::new();
+    for item in items {
+        let range = match &item.value {
+            Value::Whole(number) => u16::try_from(*number).ok().map(|code| code..=code),
+            Value::Text(text) => status_range(text),
+            _ => None,
+        };
+        match range.filter(|r| *r.start() >= 200 && *r.end() <= 599 && r.start() <= r.end()) {
+            Some(range) => ranges.push(range),
+            None => c.problem(
+                &item.place,
+                "this is not a status or a range of them",
+                "write \"2xx\", 201 or \"200-204\"; from 200 to 599",
+            ),
+        }
+    }
+    ranges
+}
+
+/// `"2xx"`, `"201"` or `"200-204"`.
+fn status_range(text: &str) -> Option<StatusRange> {
+    if let Some(class) = text.strip_suffix("xx") {
+        let class = class.parse::<u16>().ok().filter(|class| *class < 10)?;
+        return Some(class * 100..=class * 100 + 99);
+    }
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
+}
+
+/// A regex within its limits; reports the mistake at its place in the pattern.
+fn pattern(c: &mut Check<'_>, node: &Node) -> Regex {
+    let Some(text) = c.text(node, "a regex, such as '^/tasks$'") else { return nothing() };
+    if text.len() > PATTERN_BYTES_MAX {
+        let message = format!("a regex of {} bytes is too long", text.len());
+        c.problem(&node.place, message, format!("write at most {PATTERN_BYTES_MAX} bytes"));
+        return nothing();
+    }
+    match RegexBuilder::new(text).size_limit(PATTERN_MEMORY_MAX).build() {
+        Ok(regex) => regex,
+        Err(regex::Error::CompiledTooBig(_)) => {
+            let cure = "use smaller repetitions, or [0-9] for \\d and [A-Za-z0-9_] for \\w";
+            c.problem(&node.place, "this regex needs too much memory", cure);
+            nothing()
+        }
+        Err(error) => {
+            let error = error.to_string();
+            let (at, why) = syntax_error(&error, text);
+            let place = place_in(c, node, text, at);
+            let position = at.map(|at| format!(" at its byte {}", at + 1)).unwrap_or_default();
+            let cure = "correct it there; in '...' backslashes stand for themselves";
+            c.problem(&place, format!("this regex is wrong{position}: {why}"), cure);
+            nothing()
+        }
+    }
+}
+
+/// What the regex crate draws (the pattern, a caret below it, the reason) as position and reason.
+fn syntax_error<'e>(error: &'e str, pattern: &str) -> (Option<usize>, &'e str) {
+    let why = error.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(error);
+    let caret = error.lines().find_map(|line| {
+        let before = line.strip_suffix('^').map(|l| l.trim_end_matches('^'))?;
+        before.bytes().all(|byte| byte == b' ').then_some(before.len())
+    });
+    // The drawing indents by four and counts characters.
+    let at = caret
+        .and_then(|column| column.checked_sub(4))
+        .and_then(|n| pattern.char_indices().map(|(at, _)| at).chain([pattern.len()]).nth(n))
+        .filter(|_| !pattern.contains('\n'));
+    (at, why)
+}
+
+/// A place inside a string, when it stands in its source byte for byte.
+fn place_in(c: &mut Check<'_>, node: &Node, text: &str, at: Option<usize>) -> Place {
+    let source = c.sources().get(node.place.source);
+    let written = source.text.get(node.place.start..node.place.end).unwrap_or_default();
+    match (at, written.find(text)) {
+        (Some(at), Some(quote)) => {
+            let start = node.place.start + quote + at;
+            Place { source: node.place.source, start, end: (start + 1).min(node.place.end) }
+        }
+        _ => node.place.clone(),
+    }
+}
+
+/// Stands in for a regex that could not be read.
+fn nothing() -> Regex {
+    Regex::new(r"[^\s\S]").expect("a constant, valid pattern")
+}

@@ -1,0 +1,119 @@
+//! Walks the merged tree, collects every mistake and builds the settings.
+//!
+//! A reader that reports a mistake returns a stand-in and goes on, so that the mistakes after it are
+//! found too; a `Config` with a stand-in in it is never handed out.
+
+mod cross;
+mod event;
+mod place;
+mod read;
+mod secret;
+mod sections;
+mod webhook;
+
+use std::path::{Path, PathBuf};
+
+pub(super) use webhook::is_confidential;
+
+use super::node::{Place, Table, Value};
+use super::problem::{Problems, Sources};
+use super::{Config, Environment, print};
+
+/// A check under way.
+pub(super) struct Check<'e> {
+    problems: Problems,
+    syntax_errors: usize,
+    environment: &'e Environment,
+    warnings: Vec<String>,
+}
+
+impl<'e> Check<'e> {
+    pub(super) fn new(environment: &'e Environment) -> Self {
+        let problems = Problems::new(Sources::default());
+        Self { problems, syntax_errors: 0, environment, warnings: Vec::new() }
+    }
+
+    pub(super) const fn sources(&mut self) -> &mut Sources {
+        self.problems.sources_mut()
+    }
+
+    /// Reports a mistake: what is wrong, and what would be right.
+    pub(super) fn problem(
+        &mut self,
+        place: &Place,
+        message: impl Into<String>,
+        cure: impl Into<String>,
+    ) {
+        self.problems.add(place, message.into(), cure.into(), false);
+    }
+
+    /// Reports that something needed is not there.
+    fn absence(&mut self, place: &Place, message: impl Into<String>, cure: impl Into<String>) {
+        self.problems.add(place, message.into(), cure.into(), true);
+    }
+
+    pub(super) const fn count_syntax_errors(&mut self, n: usize) {
+        self.syntax_errors += n;
+    }
+
+    /// Notes what works but may not be meant.
+    fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+
+    /// A path as written, relative to the folder of its source.
+    fn resolve(&self, place: &Place, path: &str) -> PathBuf {
+        self.problems.sources().get(place.source).base.join(Path::new(path))
+    }
+}
+
+/// Builds the configuration.
+pub(super) fn config(mut check: Check<'_>, root: &Table) -> Result<Config, Problems> {
+    let c = &mut check;
+    let capture = sections::capture(c, section(root, "capture"));
+    let proxy = sections::proxy(c, section(root, "proxy"), capture);
+    let store = sections::store(c, section(root, "store"));
+    let egress = sections::egress(c, section(root, "delivery"));
+    let delivery = sections::delivery(c, section(root, "delivery"));
+    let admin = sections::admin(c, section(root, "admin"));
+    let rules = event::rules(c, repeated(root, "event"));
+    let webhooks = webhook::webhooks(c, repeated(root, "webhook"), &delivery, &egress);
+    cross::check(c, root, &proxy, &store, &rules, &webhooks, &egress);
+    let Check { mut problems, syntax_errors, warnings, .. } = check;
+    problems.drop_consequences(syntax_errors);
+    if problems.count() > 0 {
+        problems.sort();
+        return Err(problems);
+    }
+    Ok(Config {
+        proxy,
+        rules: rules.into_iter().map(|rule| rule.rule).collect(),
+        store,
+        delivery: delivery.settings,
+        egress,
+        admin,
+        webhooks: webhooks.into_iter().map(|webhook| webhook.webhook).collect(),
+        warnings,
+        effective: print::effective(root),
+    })
+}
+
+/// A section's table.
+fn section<'t>(root: &'t Table, name: &str) -> &'t Table {
+    match root.get(name).map(|node| &node.value) {
+        Some(Value::Table(table)) => table,
+        _ => unreachable!("config.example.toml has [{name}], and only tables are laid over it"),
+    }
+}
+
+/// The tables of a `[[name]]`, each with its place.
+fn repeated<'t>(root: &'t Table, name: &str) -> Vec<(&'t Table, &'t Place)> {
+    let Some(Value::List(items)) = root.get(name).map(|node| &node.value) else {
+        return Vec::new();
+    };
+    let table = |node: &'t super::node::Node| match &node.value {
+        Value::Table(table) => Some((table, &node.place)),
+        _ => None,
+    };
+    items.iter().filter_map(table).collect()
+}

@@ -1,0 +1,51 @@
+//! What an attempt came to.
+
+use crate::model::{Failure, Outcome, Reply};
+
+/// Any 2xx is success; everything else is a failure with its type, a redirect included.
+pub(super) fn classify(sent: Result<Reply, (Failure, Option<Reply>)>) -> Outcome {
+    match sent {
+        Ok(reply) if (200..300).contains(&reply.status) => Outcome::Accepted { reply },
+        Ok(reply) => Outcome::Failed {
+            failure: Failure::Rejected { status: reply.status },
+            reply: Some(reply),
+        },
+        Err((failure, reply)) => Outcome::Failed { failure, reply },
+    }
+}
+
+/// The outcome's name in `sidehook_attempts_total{outcome}`.
+pub(super) const fn name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Accepted { .. } => "delivered",
+        Outcome::Failed { failure, .. } => match failure {
+            Failure::Rejected { .. } => "rejected",
+            Failure::TimedOut { .. } => "timeout",
+            Failure::Refused { .. } => "refused",
+            Failure::Unreachable { .. } => "unreachable",
+            Failure::Broken { .. } => "broken",
+            Failure::Unrenderable { .. } => "error",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_2xx_is_success() {
+        let reply = |status| Reply { status, ..Reply::default() };
+        for status in [200, 201, 204, 226, 299] {
+            assert_eq!(name(&classify(Ok(reply(status)))), "delivered", "{status}");
+        }
+        for status in [301, 302, 304, 307, 400, 404, 410, 429, 500, 503, 600] {
+            let outcome = classify(Ok(reply(status)));
+            assert_eq!(outcome.failure(), Some(&Failure::Rejected { status }));
+            assert_eq!(outcome.reply(), Some(&reply(status)));
+        }
+        let broken =
+            Failure::Broken { phase: crate::model::FailurePhase::Body, detail: "reset".to_owned() };
+        assert_eq!(name(&classify(Err((broken, Some(reply(200)))))), "broken");
+    }
+}

@@ -1,0 +1,50 @@
+//! Writes an attempt down, and tells whoever watches.
+
+use std::time::Duration;
+
+use super::classify;
+use super::deliver::Context;
+use crate::model::{Attempt, Verdict, Webhook};
+use crate::store::Lease;
+
+/// Records the attempt, which gives the lease back.
+pub(super) fn record(
+    context: &Context,
+    webhook: &Webhook,
+    lease: Lease,
+    attempt: Attempt,
+    took: Duration,
+) {
+    context.metrics.attempt(&webhook.name, classify::name(&attempt.outcome), took);
+    match attempt.verdict {
+        Verdict::Delivered => context.metrics.delivery_finished(&webhook.name, "delivered"),
+        Verdict::Failed => context.metrics.delivery_finished(&webhook.name, "failed"),
+        Verdict::Retry { .. } => {}
+    }
+    tell(webhook, &attempt);
+    context.store.finish(lease, attempt);
+}
+
+/// One line per attempt; a delivery that is given up is a warning: it is kept and can be retried.
+fn tell(webhook: &Webhook, attempt: &Attempt) {
+    let Attempt { delivery_id, number, duration_ms, .. } = attempt;
+    let webhook = webhook.name.as_str();
+    let reason = attempt.outcome.failure().map(ToString::to_string).unwrap_or_default();
+    match attempt.verdict {
+        Verdict::Delivered => {
+            tracing::debug!(webhook, delivery = %delivery_id, number, duration_ms, "delivered");
+        }
+        Verdict::Retry { at } => {
+            tracing::debug!(
+                webhook, delivery = %delivery_id, number, duration_ms, reason, next = %at,
+                "attempt failed"
+            );
+        }
+        Verdict::Failed => {
+            tracing::warn!(
+                webhook, delivery = %delivery_id, attempts = number, reason,
+                "delivery failed: its schedule is exhausted; `sidehook retry` sends it again"
+            );
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Who may go next. One task that takes no input: it is woken by the store, by the end of an
+//! attempt, or by the next due time, and asks the store what is due, lane after lane.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::Settings;
+use super::deliver::{Context, deliver};
+use super::lane::Lane;
+use crate::clock;
+use crate::egress::Egress;
+use crate::model::{Timestamp, Webhook, WebhookId};
+use crate::shutdown::Tasks;
+use crate::store::{Lease, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// The wall clock may jump: due times are looked at again at least this often.
+const SLEEP_MAX: Duration = Duration::from_secs(30);
+
+/// The shortest sleep: due times are milliseconds.
+const SLEEP_MIN: Duration = Duration::from_millis(5);
+
+/// Pause after the store could not be read.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Starts the delivery half on the current runtime. It runs until `tasks` are stopped: then no
+/// attempt is started any more, and those under way end within the grace that `tasks` are given,
+/// or are dropped with the runtime and due again after the restart.
+pub fn start(
+    settings: Settings,
+    store: Store,
+    egress: Egress,
+    metrics: Arc<Metrics>,
+    tasks: &Tasks,
+) -> JoinHandle<()> {
+    let context = Arc::new(Context { settings, store, egress, metrics });
+    let scheduler = Scheduler::new(context, tasks.clone());
+    tasks.spawn(scheduler.run())
+}
+
+struct Scheduler {
+    context: Arc<Context>,
+    tasks: Tasks,
+    lanes: HashMap<WebhookId, Lane>,
+    /// The lanes in the order in which they are served, rotated so that none is always first.
+    order: Vec<WebhookId>,
+    in_flight: usize,
+    webhooks: Arc<Vec<Arc<Webhook>>>,
+    ended: mpsc::Receiver<WebhookId>,
+    slots: mpsc::Sender<WebhookId>,
+    is_store_failing: bool,
+}
+
+/// An attempt's place; gives itself back however the attempt ends.
+struct Slot {
+    webhook: WebhookId,
+    ended: mpsc::Sender<WebhookId>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Cannot be full: it has room for as many as there can be slots. Closed: we stop.
+        let _ = self.ended.try_send(self.webhook);
+    }
+}
+
+impl Scheduler {
+    fn new(context: Arc<Context>, tasks: Tasks) -> Self {
+        let (slots, ended) = mpsc::channel(context.settings.concurrency.max(1));
+        Self {
+            context,
+            tasks,
+            lanes: HashMap::new(),
+            order: Vec::new(),
+            in_flight: 0,
+            webhooks: Arc::default(),
+            ended,
+            slots,
+            is_store_failing: false,
+        }
+    }
+
+    async fn run(mut self) {
+        let stop = self.tasks.stop().clone();
+        loop {
+            let sleep = self.fill();
+            tokio::select! {
+                biased;
+                () = stop.stopped() => break,
+                Some(webhook) = self.ended.recv() => self.end(webhook),
+                () = self.context.store.work_available() => self.refresh(),
+                () = tokio::time::sleep(sleep) => self.refresh(),
+            }
+        }
+        tracing::debug!(in_flight = self.in_flight, "no new attempts are started");
+    }
+
+    /// Something may have become due anywhere.
+    fn refresh(&mut self) {
+        for lane in self.lanes.values_mut() {
+            lane.is_stale = true;
+        }
+    }
+
+    /// An attempt has ended: its lane has a place again, and so have all together.
+    fn end(&mut self, webhook: WebhookId) {
+        self.in_flight -= 1;
+        if let Some(lane) = self.lanes.get_mut(&webhook) {
+            lane.in_flight = lane.in_flight.saturating_sub(1);
+            lane.is_stale = true;
+        }
+    }
+
+    /// Starts what is due and may go; gives the time until it has to look again.
+    fn fill(&mut self) -> Duration {
+        self.follow_webhooks();
+        let now = clock::now();
+        match self.serve_lanes(now) {
+            Ok(()) => {
+                self.is_store_failing = false;
+                self.until_due(now)
+            }
+            Err(error) => {
+                if !self.is_store_failing {
+                    tracing::error!(%error, "the store cannot be read: deliveries wait for it");
+                }
+                self.is_store_failing = true;
+                STORE_PAUSE
+            }
+        }
+    }
+
+    /// Brings the lanes in line with the webhooks of now.
+    fn follow_webhooks(&mut self) {
+        let webhooks = self.context.store.webhooks();
+        if Arc::ptr_eq(&webhooks, &self.webhooks) {
+            return;
+        }
+        let in_flight = |id| self.lanes.get(&id).map_or(0, |lane| lane.in_flight);
+        let lanes = webhooks.iter().map(|webhook| {
+            let in_flight = in_flight(webhook.id);
+            (webhook.id, Lane { in_flight, ..Lane::new(Arc::clone(webhook)) })
+        });
+        self.lanes = lanes.collect();
+        self.order = webhooks.iter().map(|webhook| webhook.id).collect();
+        self.webhooks = webhooks;
+    }
+
+    /// Round after round over the lanes until none wants more or there is no place left.
+    fn serve_lanes(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        loop {
+            let mut started = 0;
+            let idle = self.lanes.values().filter(|lane| lane.is_idle()).count();
+            for at in 0..self.order.len() {
+                started += self.serve(self.order[at], now, idle)?;
+            }
+            if started == 0 {
+                return Ok(());
+            }
+            self.order.rotate_left(1);
+        }
+    }
+
+    /// Starts what one lane may start; gives how many that were. `idle` lanes had nothing under
+    /// way when this round began.
+    fn serve(&mut self, id: WebhookId, now: Timestamp, idle: usize) -> Result<usize, StoreError> {
+        let places = self.slots.max_capacity();
+        let free = places - self.in_flight;
+        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.wants(now)) else {
+            return Ok(0);
+        };
+        let kept = (idle - usize::from(lane.is_idle())).min(places / 2);
+        let share = lane.share(free, kept);
+        if share == 0 {
+            return Ok(0);
+        }
+        let leases = self.context.store.lease_due(id, now, share)?;
+        if leases.len() < share {
+            lane.is_stale = false;
+            lane.next_due = self.context.store.next_due(id)?;
+        }
+        lane.in_flight += leases.len();
+        self.in_flight += leases.len();
+        let webhook = Arc::clone(&lane.webhook);
+        let started = leases.len();
+        for lease in leases {
+            self.begin(&webhook, lease);
+        }
+        Ok(started)
+    }
+
+    fn begin(&self, webhook: &Arc<Webhook>, lease: Lease) {
+        let slot = Slot { webhook: webhook.id, ended: self.slots.clone() };
+        let context = Arc::clone(&self.context);
+        let webhook = Arc::clone(webhook);
+        self.tasks.spawn(async move {
+            deliver(&context, &webhook, lease).await;
+            drop(slot);
+        });
+    }
+
+    /// The time until a lane has something due. One that is due already waits for a place, whose
+    /// end wakes us, or for the store.
+    fn until_due(&self, now: Timestamp) -> Duration {
+        if self.in_flight >= self.slots.max_capacity() {
+            return SLEEP_MAX;
+        }
+        let due = self.lanes.values().filter_map(Lane::wake_at).min();
+        due.map_or(SLEEP_MAX, |due| due.since(now).clamp(SLEEP_MIN, SLEEP_MAX))
+    }
+}

@@ -1,0 +1,177 @@
+//! A captured body as JSON.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::media::{Charset, Kind, Media};
+use crate::model::{Body, BodyState, HeaderList};
+
+/// A body with the markers that stand beside it, `body_encoding`, `body_truncated`, `body_size`.
+#[derive(Clone, Debug)]
+pub struct BodyView<'a> {
+    /// The body.
+    pub body: BodyValue<'a>,
+    /// `form`, `text`, `base64` or `omitted`; absent for plain JSON and for no body.
+    pub body_encoding: Option<&'static str>,
+    /// True when it was cut at the capture limit, else absent.
+    pub body_truncated: bool,
+    /// Bytes on the wire, where they are not all here.
+    pub body_size: Option<u64>,
+}
+
+/// The fields of a form with their values, in the order in which the names first came.
+pub type Fields<'a> = Vec<(Cow<'a, str>, Vec<Cow<'a, str>>)>;
+
+/// The body itself.
+#[derive(Clone, Debug)]
+pub enum BodyValue<'a> {
+    /// No body, or one that was left out.
+    Null,
+    /// The JSON received, byte for byte without the white space around it.
+    Json(&'a RawValue),
+    /// Fields of a form, in the order received; several values of one name become a list.
+    Form(Fields<'a>),
+    /// Text.
+    Text(Cow<'a, str>),
+    /// Anything else; shown as base64 (RFC 4648 4).
+    Bytes(&'a [u8]),
+}
+
+impl BodyView<'_> {
+    /// Writes the body and its markers as members of the object that they belong to. (Serde's
+    /// `flatten` would lose the raw JSON.)
+    pub(super) fn serialize_into<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry("body", &self.body)?;
+        if let Some(encoding) = self.body_encoding {
+            map.serialize_entry("body_encoding", encoding)?;
+        }
+        if self.body_truncated {
+            map.serialize_entry("body_truncated", &true)?;
+        }
+        if let Some(size) = self.body_size {
+            map.serialize_entry("body_size", &size)?;
+        }
+        Ok(())
+    }
+}
+
+impl BodyValue<'_> {
+    const fn encoding(&self) -> Option<&'static str> {
+        match self {
+            Self::Null | Self::Json(_) => None,
+            Self::Form(_) => Some("form"),
+            Self::Text(_) => Some("text"),
+            Self::Bytes(_) => Some("base64"),
+        }
+    }
+}
+
+impl Serialize for BodyValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Json(raw) => raw.serialize(serializer),
+            Self::Form(fields) => serializer.collect_map(fields.iter().map(|(name, values)| {
+                let one = if let [value] = values.as_slice() { Ok(value) } else { Err(values) };
+                (name, FormValue(one))
+            })),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Bytes(bytes) => serializer.serialize_str(&STANDARD.encode(bytes)),
+        }
+    }
+}
+
+struct FormValue<'f, 'a>(Result<&'f Cow<'a, str>, &'f Vec<Cow<'a, str>>>);
+
+impl Serialize for FormValue<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Ok(one) => one.serialize(serializer),
+            Err(several) => several.serialize(serializer),
+        }
+    }
+}
+
+/// How a captured body is shown; `headers` are those of its message.
+pub fn body_view<'a>(body: &'a Body, headers: &HeaderList) -> BodyView<'a> {
+    let is_whole = body.state == BodyState::Complete;
+    let body_size = (!is_whole && !body.is_none()).then_some(body.size);
+    if matches!(body.state, BodyState::Redacted | BodyState::OverBudget) && !body.is_none() {
+        let body_encoding = Some("omitted");
+        return BodyView { body: BodyValue::Null, body_encoding, body_truncated: false, body_size };
+    }
+    let value =
+        if body.is_none() { BodyValue::Null } else { value(body, Media::of(headers), is_whole) };
+    BodyView {
+        body_encoding: value.encoding(),
+        body: value,
+        body_truncated: body_size.is_some(),
+        body_size,
+    }
+}
+
+fn value(body: &Body, media: Media, is_whole: bool) -> BodyValue<'_> {
+    let bytes = body.bytes.as_slice();
+    if media.is_encoded {
+        return BodyValue::Bytes(bytes);
+    }
+    if is_whole
+        && matches!(media.kind, Kind::Json | Kind::Unknown)
+        && let Some(raw) = json(bytes)
+    {
+        return BodyValue::Json(raw);
+    }
+    if media.kind == Kind::Form
+        && let Some(fields) = form(bytes)
+    {
+        return BodyValue::Form(fields);
+    }
+    text(bytes, media.charset, is_whole).map_or(BodyValue::Bytes(bytes), BodyValue::Text)
+}
+
+/// One JSON value (RFC 8259), without the white space and the byte order mark around it: inside
+/// another document neither could stand.
+fn json(bytes: &[u8]) -> Option<&RawValue> {
+    let text = str::from_utf8(bytes).ok()?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    serde_json::from_str(text.trim_matches([' ', '\t', '\n', '\r'])).ok()
+}
+
+/// The fields of a form (WHATWG URL 5.1); `None` when they are not UTF-8, which would be lost.
+fn form(bytes: &[u8]) -> Option<Fields<'_>> {
+    str::from_utf8(bytes).ok()?;
+    let mut fields = Fields::new();
+    let mut places = std::collections::HashMap::new();
+    for (name, value) in form_urlencoded::parse(bytes) {
+        if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
+            return None; // the decoder's mark of bytes that are no UTF-8
+        }
+        let place = *places.entry(name.clone()).or_insert_with(|| {
+            fields.push((name, Vec::new()));
+            fields.len() - 1
+        });
+        fields[place].1.push(value);
+    }
+    Some(fields)
+}
+
+/// The text of a body in its charset. The end of a cut one may be half a character: left out.
+fn text(bytes: &[u8], charset: Charset, is_whole: bool) -> Option<Cow<'_, str>> {
+    match charset {
+        Charset::Utf8 => match str::from_utf8(bytes) {
+            Ok(text) => Some(text.into()),
+            Err(error) if !is_whole && error.error_len().is_none() => {
+                str::from_utf8(&bytes[..error.valid_up_to()]).ok().map(Cow::from)
+            }
+            Err(_) => None,
+        },
+        Charset::Ascii => bytes.is_ascii().then(|| str::from_utf8(bytes).ok())?.map(Cow::from),
+        Charset::Latin1 => Some(bytes.iter().map(|&b| char::from(b)).collect()),
+        Charset::Unread => None,
+    }
+}

@@ -1,0 +1,105 @@
+//! The real binary as a child process.
+
+use std::fs::{self, OpenOptions};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::world::World;
+
+/// A mechanism of the promise to take away (needs the cargo feature `sabotage`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "sabotage"), allow(dead_code))] // only the sabotaged tests use the others
+pub enum Switch {
+    None,
+    SkipSync,
+    SkipChecksum,
+    ReleaseEarly,
+}
+
+impl Switch {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::SkipSync => "skip-sync",
+            Self::SkipChecksum => "skip-checksum",
+            Self::ReleaseEarly => "release-early",
+        }
+    }
+}
+
+/// A running sidehook with its store in `<folder>/data`.
+pub struct Sidehook {
+    child: Child,
+    pub proxy: SocketAddr,
+    pub log: PathBuf,
+}
+
+impl Sidehook {
+    /// Starts it and waits until it is ready.
+    pub fn start(folder: &Path, world: &World, switch: Switch) -> Self {
+        let (proxy, admin) = (free_address(), free_address());
+        let config = format!(
+            "[proxy]\nlisten = \"{proxy}\"\nupstream = \"http://{}\"\nworkers = 2\n\
+             [capture]\nmax_request_body = \"1MiB\"\nmax_response_body = \"1MiB\"\nmax_total = \"256MiB\"\n\
+             [store]\npath = \"data\"\n\
+             [delivery]\nallow_networks = [\"127.0.0.0/8\"]\nretry = [\"200ms\", \"200ms\", \"200ms\", \
+             \"1s\", \"1s\", \"2s\", \"5s\", \"5s\", \"5s\", \"5s\"]\n\
+             [admin]\nlisten = \"{admin}\"\ntoken = \"crash-test-token-0123456789abcdef\"\n\
+             [[event]]\nlabel = \"item.created\"\nmethod = \"POST\"\nurl = '^/items$'\n\
+             [[webhook]]\nname = \"ledger\"\nurl = \"http://{}/\"\nevents = [\"*\"]\nconcurrency = 64\n",
+            world.upstream, world.receiver,
+        );
+        fs::write(folder.join("sidehook.toml"), config).expect("writable folder");
+        let log = folder.join("sidehook.log");
+        let stderr = OpenOptions::new().create(true).append(true).open(&log).expect("writable log");
+        let child = Command::new(env!("CARGO_BIN_EXE_sidehook"))
+            .args(["run", "--config", "sidehook.toml"])
+            .current_dir(folder)
+            .env("SIDEHOOK_SABOTAGE", switch.name())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .expect("the binary starts");
+        let mut sidehook = Self { child, proxy, log };
+        sidehook.wait_until_ready(admin);
+        sidehook
+    }
+
+    fn wait_until_ready(&mut self, admin: SocketAddr) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !crate::world::is_ready(admin) {
+            if let Some(status) = self.child.try_wait().expect("the child is ours") {
+                panic!("sidehook ended at start ({status}):\n{}", self.log_text());
+            }
+            assert!(Instant::now() < deadline, "not ready in a minute:\n{}", self.log_text());
+            std::thread::sleep(Duration::from_millis(20)); // between two looks at /readyz
+        }
+    }
+
+    /// Everything it wrote to its log, over all its lives.
+    pub fn log_text(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the child is ours");
+        self.child.wait().expect("the child is ours");
+    }
+}
+
+impl Drop for Sidehook {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A loopback address that was free a moment ago.
+fn free_address() -> SocketAddr {
+    let probe = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    probe.local_addr().expect("a bound socket has an address")
+}

@@ -1,0 +1,346 @@
+//! The world around sidehook: an upstream and a receiver that keep ledgers, and clients.
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::value::RawValue;
+
+use crate::process::Sidehook;
+
+/// xorshift64*: enough to choose moments.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % limit
+    }
+}
+
+/// From `SIDEHOOK_SEED`, or from the clock.
+pub fn seed() -> u64 {
+    let given = std::env::var("SIDEHOOK_SEED").ok().and_then(|text| text.parse().ok());
+    given.unwrap_or_else(|| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        u64::from(since.subsec_nanos())
+    })
+}
+
+/// What comparing the ledgers showed.
+pub struct Findings {
+    pub acknowledged: usize,
+    pub lost: Vec<u64>,
+    pub phantoms: Vec<u64>,
+    pub altered: Vec<u64>,
+    pub duplicates: usize,
+}
+
+impl Findings {
+    pub fn assert_promise_held(&self) {
+        assert!(self.acknowledged > 0, "the load did nothing: the test tested nothing");
+        assert!(self.lost.is_empty(), "acknowledged but never delivered: {:?}", self.lost);
+        assert!(self.phantoms.is_empty(), "delivered but never done: {:?}", self.phantoms);
+        assert!(self.altered.is_empty(), "delivered with other bytes: {:?}", self.altered);
+    }
+}
+
+#[derive(Default)]
+struct Ledgers {
+    next: AtomicU64,
+    acknowledged: Mutex<HashSet<u64>>,
+    done: Mutex<HashSet<u64>>,
+    delivered: Mutex<HashMap<u64, usize>>,
+    payloads: Mutex<HashMap<String, Bytes>>,
+    altered: Mutex<HashSet<u64>>,
+    refuse: AtomicBool,
+    size: usize,
+}
+
+/// Upstream, receiver and ledgers, on a runtime of their own.
+pub struct World {
+    pub upstream: SocketAddr,
+    pub receiver: SocketAddr,
+    ledgers: Arc<Ledgers>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl World {
+    /// Calls will have bodies of this many bytes.
+    pub fn new(size: usize) -> Self {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let ledgers = Arc::new(Ledgers { size, ..Ledgers::default() });
+        let upstream = serve(&runtime, Arc::clone(&ledgers), upstream_answer);
+        let receiver = serve(&runtime, Arc::clone(&ledgers), receiver_answer);
+        Self { upstream, receiver, ledgers, runtime }
+    }
+
+    /// From now on the receiver answers 503, or works.
+    pub fn receiver_refuses(&self, refuses: bool) {
+        self.ledgers.refuse.store(refuses, Ordering::SeqCst);
+    }
+
+    /// The bytes of the call with this number, from its number on.
+    pub fn marker(&self, id: u64) -> Vec<u8> {
+        body_of(id, self.ledgers.size)[..60].to_vec()
+    }
+
+    /// Distinct calls delivered with their own bytes.
+    pub fn delivered(&self) -> usize {
+        self.ledgers.delivered.lock().expect("no panic holds it").len()
+    }
+
+    /// Calls delivered with other bytes.
+    pub fn altered(&self) -> usize {
+        self.ledgers.altered.lock().expect("no panic holds it").len()
+    }
+
+    /// Makes this many calls one after the other; each must succeed.
+    pub fn calls(&self, sidehook: &Sidehook, n: usize) {
+        let ledgers = Arc::clone(&self.ledgers);
+        let proxy = sidehook.proxy;
+        self.runtime.block_on(async move {
+            for _ in 0..n {
+                let mut sender = connect(proxy).await.expect("sidehook accepts");
+                assert!(call(&mut sender, &ledgers).await, "a call failed");
+            }
+        });
+    }
+
+    /// Clients that call as fast as they can until they are stopped.
+    pub fn load(&self, sidehook: &Sidehook, n_clients: usize) -> Load<'_> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients = (0..n_clients)
+            .map(|_| {
+                let (stop, ledgers) = (Arc::clone(&stop), Arc::clone(&self.ledgers));
+                self.runtime.spawn(client(sidehook.proxy, ledgers, stop))
+            })
+            .collect();
+        Load { world: self, stop, clients }
+    }
+
+    /// Waits until everything acknowledged is delivered (a minute at most), then compares.
+    pub fn settle(&self, _running: &Sidehook) -> Findings {
+        let acknowledged = self.ledgers.acknowledged.lock().expect("no panic holds it").clone();
+        let missing = || -> Vec<u64> {
+            let delivered = self.ledgers.delivered.lock().expect("no panic holds it");
+            acknowledged.iter().copied().filter(|id| !delivered.contains_key(id)).collect()
+        };
+        // Patience is counted from the last progress, so that a loss is noticed soon.
+        let (mut last, mut since) = (self.delivered(), Instant::now());
+        while !missing().is_empty() && since.elapsed() < Duration::from_secs(12) {
+            std::thread::sleep(Duration::from_millis(50)); // between two looks at the ledger
+            if self.delivered() != last {
+                (last, since) = (self.delivered(), Instant::now());
+            }
+        }
+        let lost = missing();
+        let done = self.ledgers.done.lock().expect("no panic holds it");
+        let delivered = self.ledgers.delivered.lock().expect("no panic holds it");
+        Findings {
+            acknowledged: acknowledged.len(),
+            lost,
+            phantoms: delivered.keys().copied().filter(|id| !done.contains(id)).collect(),
+            altered: self
+                .ledgers
+                .altered
+                .lock()
+                .expect("no panic holds it")
+                .iter()
+                .copied()
+                .collect(),
+            duplicates: delivered.values().filter(|&&n| n > 1).count(),
+        }
+    }
+}
+
+/// Running clients.
+pub struct Load<'a> {
+    world: &'a World,
+    stop: Arc<AtomicBool>,
+    clients: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load<'_> {
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.world.runtime.block_on(async {
+            for client in self.clients {
+                client.await.expect("a client does not panic");
+            }
+        });
+    }
+}
+
+/// Whether `/readyz` answers 200.
+pub fn is_ready(admin: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream
+            .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head)?;
+        Ok(&head == b"HTTP/1.1 200")
+    };
+    ask().unwrap_or(false)
+}
+
+/// The body of a call: JSON whose every byte follows from its number.
+fn body_of(id: u64, size: usize) -> Vec<u8> {
+    let letters = (0..).map(|at: u64| char::from(b'a' + ((at ^ id) % 26) as u8));
+    let pad: String = letters.take(size.saturating_sub(40)).collect();
+    format!("{{\"id\":{id},\"pad\":\"{pad}\"}}").into_bytes()
+}
+
+fn id_of(body: &[u8]) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        id: u64,
+    }
+    serde_json::from_slice::<Numbered>(body).ok().map(|numbered| numbered.id)
+}
+
+type Sender = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
+
+async fn connect(proxy: SocketAddr) -> Option<Sender> {
+    let stream = tokio::net::TcpStream::connect(proxy).await.ok()?;
+    let (sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    tokio::spawn(connection);
+    Some(sender)
+}
+
+/// One call; true, and acknowledged, when its complete success was seen.
+async fn call(sender: &mut Sender, ledgers: &Ledgers) -> bool {
+    let id = ledgers.next.fetch_add(1, Ordering::SeqCst);
+    let request = Request::post("/items")
+        .header("host", "api.example.com")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body_of(id, ledgers.size))))
+        .expect("a valid request");
+    let Ok(response) = sender.send_request(request).await else { return false };
+    let status = response.status();
+    let complete = response.into_body().collect().await.is_ok();
+    let success = complete && status == StatusCode::CREATED;
+    if success {
+        ledgers.acknowledged.lock().expect("no panic holds it").insert(id);
+    }
+    success
+}
+
+async fn client(proxy: SocketAddr, ledgers: Arc<Ledgers>, stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::SeqCst) {
+        let Some(mut sender) = connect(proxy).await else {
+            tokio::time::sleep(Duration::from_millis(5)).await; // sidehook is dead: not too eager
+            continue;
+        };
+        while !stop.load(Ordering::SeqCst) && call(&mut sender, &ledgers).await {}
+    }
+}
+
+fn serve<F, A>(runtime: &tokio::runtime::Runtime, ledgers: Arc<Ledgers>, answer: F) -> SocketAddr
+where
+    F: Fn(Arc<Ledgers>, Request<Incoming>) -> A + Copy + Send + Sync + 'static,
+    A: Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static,
+{
+    let listener = runtime
+        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+        .expect("loopback has a free port");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let ledgers = Arc::clone(&ledgers);
+            let service = service_fn(move |request| answer(Arc::clone(&ledgers), request));
+            let http = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(http.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    address
+}
+
+fn reply(status: StatusCode, body: String) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+/// The API: does what it is asked only when it got the call whole.
+async fn upstream_answer(
+    ledgers: Arc<Ledgers>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let Ok(body) = request.into_body().collect().await else {
+        return reply(StatusCode::BAD_REQUEST, String::new());
+    };
+    let body = body.to_bytes();
+    match id_of(&body).filter(|&id| body == body_of(id, ledgers.size)) {
+        Some(id) => {
+            ledgers.done.lock().expect("no panic holds it").insert(id);
+            reply(StatusCode::CREATED, format!("{{\"id\":{id},\"ok\":true}}"))
+        }
+        None => reply(StatusCode::BAD_REQUEST, String::new()),
+    }
+}
+
+/// The receiver: notes which call a webhook tells of and whether its bytes are the call's.
+async fn receiver_answer(
+    ledgers: Arc<Ledgers>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    #[derive(serde::Deserialize)]
+    struct Payload<'a> {
+        #[serde(borrow)]
+        request: Part<'a>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Part<'a> {
+        #[serde(borrow)]
+        body: &'a RawValue,
+    }
+    if ledgers.refuse.load(Ordering::SeqCst) {
+        return reply(StatusCode::SERVICE_UNAVAILABLE, String::new());
+    }
+    let name = request.headers().get("webhook-id").and_then(|id| id.to_str().ok());
+    let name = name.unwrap_or_default().to_owned();
+    let Ok(payload) = request.into_body().collect().await else {
+        return reply(StatusCode::BAD_REQUEST, String::new());
+    };
+    let payload = payload.to_bytes();
+    let text = std::str::from_utf8(&payload).unwrap_or_default();
+    let Ok(Payload { request: Part { body } }) = serde_json::from_str::<Payload<'_>>(text) else {
+        return reply(StatusCode::BAD_REQUEST, String::new());
+    };
+    let Some(id) = id_of(body.get().as_bytes()) else {
+        return reply(StatusCode::BAD_REQUEST, String::new());
+    };
+    let first = ledgers
+        .payloads
+        .lock()
+        .expect("no panic holds it")
+        .entry(name)
+        .or_insert_with(|| payload.clone())
+        .clone();
+    if first == payload && body.get().as_bytes() == body_of(id, ledgers.size) {
+        *ledgers.delivered.lock().expect("no panic holds it").entry(id).or_default() += 1;
+    } else {
+        ledgers.altered.lock().expect("no panic holds it").insert(id);
+    }
+    reply(StatusCode::OK, String::new())
+}
