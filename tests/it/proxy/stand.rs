@@ -112,10 +112,18 @@ impl Storage {
 
     /// All events, oldest first.
     pub(crate) fn events(&self) -> Vec<Event> {
-        let page = Page { limit: 200, cursor: None };
-        let listed = self.store.events(&EventFilter::default(), &page).expect("readable");
-        let whole = |id| self.store.event(id).expect("readable").expect("listed");
-        listed.data.into_iter().rev().map(|summary| whole(summary.id)).collect()
+        let mut events = Vec::new();
+        let mut page = Page { limit: 200, cursor: None };
+        loop {
+            let listed = self.store.events(&EventFilter::default(), &page).expect("readable");
+            let whole = |id| self.store.event(id).expect("readable").expect("listed");
+            events.extend(listed.data.into_iter().map(|summary| whole(summary.id)));
+            if listed.next.is_none() {
+                events.reverse();
+                return events;
+            }
+            page.cursor = listed.next;
+        }
     }
 
     /// Waits for this many events.
