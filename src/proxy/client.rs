@@ -8,11 +8,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
+use std::time::Duration;
 
 use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::error::Problem;
@@ -143,7 +145,7 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
     let open = Open::new(&worker);
     if open.above > worker.settings().connections_max {
         let limit = worker.settings().connections_max;
-        return refuse(&stream, &Problem::too_many_connections(limit));
+        return refuse(stream, &Problem::too_many_connections(limit)).await;
     }
     let client = Rc::new(Client::new(Rc::clone(&worker), peer));
     let io = TokioIo::new(ClientIo::new(stream, Rc::clone(&client)));
@@ -177,7 +179,7 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
         }
         None if client.phase.get() == Phase::Head => {
             let io = connection.into_parts().io.into_inner();
-            refuse(io.stream(), &Problem::slow_head(worker.settings().header_timeout));
+            refuse(io.into_stream(), &Problem::slow_head(worker.settings().header_timeout)).await;
         }
         None => {}
     }
@@ -197,11 +199,20 @@ fn builder(worker: &Worker) -> http1::Builder {
     builder
 }
 
-/// Answers outside of any call, as far as the socket takes it at once, and closes.
-fn refuse(stream: &TcpStream, problem: &Problem) {
-    let answer = problem.to_bytes();
-    if stream.try_write(&answer).is_err() {
-        tracing::debug!("a client closed before it could be answered");
+/// Answers outside of any call and closes; what the client still sends is read for a moment, since
+/// closing over unread bytes is a reset that takes the answer with it (RFC 9112 9.6).
+async fn refuse(mut stream: TcpStream, problem: &Problem) {
+    const LINGER_MAX: Duration = Duration::from_secs(1);
+    const READ_BYTES_MAX: u64 = 64 << 10;
+    let answered = async {
+        stream.write_all(&problem.to_bytes()).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(READ_BYTES_MAX), &mut tokio::io::sink()).await
+    };
+    match tokio::time::timeout(LINGER_MAX, answered).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a client left before it was answered"),
+        Err(_) => tracing::debug!("a client that was turned away does not leave"),
     }
 }
 

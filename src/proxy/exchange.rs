@@ -30,7 +30,10 @@ pub(super) async fn exchange(call: Call, request: Request<Incoming>) -> Response
     let client = call.client();
     let (mut head, body) = request.into_parts();
     let outcome = match admit(&mut head, client) {
-        Err(problem) => Err(problem),
+        Err(problem) => {
+            client.worker.metrics().call(false);
+            Err(problem)
+        }
         Ok(()) => {
             let query = head.uri.query().map(str::as_bytes);
             let path = head.uri.path().as_bytes();

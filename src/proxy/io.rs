@@ -25,8 +25,8 @@ impl ClientIo {
         Self { stream, client, answer: None }
     }
 
-    pub(super) const fn stream(&self) -> &TcpStream {
-        &self.stream
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// Closes with a reset: the only way to tell a client that a response without a length and

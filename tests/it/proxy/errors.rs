@@ -158,6 +158,7 @@ async fn connections_beyond_the_limit_are_turned_away() {
     first.send(GET).await;
     first.reply().await;
     let mut second = RawClient::connect(proxy.local_addr()).await;
+    second.send(GET).await;
     let reply = second.reply().await;
     reply.problem(503, "connection_limit_reached");
     assert_eq!(reply.field("retry-after"), ["1"]);
