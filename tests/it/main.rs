@@ -1,3 +1,4 @@
 //! One test binary over real sockets; modules are named for the stages they test.
 
+mod store;
 mod support;
