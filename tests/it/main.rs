@@ -3,4 +3,5 @@
 mod config;
 mod delivery;
 mod proxy;
+mod store;
 mod support;
