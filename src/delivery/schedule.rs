@@ -92,7 +92,10 @@ impl Scheduler {
                 biased;
                 () = stop.stopped() => break,
                 Some(webhook) = self.ended.recv() => self.end(webhook),
-                () = self.context.store.work_available() => self.refresh(),
+                // Leases of a failed look given back would wake us at once, again and again.
+                () = self.context.store.work_available(), if !self.is_store_failing => {
+                    self.refresh();
+                }
                 () = tokio::time::sleep(sleep) => self.refresh(),
             }
         }
@@ -179,16 +182,18 @@ impl Scheduler {
             return Ok(0);
         }
         let leases = self.context.store.lease_due(id, now, share)?;
-        if leases.len() < share {
-            lane.is_stale = false;
-            lane.next_due = self.context.store.next_due(id)?;
-        }
-        lane.in_flight += leases.len();
-        self.in_flight += leases.len();
-        let webhook = Arc::clone(&lane.webhook);
         let started = leases.len();
+        lane.in_flight += started;
+        self.in_flight += started;
+        let webhook = Arc::clone(&lane.webhook);
         for lease in leases {
             self.begin(&webhook, lease);
+        }
+        if started < share
+            && let Some(lane) = self.lanes.get_mut(&id)
+        {
+            lane.next_due = self.context.store.next_due(id)?;
+            lane.is_stale = false;
         }
         Ok(started)
     }
