@@ -2,4 +2,5 @@
 
 mod config;
 mod delivery;
+mod proxy;
 mod support;
