@@ -9,14 +9,11 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::time::Instant;
 
+use super::Settings;
 use crate::model::Secret;
 
-/// Wrong tokens of one address within [`WINDOW`] that still get 401.
-const WRONG_MAX: u32 = 10;
 /// Both the time over which they are counted and the time that 429 lasts.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Addresses remembered at a time; beyond it the one silent for longest is forgotten.
-const ADDRESSES_MAX: usize = 4096;
 
 /// The admin token, as a digest: lengths and prefixes leak nothing.
 #[derive(Debug)]
@@ -49,7 +46,7 @@ impl WrongTokens {
     pub(super) fn count(&self, from: IpAddr, now: Instant) -> Option<Duration> {
         let mut addresses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let from = network(from);
-        if addresses.len() >= ADDRESSES_MAX && !addresses.contains_key(&from) {
+        if addresses.len() >= Settings::WRONG_ADDRESSES_MAX && !addresses.contains_key(&from) {
             make_room(&mut addresses, now);
         }
         let wrong = addresses.entry(from).or_insert(Wrong { n: 0, since: now });
@@ -57,17 +54,18 @@ impl WrongTokens {
             *wrong = Wrong { n: 0, since: now };
         }
         wrong.n = wrong.n.saturating_add(1);
-        if wrong.n == WRONG_MAX + 1 {
+        if wrong.n == Settings::WRONG_TOKENS_MAX + 1 {
             wrong.since = now;
             tracing::warn!(address = %from, "too many wrong admin tokens: 429 for a minute");
         }
-        (wrong.n > WRONG_MAX).then(|| WINDOW.saturating_sub(now.duration_since(wrong.since)))
+        (wrong.n > Settings::WRONG_TOKENS_MAX)
+            .then(|| WINDOW.saturating_sub(now.duration_since(wrong.since)))
     }
 }
 
 fn make_room(addresses: &mut HashMap<IpAddr, Wrong>, now: Instant) {
     addresses.retain(|_, wrong| now.duration_since(wrong.since) < WINDOW);
-    if addresses.len() >= ADDRESSES_MAX
+    if addresses.len() >= Settings::WRONG_ADDRESSES_MAX
         && let Some(oldest) = addresses.iter().min_by_key(|(_, w)| w.since).map(|(a, _)| *a)
     {
         addresses.remove(&oldest);
@@ -116,10 +114,10 @@ mod tests {
     fn memory_is_bounded_and_a_network_counts_as_one() {
         let wrong = WrongTokens::default();
         let now = Instant::now();
-        for n in 0..u32::try_from(2 * ADDRESSES_MAX).expect("small") {
+        for n in 0..u32::try_from(2 * Settings::WRONG_ADDRESSES_MAX).expect("small") {
             wrong.count(IpAddr::V4(n.into()), now);
         }
-        assert!(wrong.0.lock().expect("no panic").len() <= ADDRESSES_MAX);
+        assert!(wrong.0.lock().expect("no panic").len() <= Settings::WRONG_ADDRESSES_MAX);
         let host = |n: u128| IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) | n));
         assert!((0..11).filter_map(|n| wrong.count(host(n), now)).count() == 1);
     }

@@ -1,7 +1,6 @@
 //! What every request passes before its handler, and every answer after it.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
@@ -10,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::Instant;
 
+use super::Settings;
 use super::problem::Problem;
 use super::state::Api;
 
@@ -17,8 +17,6 @@ use super::state::Api;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// A handler's time.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Open to everyone: they say nothing that a connection attempt does not.
 const OPEN: [&str; 2] = ["/livez", "/readyz"];
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -27,7 +25,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
     let mut response = match admit(&api, &request) {
         Err(problem) => problem.into_response(),
-        Ok(()) => match tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await {
+        Ok(()) => match tokio::time::timeout(Settings::ANSWER_TIMEOUT, next.run(request)).await {
             Ok(response) => response,
             Err(_) => {
                 Problem::unavailable("timeout", "the store did not answer in time").into_response()

@@ -34,10 +34,16 @@ impl Hosts {
 
     fn knows(&self, authority: &str, implied_port: Option<u16>) -> bool {
         let Ok(parsed) = authority.parse::<Authority>() else { return false };
-        if authority.contains('@') || (parsed.port().is_some() && parsed.port_u16().is_none()) {
-            return false;
-        }
-        let (host, port) = (parsed.host().to_ascii_lowercase(), parsed.port_u16());
+        // A name before `@` is not what was dialled; whoever sends one has something in mind.
+        let Some(rest) = authority.strip_prefix(parsed.host()) else { return false };
+        let port = match rest.strip_prefix(':') {
+            None => None,
+            Some(digits) => match digits.parse::<u16>() {
+                Ok(port) => Some(port),
+                Err(_) => return false,
+            },
+        };
+        let host = parsed.host().to_ascii_lowercase();
         let whole = authority.to_ascii_lowercase();
         if self.allowed.iter().any(|name| *name == host || *name == whole) {
             return true;

@@ -22,16 +22,6 @@ use super::state::{Shared, State};
 use super::{Settings, router};
 use crate::shutdown::{Stop, Tasks};
 
-/// Connections at a time; further ones wait in the system's queue.
-const CONNECTIONS_MAX: usize = 256;
-/// For a request's head, also the longest a connection may be idle.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection is closed after this time, so that stalled readers cannot collect.
-const CONNECTION_LIFE: Duration = Duration::from_secs(300);
-/// For the answer under way when a connection is told to end.
-const LAST_ANSWER: Duration = Duration::from_secs(10);
-/// Bytes of a request head.
-const HEAD_MAX: usize = 32 * 1024;
 /// When connections cannot be accepted (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -80,7 +70,7 @@ impl Admin {
 }
 
 async fn accept(listener: TcpListener, router: Router, tasks: Tasks) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = Arc::new(Semaphore::new(Settings::CONNECTIONS_MAX));
     loop {
         let accepted = async {
             let room = Arc::clone(&connections).acquire_owned().await;
@@ -116,20 +106,20 @@ async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, stop: Stop) 
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(HEAD_MAX)
+        .header_read_timeout(Settings::HEADER_TIMEOUT)
+        .max_buf_size(Settings::HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
         () = stop.stopped() => None,
-        () = tokio::time::sleep(CONNECTION_LIFE) => None,
+        () = tokio::time::sleep(Settings::CONNECTION_LIFE) => None,
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
+            tokio::time::timeout(Settings::LAST_ANSWER, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {

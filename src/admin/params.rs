@@ -4,20 +4,17 @@
 use std::convert::Infallible;
 use std::str::FromStr;
 
-use axum::body::to_bytes;
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
 use serde_json::Value;
 
+use super::Settings;
 use super::problem::{FieldError, Problem};
 use crate::model::{DeliveryState, Timestamp};
 use crate::store::{Cursor, Page};
-
-/// Bytes of a request body.
-const BODY_MAX: usize = 64 * 1024;
-const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 200;
 
 /// The query's parameters; each is taken by its name, what is left is unknown.
 #[derive(Debug)]
@@ -74,9 +71,9 @@ impl Params {
     /// `limit` alone, for lists with a cursor of their own.
     pub(super) fn limit(&mut self) -> Result<usize, Problem> {
         let limit = self.take("limit", "a number from 1 to 200", |text| {
-            text.parse().ok().filter(|n| (1..=LIMIT_MAX).contains(n))
+            text.parse().ok().filter(|n| (1..=Settings::PAGE_MAX).contains(n))
         })?;
-        Ok(limit.unwrap_or(LIMIT_DEFAULT))
+        Ok(limit.unwrap_or(Settings::PAGE_DEFAULT))
     }
 
     /// `limit` and `cursor`.
@@ -124,13 +121,7 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
-        let body = to_bytes(request.into_body(), BODY_MAX).await.map_err(|_| {
-            Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                format!("a body has at most {BODY_MAX} bytes"),
-            )
-        })?;
+        let body = read(request.into_body()).await?;
         let is_json = content_type.as_ref().is_some_and(|value| {
             let media = value.as_bytes().split(|&b| b == b';').next().unwrap_or_default();
             media.trim_ascii().eq_ignore_ascii_case(b"application/json")
@@ -159,6 +150,23 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
             }
         }
     }
+}
+
+/// Reads a whole body within its limit.
+async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+    let mut body = Limited::new(body, Settings::BODY_BYTES_MAX);
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                format!("a body has at most {} bytes", Settings::BODY_BYTES_MAX),
+            )
+        })?;
+        bytes.extend_from_slice(frame.data_ref().map_or(&[], AsRef::as_ref));
+    }
+    Ok(bytes)
 }
 
 fn unknown(field: String) -> FieldError {

@@ -7,9 +7,12 @@ use serde::Serialize;
 
 use crate::store::StoreError;
 
-/// One error, on its way to the caller.
+/// One error, on its way to the caller. Boxed: it is the rare side of every `Result` here.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct Problem(Box<Report>);
+
+#[derive(Debug)]
+struct Report {
     status: StatusCode,
     code: &'static str,
     detail: String,
@@ -38,7 +41,8 @@ struct Shape<'a> {
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), header: None }
+        let detail = detail.into();
+        Self(Box::new(Report { status, code, detail, errors: Vec::new(), header: None }))
     }
 
     pub(super) fn bad_query(detail: impl Into<String>) -> Self {
@@ -80,7 +84,9 @@ impl Problem {
     /// A body that is JSON but not what is asked for.
     pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self { errors, ..Self::new(status, "invalid", "the body is not what this call takes") }
+        let mut problem = Self::new(status, "invalid", "the body is not what this call takes");
+        problem.0.errors = errors;
+        problem
     }
 
     /// The store could not read or write; its chain of causes in one line.
@@ -96,26 +102,27 @@ impl Problem {
     }
 
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.0.header = Some((name, value));
         self
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let report = *self.0;
         let shape = Shape {
             r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            code: self.code,
-            errors: &self.errors,
+            title: report.status.canonical_reason().unwrap_or("Error"),
+            status: report.status.as_u16(),
+            detail: &report.detail,
+            code: report.code,
+            errors: &report.errors,
         };
-        let mut response = json(self.status, &shape);
+        let mut response = json(report.status, &shape);
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = report.header {
             response.headers_mut().insert(name, value);
         }
         response

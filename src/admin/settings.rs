@@ -1,6 +1,7 @@
 //! What the admin API needs to know.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::model::Secret;
 
@@ -13,4 +14,33 @@ pub struct Settings {
     pub token: Secret,
     /// Further `Host` names it answers to.
     pub allowed_hosts: Vec<String>,
+}
+
+/// Limits that nobody has needed to choose: the API serves a few operators and a scraper.
+impl Settings {
+    /// Connections at a time; further ones wait in the system's queue.
+    pub const CONNECTIONS_MAX: usize = 256;
+    /// For a request's head, also the longest a connection may be idle.
+    pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+    /// Bytes of a request head.
+    pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+    /// Bytes of a request body.
+    pub const BODY_BYTES_MAX: usize = 64 * 1024;
+    /// From a request's head to its answer.
+    pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+    /// A connection is closed after this time, so that stalled readers cannot collect.
+    pub const CONNECTION_LIFE: Duration = Duration::from_secs(300);
+    /// For the answer under way when a connection is told to end.
+    pub const LAST_ANSWER: Duration = Duration::from_secs(10);
+    /// Reads of the store at a time: further ones wait for their turn rather than taking every
+    /// blocking thread.
+    pub const READS_MAX: usize = 8;
+    /// Items of one page of a list.
+    pub const PAGE_MAX: usize = 200;
+    /// Items of a page when the caller does not say.
+    pub const PAGE_DEFAULT: usize = 50;
+    /// Wrong tokens of one address within a minute that still get 401.
+    pub const WRONG_TOKENS_MAX: u32 = 10;
+    /// Addresses remembered for wrong tokens; beyond it the oldest is forgotten.
+    pub const WRONG_ADDRESSES_MAX: usize = 4096;
 }

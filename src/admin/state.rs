@@ -13,10 +13,6 @@ use crate::model::Timestamp;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
-/// Reads of the store at a time: a dashboard gets its answers one after the other rather than
-/// taking every blocking thread.
-const READS_MAX: usize = 8;
-
 /// What the admin API is given to answer from.
 pub struct State {
     /// The store.
@@ -68,7 +64,7 @@ impl Shared {
             hosts: Hosts::new(listen, &settings.allowed_hosts),
             token: Token::new(&settings.token),
             wrong_tokens: WrongTokens::default(),
-            reads: Arc::new(Semaphore::new(READS_MAX)),
+            reads: Arc::new(Semaphore::new(Settings::READS_MAX)),
             state,
         }
     }
