@@ -1,167 +1,74 @@
-//! Where the two halves meet: the durable queue. (Essay by the store's author.)
-#![allow(unused_variables, clippy::todo, clippy::unused_async, missing_docs)]
+//! Where the two halves meet: the durable queue.
+//!
+//! Two layers. The **journal** (append-only files, checksummed, numbered, synced once per batch)
+//! is the truth; the **index** (sled) finds things in it and can be lost: it is rebuilt from the
+//! journal. One thread, the **committer**, writes both, in this order: batch to the journal,
+//! sync, answer the waiters, index, wake the scheduler. So an acknowledged event is on stable
+//! storage whatever happens to sled, and a [`Receipt`] exists only after the sync.
+//!
+//! What a caller may rely on: an event with a receipt is delivered or visibly failed; a
+//! delivery's attempts are recorded within 50 ms (a crash can repeat one, never lose one
+//! event); a requeue of a delivery whose attempt is just running counts that attempt, ignores
+//! its verdict and lets one more follow; an event whose commit failed may in the worst case
+//! (crash before the failed batch could be cut off) still appear, never the other way round.
+//!
+//! Reading order: `committer`, `journal`, `index`, `lanes`, `open`.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+mod committer;
+mod error;
+mod health;
+mod index;
+mod journal;
+mod lanes;
+mod leases;
+mod lock;
+mod open;
+mod queue;
+mod read;
+mod shared;
+mod space;
+mod types;
 
-use crate::model::*;
+pub use error::StoreError;
+pub use leases::Lease;
+pub use types::{
+    Cursor, CursorError, DeliveryFilter, EventFilter, EventSummary, Listed, OnFailure, Page,
+    QueueStats, Receipt, Settings, StoreStats, Unhealthy,
+};
+
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::model::{
+    Attempt, Delivery, DeliveryId, Event, EventId, NewEvent, Timestamp, Webhook, WebhookId,
+};
 use crate::telemetry::Metrics;
+use health::Trouble;
+use lock::Lock;
+use queue::{Finished, Request, Waiting};
+use shared::{Shared, WebhookSet, locked};
 
-/// What the store needs to know.
+/// A caller waits at most this long for the disk.
+const COMMIT_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// The store. Clones share it; when the last one is dropped it closes. Reads are synchronous and
+/// take microseconds to milliseconds: async callers outside the delivery loop use
+/// `spawn_blocking`.
 #[derive(Clone, Debug)]
-pub struct Settings {
-    /// The directory.
-    pub path: PathBuf,
-    /// Finished events are kept this long.
-    pub retain: Duration,
-    /// All files of the store together, bytes.
-    pub max_bytes: u64,
-    /// A journal segment is closed when it has reached this size (16 MiB; tests use less).
-    pub segment_bytes: u64,
-    /// Events waiting for their commit, together, bytes; beyond it the store is `Full`.
-    pub queue_bytes_max: usize,
-    /// Free space of the disk below which matching calls are refused (low-water mark), bytes.
-    pub free_bytes_min: u64,
+pub struct Store {
+    shared: Arc<Shared>,
+    running: Arc<Running>,
 }
 
-/// Proof that an event is on stable storage. Only the store can make one.
-#[derive(Clone, Copy, Debug)]
-pub struct Receipt {
-    event: EventId,
-}
-
-impl Receipt {
-    /// The event that is durable.
-    pub const fn event(&self) -> EventId {
-        self.event
-    }
-}
-
-/// What becomes of an event whose commit fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    /// It is dropped and the caller told: the client gets no success.
-    Refuse,
-    /// It is kept in bounded memory and committed when the store is well again.
-    Keep,
-}
-
-#[derive(Debug, thiserror::Error, Clone)]
-#[error("store error")]
-pub struct StoreError {}
-
-/// Why the store takes no events now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unhealthy {
-    /// In words, with the cure.
-    pub reason: String,
-}
-
-/// One due delivery, handed to one attempt. Consumed by [`Store::finish`]; when dropped instead,
-/// the delivery is due again at once. Leases are an optimisation: at least once is the contract.
+/// What ends with the store.
 #[derive(Debug)]
-pub struct Lease {
-    // + a guard that releases on drop
-    event: Arc<Event>,
-    delivery: Delivery,
+struct Running {
+    shared: Arc<Shared>,
+    committer: Mutex<Option<(JoinHandle<()>, Lock)>>,
 }
-
-impl Lease {
-    pub fn event(&self) -> &Arc<Event> {
-        &self.event
-    }
-    /// As it stands before this attempt.
-    pub const fn delivery(&self) -> &Delivery {
-        &self.delivery
-    }
-    /// Number of the attempt to make, from 1.
-    pub const fn attempt_number(&self) -> u32 {
-        self.delivery.attempts + 1
-    }
-    /// Failed attempts since the delivery was queued (or queued again by hand): the position in
-    /// the retry schedule.
-    pub const fn failures(&self) -> u32 {
-        0
-    }
-}
-
-/// Which part of a list to read.
-#[derive(Clone, Debug, Default)]
-pub struct Page {
-    /// 1..=200.
-    pub limit: usize,
-    /// `next` of the page before.
-    pub cursor: Option<Cursor>,
-}
-
-/// An opaque, stable position in a list, shown to users as text (`Display`/`FromStr`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor(pub u64, pub u32);
-
-/// Newest first.
-#[derive(Clone, Debug)]
-pub struct Listed<T> {
-    pub data: Vec<T>,
-    pub next: Option<Cursor>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct EventFilter {
-    pub label: Option<String>,
-    pub since: Option<Timestamp>,
-    pub until: Option<Timestamp>,
-    /// Has a delivery in that state.
-    pub state: Option<DeliveryState>,
-    /// The call's response status.
-    pub code: Option<u16>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct DeliveryFilter {
-    pub webhook: Option<WebhookId>,
-    pub label: Option<String>,
-    pub state: Option<DeliveryState>,
-    pub since: Option<Timestamp>,
-    pub until: Option<Timestamp>,
-}
-
-/// An event in a list.
-#[derive(Clone, Debug)]
-pub struct EventSummary {
-    pub id: EventId,
-    pub ordinal: u64,
-    pub time: Timestamp,
-    pub label: String,
-    pub tag: Option<String>,
-    pub method: String,
-    pub url: String,
-    pub status: u16,
-    pub deliveries: DeliveryCounts,
-}
-
-/// One webhook's queue.
-#[derive(Clone, Debug)]
-pub struct QueueStats {
-    pub webhook_id: WebhookId,
-    pub pending: u64,
-    pub held: u64,
-    /// When the oldest unfinished delivery was created.
-    pub oldest: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug)]
-pub struct StoreStats {
-    /// All files together.
-    pub bytes: u64,
-    pub max_bytes: u64,
-    pub queues: Vec<QueueStats>,
-}
-
-/// The store. Clones share it. Reads are synchronous and take microseconds to milliseconds: async
-/// callers outside the delivery loop use `spawn_blocking`.
-#[derive(Clone, Debug)]
-pub struct Store {}
 
 impl Store {
     /// Opens or creates the store: takes the directory's lock, verifies the journal's end, replays
@@ -170,34 +77,64 @@ impl Store {
     /// # Errors
     /// Directory in use (naming the holder's pid), not writable, newer format, journal unreadable.
     pub fn open(settings: Settings, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
-        todo!()
+        let path = settings.path.clone();
+        let (shared, committer, lock) = open::open(settings, metrics)?;
+        let thread = std::thread::Builder::new()
+            .name("commit".to_owned())
+            .spawn(move || committer.run())
+            .map_err(|e| StoreError::io("start a thread to write", &path, e))?;
+        let committer = Mutex::new(Some((thread, lock)));
+        let running = Arc::new(Running { shared: Arc::clone(&shared), committer });
+        Ok(Self { shared, running })
     }
 
     /// Replaces the set of webhooks: who gets an event is decided at its commit, from this set.
     pub fn set_webhooks(&self, webhooks: Vec<Webhook>) {
-        todo!()
+        self.shared.webhooks.store(Arc::new(WebhookSet::new(webhooks)));
+        self.shared.leases.wake.notify_one();
     }
 
     /// The current set.
     pub fn webhooks(&self) -> Arc<Vec<Arc<Webhook>>> {
-        todo!()
+        Arc::clone(&self.shared.webhooks.load().list)
     }
 
     /// `Err` while matching calls must be refused. One atomic load when well.
+    ///
+    /// # Errors
+    /// With the reason in words.
     pub fn check(&self) -> Result<(), Unhealthy> {
-        todo!()
+        self.shared.health.check()
     }
 
     /// Makes an event durable together with its deliveries.
     ///
     /// # Errors
-    /// The event is not stored (for [`OnFailure::Keep`]: not yet).
+    /// The event is not stored (for [`OnFailure::Keep`]: not yet, unless `Full` or `Closed`).
+    /// After `TimedOut` it may yet be.
     pub async fn commit(
         &self,
         event: NewEvent,
         on_failure: OnFailure,
     ) -> Result<Receipt, StoreError> {
-        todo!()
+        let keep = on_failure == OnFailure::Keep;
+        if !keep && self.shared.health.has(Trouble::Stalled) {
+            return Err(self.shared.health.refusal());
+        }
+        let (waiter, answer) = oneshot::channel();
+        self.hand_over(event, keep, Some(waiter))?;
+        match tokio::time::timeout(COMMIT_WAIT_MAX, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(StoreError::Closed),
+            Err(_) => {
+                let after_ms = COMMIT_WAIT_MAX.as_secs() * 1000;
+                let reason = format!("the disk has not answered for {after_ms} ms");
+                if self.shared.health.set(Trouble::Stalled, reason) {
+                    tracing::error!(after_ms, "a commit does not end; matching calls are refused");
+                }
+                Err(StoreError::TimedOut { after_ms })
+            }
+        }
     }
 
     /// Hands an event over without waiting (`commit = "after-response"`): kept in bounded memory
@@ -206,83 +143,161 @@ impl Store {
     /// # Errors
     /// The bounded memory is full: the event is lost, counted and logged by the store.
     pub fn commit_later(&self, event: NewEvent) -> Result<(), StoreError> {
-        todo!()
+        self.hand_over(event, true, None)
     }
 
     /// Due deliveries of one webhook that nobody holds a lease of, oldest due first, at most `n_max`.
+    ///
+    /// # Errors
+    /// The index or the journal cannot be read.
     pub fn lease_due(
         &self,
         webhook: WebhookId,
         now: Timestamp,
         n_max: usize,
     ) -> Result<Vec<Lease>, StoreError> {
-        todo!()
+        self.shared.lease_due(webhook, now, n_max)
     }
 
     /// When the webhook's next unleased delivery is due; `None`: nothing waits.
+    ///
+    /// # Errors
+    /// The index cannot be read.
     pub fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
-        todo!()
+        self.shared.next_due(webhook)
     }
 
     /// Records an attempt with its verdict and gives the lease back. Not waited for: it rides with
     /// the next batch, at most 50 ms later.
-    pub fn finish(&self, lease: Lease, attempt: Attempt) {
-        todo!()
+    pub fn finish(&self, lease: Lease, mut attempt: Attempt) {
+        attempt.delivery_id = lease.delivery().id;
+        attempt.number = lease.attempt_number();
+        self.shared.queue.push_attempt(Finished { attempt, guard: lease.into_guard() });
     }
 
     /// Resolves when something may have become due or a webhook changed since the last call.
     /// For one waiter: the scheduler.
     pub async fn work_available(&self) {
-        todo!()
+        self.shared.leases.wake.notified().await;
     }
 
-    /// Makes a delivery due now, whatever its state; `None`: unknown id. Durable on return.
+    /// Makes a delivery due now, whatever its state; `None`: unknown id. Durable on return. The
+    /// retry schedule begins anew. When an attempt is running right now, that attempt is counted,
+    /// its verdict ignored, and another one follows.
+    ///
+    /// # Errors
+    /// The change could not be stored.
     pub async fn requeue(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        todo!()
+        let (waiter, answer) = oneshot::channel();
+        self.shared.queue.push_request(Request::Requeue { id, waiter })?;
+        let after_ms = COMMIT_WAIT_MAX.as_secs() * 1000;
+        match tokio::time::timeout(COMMIT_WAIT_MAX, answer).await {
+            Ok(result) => result.unwrap_or(Err(StoreError::Closed)),
+            Err(_) => Err(StoreError::TimedOut { after_ms }),
+        }
     }
 
+    /// Events, newest first.
+    ///
+    /// # Errors
+    /// The index cannot be read.
     pub fn events(
         &self,
         filter: &EventFilter,
         page: &Page,
     ) -> Result<Listed<EventSummary>, StoreError> {
-        todo!()
+        self.shared.events(filter, page)
     }
 
     /// One event whole, read from the journal; `None`: unknown.
+    ///
+    /// # Errors
+    /// Its record is damaged, or index or journal cannot be read.
     pub fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        todo!()
+        self.shared.event(id)
     }
 
     /// The deliveries of an event.
+    ///
+    /// # Errors
+    /// The index cannot be read.
     pub fn deliveries_of(&self, id: EventId) -> Result<Vec<Delivery>, StoreError> {
-        todo!()
+        self.shared.deliveries_of(id)
     }
 
+    /// Deliveries, newest event first.
+    ///
+    /// # Errors
+    /// The index cannot be read.
     pub fn deliveries(
         &self,
         filter: &DeliveryFilter,
         page: &Page,
     ) -> Result<Listed<Delivery>, StoreError> {
-        todo!()
+        self.shared.deliveries(filter, page)
     }
 
+    /// One delivery; `None`: unknown.
+    ///
+    /// # Errors
+    /// The index cannot be read.
     pub fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        todo!()
+        self.shared.delivery(id)
     }
 
     /// The attempts of a delivery, first first.
+    ///
+    /// # Errors
+    /// A record is damaged, or index or journal cannot be read.
     pub fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
-        todo!()
+        self.shared.attempts(id)
     }
 
+    /// Size, queues, damage.
     pub fn stats(&self) -> StoreStats {
-        todo!()
+        self.shared.stats()
     }
 
     /// Commits what waits and closes cleanly. Blocking; later calls fail.
     pub fn close(&self) {
-        todo!()
+        self.running.close();
+    }
+
+    fn hand_over(
+        &self,
+        event: NewEvent,
+        keep: bool,
+        waiter: Option<oneshot::Sender<Result<Receipt, StoreError>>>,
+    ) -> Result<(), StoreError> {
+        let (id, weight) = (event.id, event.weight());
+        let waiting = Waiting { event, weight, keep, waiter, since: Instant::now() };
+        self.shared.queue.push_event(waiting).inspect_err(|error| {
+            if keep {
+                let reason =
+                    if matches!(error, StoreError::Closed) { "closed" } else { "queue_full" };
+                self.shared.metrics.events_lost(reason, 1);
+                tracing::error!(event = %id, %error, "an event is lost");
+            }
+        })
+    }
+}
+
+impl Running {
+    fn close(&self) {
+        let Some((thread, lock)) = locked(&self.committer).take() else { return };
+        self.shared.health.set(Trouble::Closed, "the store is closed".to_owned());
+        self.shared.queue.close();
+        if thread.join().is_err() {
+            tracing::error!("the committer panicked; what it held was not stored");
+        }
+        // Only now may another process have the directory.
+        drop(lock);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -1,0 +1,282 @@
+//! One batch: from what has arrived to what is durable, acknowledged and in the index.
+
+use std::collections::HashMap;
+
+use tokio::sync::oneshot;
+
+use super::{Committer, LIMITS};
+use crate::clock;
+use crate::model::{Delivery, DeliveryId, DeliveryState, Event, NewEvent, Timestamp};
+use crate::store::health::Trouble;
+use crate::store::index::apply::{Applier, BecameDue};
+use crate::store::index::{get, keys, rows::DeliveryRow};
+use crate::store::journal::Location;
+use crate::store::journal::record::{Record, StateRecord, Why};
+use crate::store::journal::writer::Batch;
+use crate::store::leases::Guard;
+use crate::store::queue::{Finished, Request, Taken, Waiting};
+use crate::store::{Receipt, StoreError};
+
+type RequeueWaiter = oneshot::Sender<Result<Option<Delivery>, StoreError>>;
+
+/// Records in their places, with what else must be known to apply them.
+#[derive(Debug, Default)]
+pub(super) struct Staged {
+    pub(super) records: Vec<(Record, Location)>,
+    requeued: Vec<DeliveryId>,
+}
+
+/// Who waits for the batch.
+#[derive(Debug, Default)]
+struct Work {
+    events: Vec<Waiting>,
+    attempts: Vec<Finished>,
+    requeues: Vec<(DeliveryId, RequeueWaiter)>,
+    given_up: Vec<(Guard, String)>,
+}
+
+impl Committer {
+    /// Commits what was taken, and what earlier failures have left.
+    pub(super) fn commit(&mut self, taken: Taken) {
+        let mut work = self.gather(taken);
+        if work.is_empty() {
+            return;
+        }
+        if self.is_down() {
+            return self.put_back(work, &self.shared.health.refusal());
+        }
+        if let Some(refusal) = self.blocked() {
+            self.put_back_events(std::mem::take(&mut work.events), &refusal);
+        }
+        let (batch, staged) = match self.stage(&mut work) {
+            Ok(staged) => staged,
+            Err(error) => return self.journal_failed(work, &error),
+        };
+        if let Err(error) = self.append(&batch) {
+            return self.journal_failed(work, &error);
+        }
+        self.acknowledge(std::mem::take(&mut work.events));
+        let applied = self.apply(&staged, &batch);
+        self.settle(work, applied);
+    }
+
+    /// Writes and syncs a batch.
+    pub(super) fn append(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.writer.append(batch)?;
+        let at = self.writer.position();
+        self.sizes.insert(at.segment, at.offset);
+        self.free_bytes = self.free_bytes.saturating_sub(batch.len());
+        self.shared.set_bytes(self.total_bytes());
+        Ok(())
+    }
+
+    fn gather(&mut self, taken: Taken) -> Work {
+        let mut work = Work::default();
+        let is_ready = !self.is_down() && self.blocked().is_none();
+        let mut bytes = 0;
+        while is_ready && work.events.len() < LIMITS.n_events && bytes < LIMITS.bytes {
+            let Some(kept) = self.kept.pop_front() else { break };
+            bytes += kept.weight;
+            work.events.push(kept);
+        }
+        work.events.extend(taken.events);
+        work.attempts = std::mem::take(&mut self.attempts);
+        work.attempts.extend(taken.attempts);
+        for request in taken.requests {
+            match request {
+                Request::Requeue { id, waiter } => work.requeues.push((id, waiter)),
+                Request::GiveUp { guard, error } => work.given_up.push((guard, error)),
+            }
+        }
+        work
+    }
+
+    /// Gives every record its place. Events are moved out of `work` only logically: their
+    /// exchange travels in the record, and comes back when the batch fails.
+    fn stage(&mut self, work: &mut Work) -> Result<(Batch, Staged), StoreError> {
+        self.answer_unknown(work);
+        let estimate: usize = work.events.iter().map(|e| e.weight).sum();
+        let mut batch = self.writer.batch(estimate as u64)?;
+        let mut staged = Staged::default();
+        let now = clock::now();
+        for waiting in &mut work.events {
+            let event = self.complete(&waiting.event, batch.next_seq());
+            staged.push(&mut batch, Record::Event { event, committed_at: now });
+        }
+        for finished in &work.attempts {
+            let overtaken = self.shared.leases.is_overtaken(finished.guard.id());
+            let attempt = finished.attempt.clone();
+            staged.push(&mut batch, Record::Attempt { attempt, overtaken });
+        }
+        for (guard, error) in &work.given_up {
+            let mut state = StateRecord::of(guard.id(), DeliveryState::Failed, now, Why::Damaged);
+            state.error = Some(error.clone());
+            staged.push(&mut batch, Record::State(state));
+        }
+        for &(id, _) in &work.requeues {
+            let state = StateRecord::of(id, DeliveryState::Pending, now, Why::Requeue);
+            staged.push(&mut batch, Record::State(state));
+            staged.requeued.push(id);
+        }
+        Ok((batch, staged))
+    }
+
+    /// Requeues of deliveries that do not exist need no record.
+    fn answer_unknown(&self, work: &mut Work) {
+        for (id, waiter) in std::mem::take(&mut work.requeues) {
+            match self.delivery_row(id) {
+                Ok(Some(_)) => work.requeues.push((id, waiter)),
+                // The caller may have gone: then nobody needs the answer, here and below.
+                Ok(None) => drop(waiter.send(Ok(None))),
+                Err(error) => drop(waiter.send(Err(error))),
+            }
+        }
+    }
+
+    pub(super) fn delivery_row(&self, id: DeliveryId) -> Result<Option<DeliveryRow>, StoreError> {
+        self.shared.index.with(|tree| get(tree, keys::delivery(id)))
+    }
+
+    /// The event with its place in the order and its deliveries.
+    fn complete(&self, new: &NewEvent, ordinal: u64) -> Event {
+        let webhooks = self.shared.webhooks.load();
+        let wanting = webhooks.list.iter().filter(|webhook| webhook.wants(&new.rule.label));
+        Event {
+            id: new.id,
+            ordinal,
+            time: new.time,
+            rule: new.rule.clone(),
+            exchange: new.exchange.clone(),
+            deliveries: wanting
+                .map(|webhook| (DeliveryId::from_uuid(uuid::Uuid::now_v7()), webhook.id))
+                .collect(),
+        }
+    }
+
+    /// The batch is durable: everyone who waited for that goes on.
+    fn acknowledge(&self, events: Vec<Waiting>) {
+        let mut bytes = 0;
+        for waiting in events {
+            bytes += waiting.weight;
+            if let Some(waiter) = waiting.waiter {
+                drop(waiter.send(Ok(Receipt::of(waiting.event.id))));
+            }
+            self.shared.metrics.commit(waiting.since.elapsed());
+            self.shared.metrics.event_committed(&waiting.event.rule.label);
+        }
+        self.shared.queue.release(bytes);
+        if self.shared.health.clear(Trouble::Stalled) {
+            tracing::info!("the disk answers again");
+        }
+    }
+
+    /// Tells the index. With a requeue in the batch nobody may take a lease meanwhile: a lease
+    /// of the row before would otherwise not know that it is overtaken.
+    fn apply(&mut self, staged: &Staged, batch: &Batch) -> Result<BecameDue, StoreError> {
+        let mut held = (!staged.requeued.is_empty()).then(|| self.shared.leases.lock());
+        let (tallies, store_id) = (&mut self.tallies, self.store_id);
+        let applied = self.shared.index.with(|tree| {
+            let mut applier = Applier::new(tree, tallies);
+            for (record, at) in &staged.records {
+                applier.apply(record, *at)?;
+            }
+            applier.write(store_id, Some(batch.end()))
+        });
+        for id in &staged.requeued {
+            if let Some(held) = &mut held {
+                held.overtake(*id);
+            }
+        }
+        applied
+    }
+
+    /// Ends leases and answers requeues after the index has been told.
+    fn settle(&mut self, work: Work, applied: Result<BecameDue, StoreError>) {
+        let guards = work.attempts.into_iter().map(|finished| finished.guard);
+        let guards = guards.chain(work.given_up.into_iter().map(|(guard, _)| guard));
+        let became_due = match applied {
+            Ok(became_due) => became_due,
+            Err(error) => {
+                self.unsettled.extend(guards);
+                for (_, waiter) in work.requeues {
+                    drop(waiter.send(Err(error.clone())));
+                }
+                return self.index_failed(&error);
+            }
+        };
+        self.shared.leases.added(&became_due);
+        let due: HashMap<DeliveryId, Timestamp> =
+            became_due.iter().map(|&(_, due, id)| (id, due)).collect();
+        for guard in guards {
+            let due = due.get(&guard.id()).copied();
+            guard.settle(due);
+        }
+        for (id, waiter) in work.requeues {
+            let shown = self
+                .delivery_row(id)
+                .map(|row| row.map(|row| row.shown(id, self.shared.is_active(row.webhook_id))));
+            drop(waiter.send(shown));
+        }
+        if !became_due.is_empty() {
+            self.shared.leases.wake.notify_one();
+        }
+    }
+
+    /// A batch could not be written: nobody is told that it was.
+    fn journal_failed(&mut self, work: Work, error: &StoreError) {
+        self.note_journal_failure(error);
+        self.put_back(work, &self.shared.health.refusal());
+    }
+
+    /// Nothing can be written now: what may be dropped is refused, the rest waits.
+    fn put_back(&mut self, work: Work, refusal: &StoreError) {
+        self.put_back_events(work.events, refusal);
+        self.attempts.extend(work.attempts);
+        for (_, waiter) in work.requeues {
+            drop(waiter.send(Err(refusal.clone())));
+        }
+        // Given back by the drop of their guards: they are found again when they are due.
+    }
+
+    fn put_back_events(&mut self, events: Vec<Waiting>, refusal: &StoreError) {
+        for mut waiting in events {
+            let waiter = waiting.waiter.take();
+            let answer = if waiting.keep {
+                self.kept.push_back(waiting);
+                StoreError::Kept { reason: refusal.to_string() }
+            } else {
+                self.shared.queue.release(waiting.weight);
+                refusal.clone()
+            };
+            if let Some(waiter) = waiter {
+                drop(waiter.send(Err(answer)));
+            }
+        }
+        self.kept.make_contiguous().sort_by_key(|waiting| waiting.since);
+    }
+}
+
+impl Work {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.attempts.is_empty()
+            && self.requeues.is_empty()
+            && self.given_up.is_empty()
+    }
+}
+
+impl Staged {
+    pub(super) fn push(&mut self, batch: &mut Batch, record: Record) {
+        let at = batch.push(record.kind(), |out| record.encode(out));
+        self.records.push((record, at));
+    }
+}
+
+impl StateRecord {
+    fn of(delivery_id: DeliveryId, state: DeliveryState, at: Timestamp, why: Why) -> Self {
+        Self { delivery_id, state, due: at, attempts: 0, failures: 0, at, why, error: None }
+    }
+}

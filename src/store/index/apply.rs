@@ -1,0 +1,279 @@
+//! What a journal record does to the index. One function for the running store and for replay:
+//! the rows are a fold over the journal, so that a rebuilt index says the same as the lost one.
+
+use std::collections::HashMap;
+
+use super::rows::{DeliveryRow, EventRow, MetaRow, Tallies};
+use super::{FORMAT, bytes_of, failed, get, keys};
+use crate::model::{
+    Attempt, DeliveryId, DeliveryState, Event, EventId, Outcome, Timestamp, Verdict, WebhookId,
+};
+use crate::store::StoreError;
+use crate::store::journal::record::{Record, StateRecord, Why};
+use crate::store::journal::{Location, Position};
+
+/// Collects the changes of a batch of records.
+#[derive(Debug)]
+pub(crate) struct Applier<'a> {
+    tree: &'a sled::Tree,
+    tallies: &'a mut Tallies,
+    batch: sled::Batch,
+    events: HashMap<EventId, Option<(u64, EventRow)>>,
+    deliveries: HashMap<DeliveryId, Option<DeliveryRow>>,
+    became_due: Vec<(WebhookId, Timestamp, DeliveryId)>,
+    last: Option<Location>,
+}
+
+/// What a written batch means for the lanes.
+pub(crate) type BecameDue = Vec<(WebhookId, Timestamp, DeliveryId)>;
+
+impl<'a> Applier<'a> {
+    pub(crate) fn new(tree: &'a sled::Tree, tallies: &'a mut Tallies) -> Self {
+        Self {
+            tree,
+            tallies,
+            batch: sled::Batch::default(),
+            events: HashMap::new(),
+            deliveries: HashMap::new(),
+            became_due: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Applies the next record of the journal.
+    pub(crate) fn apply(&mut self, record: &Record, at: Location) -> Result<(), StoreError> {
+        self.last = Some(at);
+        match record {
+            Record::Event { event, committed_at } => self.event(event, *committed_at, at),
+            Record::Attempt { attempt, overtaken } => self.attempt(attempt, *overtaken, at),
+            Record::State(state) => self.state(state, at),
+        }
+    }
+
+    /// The row of a delivery as the batch so far leaves it.
+    pub(crate) fn delivery(&mut self, id: DeliveryId) -> Result<Option<DeliveryRow>, StoreError> {
+        if let Some(row) = self.deliveries.get(&id) {
+            return Ok(row.clone());
+        }
+        get(self.tree, keys::delivery(id))
+    }
+
+    /// The row of an event as the batch so far leaves it.
+    pub(crate) fn event_row(&mut self, id: EventId) -> Result<Option<(u64, EventRow)>, StoreError> {
+        if let Some(row) = self.events.get(&id) {
+            return Ok(row.clone());
+        }
+        let Some(ordinal) = tree_ordinal(self.tree, id)? else { return Ok(None) };
+        Ok(get(self.tree, keys::history(ordinal))?.map(|row| (ordinal, row)))
+    }
+
+    /// Forgets an event with everything about it: its segment is about to be removed.
+    pub(crate) fn forget(&mut self, ordinal: u64, row: &EventRow) -> Result<(), StoreError> {
+        for &(id, webhook) in &row.deliveries {
+            if let Some(delivery) = self.delivery(id)? {
+                self.unlink(id, &delivery);
+                for number in 1..=delivery.attempts {
+                    self.batch.remove(&keys::attempt(id, number)[..]);
+                }
+            }
+            self.batch.remove(&keys::delivery(id)[..]);
+            self.batch.remove(&keys::webhook_history(webhook, ordinal, id)[..]);
+            self.deliveries.insert(id, None);
+        }
+        self.batch.remove(&keys::event(row.id)[..]);
+        self.batch.remove(&keys::history(ordinal)[..]);
+        self.batch.remove(keys::label(&row.label, ordinal));
+        self.events.insert(row.id, None);
+        let segment = self.tallies.segment(row.location.segment);
+        segment.n_events = segment.n_events.saturating_sub(1);
+        Ok(())
+    }
+
+    /// Forgets a segment whose events have all been forgotten or carried forward.
+    pub(crate) fn drop_segment(&mut self, number: u64) {
+        self.tallies.drop_segment(number);
+    }
+
+    /// Writes everything in one atomic batch, with the position it leads to (`None`: unchanged).
+    pub(crate) fn write(
+        mut self,
+        store_id: [u8; 16],
+        position: Option<Position>,
+    ) -> Result<BecameDue, StoreError> {
+        for (id, row) in &self.deliveries {
+            if let Some(row) = row {
+                self.batch.insert(&keys::delivery(*id)[..], bytes_of(row));
+            }
+        }
+        for (ordinal, row) in self.events.values().flatten() {
+            self.batch.insert(&keys::history(*ordinal)[..], bytes_of(row));
+        }
+        self.tallies.write(&mut self.batch);
+        if let Some(position) = position {
+            let meta = MetaRow { format: FORMAT, store_id, position, last: self.last };
+            self.batch.insert(keys::META, bytes_of(&meta));
+        }
+        self.tree.apply_batch(self.batch).map_err(failed)?;
+        Ok(self.became_due)
+    }
+
+    fn event(
+        &mut self,
+        event: &Event,
+        committed_at: Timestamp,
+        at: Location,
+    ) -> Result<(), StoreError> {
+        let new = EventRow::of(event, committed_at, at);
+        self.touch(at, committed_at);
+        if let Some((ordinal, old)) = self.event_row(event.id)? {
+            return self.relocate(ordinal, old, at);
+        }
+        let ordinal = event.ordinal;
+        self.tallies.segment(at.segment).n_events += 1;
+        self.batch.insert(&keys::event(event.id)[..], &ordinal.to_be_bytes());
+        self.batch.insert(keys::label(&new.label, ordinal), &[]);
+        for &(id, webhook_id) in &event.deliveries {
+            let row = DeliveryRow {
+                event_id: event.id,
+                ordinal,
+                webhook_id,
+                label: new.label.clone(),
+                state: DeliveryState::Pending,
+                attempts: 0,
+                failures: 0,
+                due: committed_at,
+                created_at: committed_at,
+                segment: at.segment,
+                share_bytes: new.share_bytes(),
+                last_attempt_at: None,
+                response_code: None,
+                response_time_ms: None,
+                error: None,
+            };
+            self.batch.insert(&keys::webhook_history(webhook_id, ordinal, id)[..], &[]);
+            self.link(id, &row);
+            self.deliveries.insert(id, Some(row));
+        }
+        self.events.insert(event.id, Some((ordinal, new)));
+        Ok(())
+    }
+
+    /// A record that is known already: a copy carried forward out of an old segment.
+    fn relocate(
+        &mut self,
+        ordinal: u64,
+        mut row: EventRow,
+        at: Location,
+    ) -> Result<(), StoreError> {
+        let old = self.tallies.segment(row.location.segment);
+        old.n_events = old.n_events.saturating_sub(1);
+        self.tallies.segment(at.segment).n_events += 1;
+        row.location = at;
+        for &(id, _) in &row.deliveries {
+            if let Some(mut delivery) = self.delivery(id)? {
+                self.unlink(id, &delivery);
+                delivery.segment = at.segment;
+                self.link(id, &delivery);
+                self.deliveries.insert(id, Some(delivery));
+            }
+        }
+        self.events.insert(row.id, Some((ordinal, row)));
+        Ok(())
+    }
+
+    fn attempt(
+        &mut self,
+        attempt: &Attempt,
+        overtaken: bool,
+        at: Location,
+    ) -> Result<(), StoreError> {
+        self.touch(at, attempt.started_at);
+        let id = attempt.delivery_id;
+        // Unknown: its event has been removed, or was lost to damage that is reported elsewhere.
+        let Some(mut row) = self.delivery(id)? else { return Ok(()) };
+        let location = bytes_of(&at);
+        self.batch.insert(&keys::attempt(id, attempt.number)[..], location);
+        if attempt.number <= row.attempts {
+            return Ok(()); // A copy carried forward.
+        }
+        self.unlink(id, &row);
+        row.attempts = attempt.number;
+        row.last_attempt_at = Some(attempt.started_at);
+        row.response_code = attempt.outcome.reply().map(|reply| reply.status);
+        row.response_time_ms = Some(attempt.duration_ms);
+        let error = attempt.outcome.failure().map(ToString::to_string);
+        row.set_error(error.as_deref());
+        if !overtaken {
+            decide(&mut row, &attempt.outcome, attempt.verdict);
+        }
+        self.link(id, &row);
+        self.deliveries.insert(id, Some(row));
+        Ok(())
+    }
+
+    fn state(&mut self, record: &StateRecord, at: Location) -> Result<(), StoreError> {
+        self.touch(at, record.at);
+        let id = record.delivery_id;
+        let Some(mut row) = self.delivery(id)? else { return Ok(()) };
+        self.unlink(id, &row);
+        row.state = record.state;
+        row.due = record.due;
+        row.failures = record.failures;
+        if record.why == Why::Carried {
+            row.attempts = row.attempts.max(record.attempts);
+        }
+        if record.error.is_some() {
+            row.set_error(record.error.as_deref());
+        }
+        self.link(id, &row);
+        self.deliveries.insert(id, Some(row));
+        Ok(())
+    }
+
+    fn touch(&mut self, at: Location, time: Timestamp) {
+        let segment = self.tallies.segment(at.segment);
+        segment.newest = segment.newest.max(time);
+    }
+
+    /// Adds what follows from a row: its place in the lane, its part of the counters.
+    fn link(&mut self, id: DeliveryId, row: &DeliveryRow) {
+        self.tallies.count(row, true);
+        if row.state == DeliveryState::Pending {
+            self.batch.insert(&keys::lane(row.webhook_id, row.due, id)[..], &[]);
+            self.batch.insert(&keys::unfinished(row.webhook_id, row.ordinal, id)[..], &[]);
+            self.became_due.push((row.webhook_id, row.due, id));
+        }
+    }
+
+    fn unlink(&mut self, id: DeliveryId, row: &DeliveryRow) {
+        self.tallies.count(row, false);
+        if row.state == DeliveryState::Pending {
+            self.batch.remove(&keys::lane(row.webhook_id, row.due, id)[..]);
+            self.batch.remove(&keys::unfinished(row.webhook_id, row.ordinal, id)[..]);
+        }
+    }
+}
+
+/// What an attempt makes of its delivery. One that was given up by hand meanwhile stays so,
+/// unless the receiver accepted it.
+fn decide(row: &mut DeliveryRow, outcome: &Outcome, verdict: Verdict) {
+    if outcome.failure().is_some() {
+        row.failures += 1;
+    }
+    match verdict {
+        Verdict::Delivered => row.state = DeliveryState::Delivered,
+        _ if row.state != DeliveryState::Pending => {}
+        Verdict::Failed => row.state = DeliveryState::Failed,
+        Verdict::Retry { at } => row.due = at,
+    }
+}
+
+fn tree_ordinal(tree: &sled::Tree, id: EventId) -> Result<Option<u64>, StoreError> {
+    let value = tree.get(keys::event(id)).map_err(failed)?;
+    Ok(value.and_then(|value| Some(u64::from_be_bytes(value.as_ref().try_into().ok()?))))
+}
+
+/// The ordinal of an event.
+pub(crate) fn ordinal_of(tree: &sled::Tree, id: EventId) -> Result<Option<u64>, StoreError> {
+    tree_ordinal(tree, id)
+}

@@ -1,0 +1,162 @@
+//! Appending to the journal: one write and one sync per batch. After a failed write or sync the
+//! segment is never trusted again (the kernel may have dropped what it could not write and call
+//! the next sync a success): it is cut back to its last synced end and a new one is begun.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use super::frame::{self, HEAD_BYTES, Kind, Origin};
+use super::segment::{self, HEADER_BYTES, Header};
+use super::{Location, Position};
+use crate::store::StoreError;
+
+/// The open end of the journal.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    dir: PathBuf,
+    store_id: [u8; 16],
+    segment_bytes: u64,
+    /// `None`: broken; the end is still `at`, but behind it nothing can be trusted.
+    file: Option<File>,
+    at: Position,
+}
+
+/// Records on their way to the disk.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    bytes: Vec<u8>,
+    at: Position,
+    origin: Origin,
+}
+
+impl Writer {
+    /// Continues at `at`; a segment that does not exist yet is created.
+    pub(crate) fn open(
+        dir: &Path,
+        store_id: [u8; 16],
+        segment_bytes: u64,
+        at: Position,
+    ) -> Result<Self, StoreError> {
+        let path = segment::path(dir, at.segment);
+        let mut writer = Self { dir: dir.to_owned(), store_id, segment_bytes, file: None, at };
+        if at.offset == 0 {
+            writer.begin(at.segment)?;
+        } else {
+            let file = OpenOptions::new().read(true).write(true).open(&path);
+            let file = file.map_err(|e| StoreError::io("open", &path, e))?;
+            // What was read at the start may so far be only in the page cache.
+            segment::sync(&file).map_err(|e| StoreError::io("sync", &path, e))?;
+            writer.file = Some(file);
+        }
+        Ok(writer)
+    }
+
+    /// The end of what is durable.
+    pub(crate) const fn position(&self) -> Position {
+        self.at
+    }
+
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// Begins a batch of about `n_bytes`, in a new segment when the current one has no room.
+    pub(crate) fn batch(&mut self, n_bytes: u64) -> Result<Batch, StoreError> {
+        if self.at.offset > HEADER_BYTES && self.at.offset + n_bytes > self.segment_bytes {
+            self.roll()?;
+        }
+        let origin = Origin { store_id: self.store_id, segment: self.at.segment };
+        Ok(Batch { bytes: Vec::new(), at: self.at, origin })
+    }
+
+    /// Closes the current segment and begins the next.
+    pub(crate) fn roll(&mut self) -> Result<(), StoreError> {
+        self.begin(self.at.segment + 1)
+    }
+
+    /// Makes a batch durable.
+    ///
+    /// # Errors
+    /// None of it counts as written, and nothing can be written until [`Writer::repair`].
+    pub(crate) fn append(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let path = segment::path(&self.dir, self.at.segment);
+        let Some(file) = self.file.take() else {
+            return Err(StoreError::Refused { reason: "the journal is being repaired".to_owned() });
+        };
+        file.write_all_at(&batch.bytes, self.at.offset)
+            .map_err(|e| StoreError::io("write", &path, e))?;
+        segment::sync(&file).map_err(|e| StoreError::io("sync", &path, e))?;
+        self.file = Some(file);
+        self.at = batch.at;
+        Ok(())
+    }
+
+    /// After a failure: cuts what was not confirmed and begins a new segment. Until that has
+    /// succeeded the cut may itself fail; a crash in between can show records of the failed
+    /// batch again. That is a second delivery's risk, never a loss: the upstream had done them.
+    pub(crate) fn repair(&mut self) -> Result<(), StoreError> {
+        let path = segment::path(&self.dir, self.at.segment);
+        if self.at.offset <= HEADER_BYTES {
+            // Nothing was ever confirmed in it: its number is used again.
+            segment::remove(&self.dir, self.at.segment)?;
+            return self.begin(self.at.segment);
+        }
+        let cut = OpenOptions::new().write(true).open(&path).and_then(|file| {
+            file.set_len(self.at.offset)?;
+            segment::sync(&file)
+        });
+        if let Err(error) = cut {
+            // The new segment's first number fences off what could not be cut.
+            tracing::debug!(%error, path = %path.display(), "could not cut a failed batch");
+        }
+        self.begin(self.at.segment + 1)
+    }
+
+    fn begin(&mut self, number: u64) -> Result<(), StoreError> {
+        let header = Header { store_id: self.store_id, number, first_seq: self.at.next_seq };
+        let path = segment::path(&self.dir, number);
+        // A left-over of an earlier try that could not be removed then.
+        if number != self.at.segment && path.exists() {
+            segment::remove(&self.dir, number)?;
+        }
+        self.file = Some(segment::create(&self.dir, &header)?);
+        self.at.segment = number;
+        self.at.offset = HEADER_BYTES;
+        Ok(())
+    }
+}
+
+impl Batch {
+    /// Number of the record that is pushed next.
+    pub(crate) const fn next_seq(&self) -> u64 {
+        self.at.next_seq
+    }
+
+    /// Where the journal ends when this batch is durable.
+    pub(crate) const fn end(&self) -> Position {
+        self.at
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Adds a record whose payload `write` appends.
+    pub(crate) fn push(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Location {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; HEAD_BYTES]);
+        write(&mut self.bytes);
+        let offset = self.at.offset;
+        let frame = &mut self.bytes[start..];
+        let payload_len = frame::seal(frame, kind, self.at.next_seq, offset, self.origin);
+        let len = payload_len + HEAD_BYTES as u32;
+        self.at.next_seq += 1;
+        self.at.offset += u64::from(len);
+        Location { segment: self.at.segment, offset, len }
+    }
+}

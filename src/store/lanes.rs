@@ -1,0 +1,164 @@
+//! What is due: reading the front of a webhook's lane, skipping what is held.
+
+use std::sync::Arc;
+
+use super::StoreError;
+use super::index::rows::{DeliveryRow, EventRow};
+use super::index::{failed, get, keys};
+use super::journal::record::Record;
+use super::leases::{Guard, Held, Lease};
+use super::queue::Request;
+use super::shared::Shared;
+use crate::model::{Delivery, DeliveryId, Event, EventId, Timestamp, WebhookId};
+
+/// A segment can be removed between the look into the index and the look into the file.
+const N_TRIES: usize = 4;
+
+impl Shared {
+    pub(crate) fn lease_due(
+        &self,
+        webhook: WebhookId,
+        now: Timestamp,
+        n_max: usize,
+    ) -> Result<Vec<Lease>, StoreError> {
+        if n_max == 0 || !self.is_active(webhook) {
+            return Ok(Vec::new());
+        }
+        let taken = self.take_due(webhook, now, n_max)?;
+        let mut leases = Vec::with_capacity(taken.len());
+        for (guard, delivery, failures) in taken {
+            match self.event(delivery.event_id) {
+                Ok(Some(event)) => {
+                    leases.push(Lease::new(Arc::new(event), delivery, failures, guard));
+                }
+                // Removed meanwhile: there is nothing left to deliver.
+                Ok(None) => {}
+                Err(error @ StoreError::Damaged { .. }) => {
+                    // Visibly failed, and out of the way of the others.
+                    let error = error.to_string();
+                    self.queue.push_request(Request::GiveUp { guard, error })?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(leases)
+    }
+
+    /// Takes the first free rows of the lane. The table stays locked while the rows are read, so
+    /// that a requeue comes either wholly before or wholly after.
+    fn take_due(
+        &self,
+        webhook: WebhookId,
+        now: Timestamp,
+        n_max: usize,
+    ) -> Result<Vec<(Guard, Delivery, u32)>, StoreError> {
+        let mut held = self.leases.lock();
+        let mut places = Vec::new();
+        self.index.with(|tree| {
+            let mut rows = Vec::new();
+            free_rows(tree, &mut held, webhook, |due, id| {
+                if due > now || rows.len() >= n_max {
+                    return false;
+                }
+                rows.push((due, id));
+                true
+            })?;
+            for (due, id) in rows {
+                let row: Option<DeliveryRow> = get(tree, keys::delivery(id))?;
+                places.extend(row.map(|row| ((due, id), row)));
+            }
+            Ok(())
+        })?;
+        let mut taken = Vec::with_capacity(places.len());
+        for (place, row) in places {
+            let guard = self.leases.take(&mut held, webhook, place);
+            taken.push((guard, row.shown(place.1, true), row.failures));
+        }
+        Ok(taken)
+    }
+
+    pub(crate) fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
+        if !self.is_active(webhook) {
+            return Ok(None);
+        }
+        let mut held = self.leases.lock();
+        self.index.with(|tree| {
+            let mut first = None;
+            free_rows(tree, &mut held, webhook, |due, _| {
+                first = Some(due);
+                false
+            })?;
+            Ok(first)
+        })
+    }
+
+    /// An event whole.
+    pub(crate) fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        let mut result = Ok(None);
+        for _ in 0..N_TRIES {
+            let Some(row) = self.event_row(id)? else { return Ok(None) };
+            result = self.read_event(&row.1);
+            match &result {
+                Err(error) if error.is_not_found() => {}
+                _ => break,
+            }
+        }
+        if let Err(StoreError::Damaged { detail }) = &result {
+            self.report_damage(detail);
+        }
+        result
+    }
+
+    pub(crate) fn event_row(&self, id: EventId) -> Result<Option<(u64, EventRow)>, StoreError> {
+        self.index.with(|tree| {
+            let Some(ordinal) = super::index::apply::ordinal_of(tree, id)? else {
+                return Ok(None);
+            };
+            Ok(get(tree, keys::history(ordinal))?.map(|row| (ordinal, row)))
+        })
+    }
+
+    fn read_event(&self, row: &EventRow) -> Result<Option<Event>, StoreError> {
+        match self.reader.read(row.location)? {
+            Record::Event { event, .. } if event.id == row.id => Ok(Some(event)),
+            _ => Err(self.reader.damaged(row.location, "it is another record")),
+        }
+    }
+}
+
+/// Visits the rows of a lane that nobody holds, oldest due first, until `visit` says false.
+fn free_rows(
+    tree: &sled::Tree,
+    held: &mut Held,
+    webhook: WebhookId,
+    mut visit: impl FnMut(Timestamp, DeliveryId) -> bool,
+) -> Result<(), StoreError> {
+    let prefix = keys::webhook_prefix(b'q', webhook);
+    let start = match held.mark(webhook) {
+        Some((due, id)) => keys::lane(webhook, due, id).to_vec(),
+        None => prefix.to_vec(),
+    };
+    let mut mark = None;
+    let mut is_front = true;
+    for row in tree.range(start..).keys() {
+        let key = row.map_err(failed)?;
+        if !key.starts_with(&prefix) {
+            break;
+        }
+        let Some((due, id)) = keys::number_and_delivery(&key) else { break };
+        let due = Timestamp::from_millis(due);
+        if held.holds(id) {
+            continue;
+        }
+        if std::mem::take(&mut is_front) {
+            mark = Some((due, id));
+        }
+        if !visit(due, id) {
+            break;
+        }
+    }
+    if let Some(mark) = mark {
+        held.set_mark(webhook, mark);
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! Who holds which delivery, in memory only: after a restart nothing is held. A lane's skip mark
+//! keeps reading cheap when many deliveries at its front are held: everything before the mark is
+//! held or gone. Whatever adds a row to a lane, or gives one back, moves the mark back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::locked;
+use crate::model::{Delivery, DeliveryId, Event, Timestamp, WebhookId};
+
+/// One due delivery, handed to one attempt. Consumed by `Store::finish`; when dropped instead,
+/// the delivery is due again at once. Leases are an optimisation: at least once is the contract.
+#[derive(Debug)]
+pub struct Lease {
+    event: Arc<Event>,
+    delivery: Delivery,
+    failures: u32,
+    guard: Guard,
+}
+
+/// Gives a delivery back when dropped.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    id: DeliveryId,
+    webhook: WebhookId,
+    /// The row's place in the lane, as far as known: the mark goes back to it.
+    place: (Timestamp, DeliveryId),
+    leases: Arc<Leases>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Leases {
+    held: Mutex<Held>,
+    pub(crate) wake: tokio::sync::Notify,
+}
+
+/// The table, while its lock is held.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Whether the delivery was queued again by hand while held.
+    deliveries: HashMap<DeliveryId, bool>,
+    /// Per lane: rows before this one are held or gone.
+    marks: HashMap<WebhookId, (Timestamp, DeliveryId)>,
+}
+
+impl Lease {
+    pub(crate) const fn new(
+        event: Arc<Event>,
+        delivery: Delivery,
+        failures: u32,
+        guard: Guard,
+    ) -> Self {
+        Self { event, delivery, failures, guard }
+    }
+
+    /// The event to deliver.
+    pub fn event(&self) -> &Arc<Event> {
+        &self.event
+    }
+
+    /// As it stands before this attempt.
+    pub const fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    /// Number of the attempt to make, from 1.
+    pub const fn attempt_number(&self) -> u32 {
+        self.delivery.attempts + 1
+    }
+
+    /// Failed attempts since the delivery was queued (or queued again by hand): the position in
+    /// the retry schedule.
+    pub const fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    pub(crate) fn into_guard(self) -> Guard {
+        self.guard
+    }
+}
+
+impl Guard {
+    pub(crate) const fn id(&self) -> DeliveryId {
+        self.id
+    }
+
+    /// The attempt has been recorded and the delivery waits again (`Some`) or is finished.
+    pub(crate) fn settle(mut self, due: Option<Timestamp>) {
+        self.place = (due.unwrap_or(Timestamp::MAX), self.id);
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let mut held = self.leases.lock();
+        let overtaken = held.deliveries.remove(&self.id).unwrap_or(false);
+        if overtaken {
+            // The row has another place now.
+            held.marks.remove(&self.webhook);
+        } else {
+            held.move_back(self.webhook, self.place);
+        }
+        drop(held);
+        self.leases.wake.notify_one();
+    }
+}
+
+impl Leases {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Held> {
+        locked(&self.held)
+    }
+
+    /// Takes a delivery that nobody holds.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        held: &mut Held,
+        webhook: WebhookId,
+        place: (Timestamp, DeliveryId),
+    ) -> Guard {
+        held.deliveries.insert(place.1, false);
+        Guard { id: place.1, webhook, place, leases: Arc::clone(self) }
+    }
+
+    pub(crate) fn is_overtaken(&self, id: DeliveryId) -> bool {
+        self.lock().deliveries.get(&id).copied().unwrap_or(false)
+    }
+
+    /// The lanes may have changed anywhere.
+    pub(crate) fn forget_marks(&self) {
+        self.lock().marks.clear();
+    }
+
+    /// Rows were added to lanes.
+    pub(crate) fn added(&self, rows: &[(WebhookId, Timestamp, DeliveryId)]) {
+        let mut held = self.lock();
+        for &(webhook, due, id) in rows {
+            held.move_back(webhook, (due, id));
+        }
+    }
+}
+
+impl Held {
+    /// A requeue of this delivery is durable; when it is held, its running attempt is overtaken.
+    pub(crate) fn overtake(&mut self, id: DeliveryId) {
+        if let Some(overtaken) = self.deliveries.get_mut(&id) {
+            *overtaken = true;
+        }
+    }
+
+    pub(crate) fn holds(&self, id: DeliveryId) -> bool {
+        self.deliveries.contains_key(&id)
+    }
+
+    /// Where to begin to read a lane.
+    pub(crate) fn mark(&self, webhook: WebhookId) -> Option<(Timestamp, DeliveryId)> {
+        self.marks.get(&webhook).copied()
+    }
+
+    fn move_back(&mut self, webhook: WebhookId, row: (Timestamp, DeliveryId)) {
+        if let Some(mark) = self.marks.get_mut(&webhook) {
+            *mark = (*mark).min(row);
+        }
+    }
+
+    /// Everything before this row is held or gone.
+    pub(crate) fn set_mark(&mut self, webhook: WebhookId, row: (Timestamp, DeliveryId)) {
+        self.marks.insert(webhook, row);
+    }
+}

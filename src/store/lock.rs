@@ -1,0 +1,51 @@
+//! One process per directory: an advisory lock that the kernel drops with the process, however
+//! it ends, so that a lock can never be stale. The holder writes its id into the file for the
+//! error of the next one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::FlockOperation;
+
+use super::StoreError;
+
+/// Held while the store is open; dropping it frees the directory.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    pub(crate) fn take(dir: &Path) -> Result<Self, StoreError> {
+        let path = dir.join("lock");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| StoreError::io("open", &path, e))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                let pid =
+                    file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+                return Err(StoreError::Locked { path, pid });
+            }
+            Err(e) => return Err(StoreError::io("lock", &path, e.into())),
+        }
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        // A full disk must not keep the store from opening: the lock holds without the number.
+        if let Err(error) = written {
+            tracing::debug!(%error, "could not write the process id into the lock");
+        }
+        Ok(Self { _file: file })
+    }
+}

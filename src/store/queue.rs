@@ -1,0 +1,199 @@
+//! What has arrived for the committer: bounded in bytes, never blocking the one who hands over.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::leases::Guard;
+use super::{Receipt, StoreError, locked};
+use crate::model::{Attempt, Delivery, DeliveryId, NewEvent};
+
+/// An attempt's record waits at most this long for company.
+const ATTEMPT_WAIT_MAX: Duration = Duration::from_millis(50);
+/// So many attempts are company enough.
+const N_ATTEMPTS_FORCE: usize = 256;
+const N_REQUESTS_MAX: usize = 10_000;
+
+/// An event that waits for its commit.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) event: NewEvent,
+    pub(crate) weight: usize,
+    /// Keep it over failures.
+    pub(crate) keep: bool,
+    pub(crate) waiter: Option<oneshot::Sender<Result<Receipt, StoreError>>>,
+    pub(crate) since: Instant,
+}
+
+/// An attempt that has been made; its lease ends when it is recorded.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) attempt: Attempt,
+    pub(crate) guard: Guard,
+}
+
+/// A change by hand.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Requeue {
+        id: DeliveryId,
+        waiter: oneshot::Sender<Result<Option<Delivery>, StoreError>>,
+    },
+    /// The event's record cannot be read: nothing can be delivered.
+    GiveUp {
+        guard: Guard,
+        error: String,
+    },
+}
+
+/// What the committer took.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) events: Vec<Waiting>,
+    pub(crate) attempts: Vec<Finished>,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) closing: bool,
+}
+
+/// How much to take at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) n_events: usize,
+    pub(crate) bytes: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    arrived: Condvar,
+    bytes_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    events: VecDeque<Waiting>,
+    /// Of all events not yet durable or dropped, those in the committer's hands included.
+    bytes: usize,
+    attempts: Vec<Finished>,
+    first_attempt: Option<Instant>,
+    requests: Vec<Request>,
+    closing: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { inner: Mutex::default(), arrived: Condvar::new(), bytes_max }
+    }
+
+    /// Hands an event over. An event alone always finds room, so that none is too large for ever.
+    pub(crate) fn push_event(&self, waiting: Waiting) -> Result<(), StoreError> {
+        let mut inner = locked(&self.inner);
+        if inner.closing {
+            return Err(StoreError::Closed);
+        }
+        if inner.bytes > 0 && inner.bytes.saturating_add(waiting.weight) > self.bytes_max {
+            return Err(StoreError::Full { bytes: inner.bytes });
+        }
+        inner.bytes += waiting.weight;
+        inner.events.push_back(waiting);
+        let is_first = inner.events.len() == 1;
+        drop(inner);
+        if is_first {
+            self.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Never refused while the store is open: there are no more of them than leases. After the
+    /// close the attempt goes unrecorded, as after a crash.
+    pub(crate) fn push_attempt(&self, finished: Finished) {
+        let mut inner = locked(&self.inner);
+        if inner.closing {
+            drop(inner);
+            tracing::debug!(delivery = %finished.guard.id(), "attempt ended after the close");
+            return;
+        }
+        let is_first = inner.attempts.is_empty();
+        inner.first_attempt.get_or_insert_with(Instant::now);
+        inner.attempts.push(finished);
+        let forces = is_first || inner.attempts.len() == N_ATTEMPTS_FORCE;
+        drop(inner);
+        if forces {
+            self.arrived.notify_one();
+        }
+    }
+
+    pub(crate) fn push_request(&self, request: Request) -> Result<(), StoreError> {
+        let mut inner = locked(&self.inner);
+        if inner.closing {
+            return Err(StoreError::Closed);
+        }
+        if inner.requests.len() >= N_REQUESTS_MAX {
+            return Err(StoreError::Full { bytes: inner.bytes });
+        }
+        inner.requests.push(request);
+        drop(inner);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Bytes of events that are durable or dropped now.
+    pub(crate) fn release(&self, bytes: usize) {
+        let mut inner = locked(&self.inner);
+        inner.bytes = inner.bytes.saturating_sub(bytes);
+    }
+
+    /// From now on nothing is taken in; what is there is still handed out.
+    pub(crate) fn close(&self) {
+        locked(&self.inner).closing = true;
+        self.arrived.notify_one();
+    }
+
+    /// Waits at most `timeout` for something to do and takes it.
+    pub(crate) fn take(&self, limits: Limits, timeout: Duration) -> Taken {
+        let deadline = Instant::now() + timeout;
+        let mut inner = locked(&self.inner);
+        loop {
+            let now = Instant::now();
+            let attempts_at = inner.first_attempt.map(|first| first + ATTEMPT_WAIT_MAX);
+            let ready = !inner.events.is_empty()
+                || !inner.requests.is_empty()
+                || inner.closing
+                || inner.attempts.len() >= N_ATTEMPTS_FORCE
+                || attempts_at.is_some_and(|at| at <= now);
+            if ready || now >= deadline {
+                return inner.take(limits, ready);
+            }
+            let until = attempts_at.map_or(deadline, |at| at.min(deadline));
+            inner = self
+                .arrived
+                .wait_timeout(inner, until - now)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+impl Inner {
+    fn take(&mut self, limits: Limits, ready: bool) -> Taken {
+        let mut taken = Taken { closing: self.closing, ..Taken::default() };
+        if !ready {
+            return taken;
+        }
+        let mut bytes = 0;
+        while let Some(next) = self.events.front() {
+            let fits = taken.events.len() < limits.n_events && bytes + next.weight <= limits.bytes;
+            if !fits && !taken.events.is_empty() {
+                break;
+            }
+            bytes += next.weight;
+            taken.events.extend(self.events.pop_front());
+        }
+        taken.attempts = std::mem::take(&mut self.attempts);
+        taken.requests = std::mem::take(&mut self.requests);
+        self.first_attempt = None;
+        taken
+    }
+}

@@ -1,0 +1,108 @@
+//! What the committer's thread and the callers share.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::health::Health;
+use super::index::Index;
+use super::journal::reader::Reader;
+use super::leases::Leases;
+use super::queue::Queue;
+use super::types::Settings;
+use crate::model::{Webhook, WebhookId};
+use crate::telemetry::Metrics;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Health,
+    pub(crate) queue: Queue,
+    pub(crate) index: Index,
+    pub(crate) reader: Reader,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) webhooks: ArcSwap<WebhookSet>,
+    /// Damage found since the start, bounded.
+    damage: Mutex<Vec<String>>,
+    /// All files together, as of the last look.
+    bytes: AtomicU64,
+}
+
+/// The webhooks as they are now.
+#[derive(Debug, Default)]
+pub(crate) struct WebhookSet {
+    pub(crate) list: Arc<Vec<Arc<Webhook>>>,
+    active: HashSet<WebhookId>,
+}
+
+const N_DAMAGE_MAX: usize = 100;
+
+impl Shared {
+    pub(crate) fn new(
+        settings: Settings,
+        metrics: Arc<Metrics>,
+        index: Index,
+        reader: Reader,
+    ) -> Self {
+        Self {
+            queue: Queue::new(settings.queue_bytes_max),
+            settings,
+            metrics,
+            health: Health::default(),
+            index,
+            reader,
+            leases: Arc::default(),
+            webhooks: ArcSwap::default(),
+            damage: Mutex::default(),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Damage has been found: an operator must know, now and in `stats`.
+    pub(crate) fn report_damage(&self, found: &str) {
+        let mut damage = locked(&self.damage);
+        if damage.iter().any(|known| known == found) {
+            return;
+        }
+        tracing::error!(found, "the journal is damaged; what could be saved is in quarantine");
+        if damage.len() < N_DAMAGE_MAX {
+            damage.push(found.to_owned());
+        }
+    }
+
+    pub(crate) fn damage(&self) -> Vec<String> {
+        locked(&self.damage).clone()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_bytes(&self, bytes: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_active(&self, webhook: WebhookId) -> bool {
+        self.webhooks.load().is_active(webhook)
+    }
+}
+
+impl WebhookSet {
+    pub(crate) fn new(webhooks: Vec<Webhook>) -> Self {
+        let active = webhooks.iter().filter(|w| w.active).map(|w| w.id).collect();
+        Self { list: Arc::new(webhooks.into_iter().map(Arc::new).collect()), active }
+    }
+
+    pub(crate) fn is_active(&self, webhook: WebhookId) -> bool {
+        self.active.contains(&webhook)
+    }
+}
+
+/// Locks, also after another thread has panicked: what these locks guard is whole between any
+/// two statements.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
