@@ -300,17 +300,3 @@ impl Drop for Running {
         self.close();
     }
 }
-
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:x}-{:x}", self.0, self.1)
-    }
-}
-
-impl std::str::FromStr for Cursor {
-    type Err = std::num::ParseIntError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (a, b) = text.split_once('-').unwrap_or(("", ""));
-        Ok(Self(u64::from_str_radix(a, 16)?, u32::from_str_radix(b, 16)?))
-    }
-}
