@@ -1,6 +1,5 @@
 //! Logs to stderr: for people on a terminal, as JSON lines for machines.
 
-use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;

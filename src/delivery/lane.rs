@@ -48,3 +48,63 @@ impl Lane {
         room.min(first.max(free.saturating_sub(kept)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::*;
+    use std::time::Duration;
+
+    fn lane(concurrency: usize, in_flight: usize) -> Lane {
+        let webhook = Webhook {
+            id: WebhookId::of_name("w"),
+            name: "w".to_owned(),
+            url: url::Url::parse("https://example.com/").expect("a URL"),
+            active: true,
+            events: Vec::new(),
+            secret: None,
+            signing_secret: None,
+            headers: Vec::new(),
+            basic_auth: None,
+            method: http::Method::POST,
+            format: Format::Exchange,
+            signatures: Vec::new(),
+            retry: Vec::new(),
+            timeout: Duration::from_secs(1),
+            concurrency,
+            source: WebhookSource::Config,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+        };
+        Lane { in_flight, ..Lane::new(Arc::new(webhook)) }
+    }
+
+    #[test]
+    fn a_lane_takes_its_concurrency_but_not_the_last_places() {
+        assert_eq!(lane(8, 0).share(256, 0), 8, "alone: all it may");
+        assert_eq!(lane(8, 5).share(256, 10), 3, "what is left of its own limit");
+        assert_eq!(lane(8, 8).share(256, 0), 0);
+        assert_eq!(lane(100, 0).share(10, 4), 6, "some places are kept for the others");
+        assert_eq!(lane(100, 6).share(4, 4), 0, "a busy lane leaves them");
+        assert_eq!(lane(100, 0).share(4, 4), 1, "an idle one takes its own");
+        assert_eq!(lane(100, 0).share(0, 0), 0, "nothing is free");
+    }
+
+    #[test]
+    fn a_lane_is_asked_when_something_may_be_due() {
+        let now = Timestamp::from_millis(1000);
+        let mut lane = lane(2, 0);
+        assert!(lane.wants(now), "nobody asked yet");
+        lane.is_stale = false;
+        assert!(!lane.wants(now));
+        lane.next_due = Some(now);
+        assert!(lane.wants(now));
+        assert_eq!(lane.wake_at(), Some(now));
+        lane.next_due = Some(now.plus(Duration::from_millis(1)));
+        assert!(!lane.wants(now));
+        lane.in_flight = 2;
+        lane.is_stale = true;
+        assert!(!lane.wants(now), "full");
+        assert_eq!(lane.wake_at(), None, "woken by its attempts");
+    }
+}

@@ -10,8 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The latest time that can be written in RFC 3339 (end of the year 9999).
-    pub const MAX: Self = Self(253_402_300_799_999);
+    /// The latest time that can be written in RFC 3339 at every offset (two hours before the end
+    /// of 9999-12-30).
+    pub const MAX: Self = Self(253_402_207_199_999);
 
     /// From milliseconds since the Unix epoch; later than the year 9999 becomes [`Timestamp::MAX`].
     pub fn from_millis(millis: u64) -> Self {
@@ -86,7 +87,7 @@ mod tests {
         assert_eq!(time.to_string(), "2026-01-31T09:30:00.123Z");
         assert_eq!(Timestamp::parse("2026-01-31T10:30:00.123+01:00"), Some(time));
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T21:59:59.999Z");
     }
 
     #[test]

@@ -108,8 +108,8 @@ fn target(head: &mut Parts) -> Result<(), Problem> {
     let Some(target) = head.uri.path_and_query() else {
         return Err(bad("The request's target has no path."));
     };
-    let is_path = target.as_str().starts_with('/');
-    if !is_path && !(target.as_str() == "*" && head.method == Method::OPTIONS) {
+    let is_asterisk = target.as_str() == "*" && head.method == Method::OPTIONS;
+    if !is_asterisk && !target.as_str().starts_with('/') {
         return Err(bad("The request's target must begin with a slash."));
     }
     if head.uri.authority().is_some() {
@@ -126,11 +126,9 @@ fn framing(headers: &HeaderMap, client: &Client) -> Result<(), Problem> {
         return Err(bad("The request has more than one Transfer-Encoding field."));
     }
     if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-        let mut tokens = coding.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii);
-        let chunked = |token: &[u8]| token.eq_ignore_ascii_case(b"chunked");
-        let is_odd = tokens.clone().any(<[u8]>::is_empty)
-            || tokens.clone().count() > 1 && tokens.clone().filter(|t| chunked(t)).count() > 1;
-        if is_odd || tokens.next().is_none() {
+        let tokens = coding.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii);
+        let is_chunked = |token: &&[u8]| token.eq_ignore_ascii_case(b"chunked");
+        if tokens.clone().any(<[u8]>::is_empty) || tokens.filter(is_chunked).count() > 1 {
             return Err(bad("The Transfer-Encoding field is malformed."));
         }
         let detail = "Only the transfer coding `chunked` is known here.";

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -32,7 +32,6 @@ pub(super) struct Upload {
     progressed: Cell<bool>,
     /// The client, not the upstream, is being waited for.
     starved: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
 }
 
 /// How far the request's body has come.
@@ -44,8 +43,6 @@ pub(super) enum UploadState {
     Done,
     /// The client broke off, or its framing is wrong.
     BrokenByClient,
-    /// We gave it up.
-    GivenUp,
 }
 
 /// A request's body on its way to the upstream.
@@ -93,22 +90,16 @@ impl Upload {
     pub(super) fn waits_for_client(&self) -> bool {
         self.state.get() == UploadState::Underway && self.starved.get()
     }
-
-    /// The response is complete (or nobody wants it): the rest of the request is not sent. Without
-    /// this hyper would keep the connection for ever (hyperium/hyper#4176).
-    pub(super) fn give_up(&self) {
-        if self.state.get() == UploadState::Underway {
-            self.state.set(UploadState::GivenUp);
-            if let Some(waker) = self.waker.take() {
-                waker.wake();
-            }
-        }
-    }
 }
 
 impl RequestBody {
-    pub(super) const fn new(inner: Incoming, tap: Option<Rc<RefCell<Tap>>>) -> Self {
-        Self { inner, upload: None, tap }
+    pub(super) fn new(inner: Incoming, tap: Option<Rc<RefCell<Tap>>>) -> Self {
+        let body = Self { inner, upload: None, tap };
+        if body.inner.is_end_stream() {
+            // Nobody will ask it for anything.
+            body.set_state(UploadState::Done);
+        }
+        body
     }
 
     /// Ties the body to the connection it will be sent on.
@@ -125,13 +116,6 @@ impl RequestBody {
             && let Some(tap) = &self.tap
         {
             tap.borrow_mut().complete();
-        }
-    }
-
-    fn wait(&self, cx: &Context<'_>) {
-        if let Some(upload) = &self.upload {
-            upload.starved.set(true);
-            *upload.waker.borrow_mut() = Some(cx.waker().clone());
         }
     }
 
@@ -162,12 +146,11 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        if self.upload.as_ref().is_some_and(|u| u.state.get() == UploadState::GivenUp) {
-            return Poll::Ready(Some(Err(BrokenOff)));
-        }
         match Pin::new(&mut self.inner).poll_frame(cx) {
             Poll::Pending => {
-                self.wait(cx);
+                if let Some(upload) = &self.upload {
+                    upload.starved.set(true);
+                }
                 Poll::Pending
             }
             Poll::Ready(Some(Ok(frame))) => {

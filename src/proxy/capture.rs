@@ -28,6 +28,8 @@ pub(super) struct Budget {
 /// A copy of one body, bounded.
 pub(super) struct Tap {
     bytes: Vec<u8>,
+    /// Of the budget.
+    taken: usize,
     limit: u64,
     /// Bytes that passed, copied or not.
     size: u64,
@@ -73,6 +75,7 @@ impl Tap {
         let budget = Arc::clone(&worker.shared.budget);
         Self {
             bytes: Vec::new(),
+            taken: 0,
             limit,
             size: 0,
             is_complete: false,
@@ -91,6 +94,7 @@ impl Tap {
             return;
         }
         if self.budget.try_take(wanted) {
+            self.taken += wanted;
             self.bytes.extend_from_slice(&piece[..wanted]);
         } else {
             self.is_over_budget = true;
@@ -107,8 +111,8 @@ impl Tap {
         self.size
     }
 
-    /// The copy, cut at `limit`.
-    fn body(&self, limit: u64) -> Body {
+    /// The copy, cut at `limit`; `is_last`: nobody will ask again.
+    fn body(&mut self, limit: u64, is_last: bool) -> Body {
         let kept = usize::try_from(limit).unwrap_or(usize::MAX).min(self.bytes.len());
         let is_whole = self.is_complete && self.size == kept as u64;
         let state = if self.is_over_budget && (kept == self.bytes.len()) {
@@ -118,13 +122,20 @@ impl Tap {
         } else {
             BodyState::Truncated
         };
-        Body { bytes: self.bytes[..kept].to_vec(), size: self.size, state }
+        let bytes = if is_last {
+            let mut bytes = std::mem::take(&mut self.bytes);
+            bytes.truncate(kept);
+            bytes
+        } else {
+            self.bytes[..kept].to_vec()
+        };
+        Body { bytes, size: self.size, state }
     }
 }
 
 impl Drop for Tap {
     fn drop(&mut self) {
-        self.budget.give_back(self.bytes.len());
+        self.budget.give_back(self.taken);
     }
 }
 
@@ -161,16 +172,17 @@ impl Capture {
     }
 
     /// One exchange per rule that takes the call for a success, each within its rule's limits; for
-    /// a call that is complete.
-    pub(super) fn exchanges(
-        &self,
-        worker: &Worker,
-    ) -> impl Iterator<Item = (Arc<EventRule>, Exchange)> {
+    /// a call that is complete. Takes the bodies; their share of the budget stays until `self` is
+    /// dropped.
+    pub(super) fn exchanges(&mut self, worker: &Worker) -> Vec<(Arc<EventRule>, Exchange)> {
         let settings = &worker.settings().capture;
-        self.successes().map(|hit| {
-            let body = |tap: &Tap, limit: u64| {
-                let body = tap.body(limit);
-                if matches!(body.state, BodyState::Truncated | BodyState::OverBudget) {
+        let mut hits = self.successes().cloned().collect::<Vec<_>>().into_iter().peekable();
+        let mut exchanges = Vec::with_capacity(hits.len());
+        while let Some(hit) = hits.next() {
+            let is_last = hits.peek().is_none();
+            let body = |tap: &mut Tap, limit: u64| {
+                let body = tap.body(limit, is_last);
+                if body.state != BodyState::Complete {
                     worker.metrics().capture_cut(tap.side);
                 }
                 body
@@ -178,17 +190,18 @@ impl Capture {
             let request = RequestPart {
                 method: self.method.clone(),
                 url: self.url.clone(),
-                params: hit.params.clone(),
+                params: hit.params,
                 headers: self.request_headers.clone(),
-                body: body(&self.request.borrow(), request_limit(&hit.rule, settings)),
+                body: body(&mut self.request.borrow_mut(), request_limit(&hit.rule, settings)),
             };
             let response = ResponsePart {
                 status: self.status,
                 headers: self.response_headers.clone(),
-                body: body(&self.response, response_limit(&hit.rule, settings)),
+                body: body(&mut self.response, response_limit(&hit.rule, settings)),
             };
-            (Arc::clone(&hit.rule), Exchange { request, response })
-        })
+            exchanges.push((hit.rule, Exchange { request, response }));
+        }
+        exchanges
     }
 
     fn successes(&self) -> impl Iterator<Item = &crate::rules::Hit> {

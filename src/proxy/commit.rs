@@ -21,6 +21,8 @@ pub(super) enum CommitError {
     Store { reason: String, source: StoreError },
     #[error("the store did not answer within {0:?}")]
     Timeout(std::time::Duration),
+    #[error("the process is ending")]
+    Ending,
 }
 
 /// Commits one event per rule that takes the call for a success. On return the response's end may
@@ -28,8 +30,8 @@ pub(super) enum CommitError {
 ///
 /// # Errors
 /// At least one event is not durable, and `on_store_failure` is `refuse`.
-pub(super) async fn commit(worker: &Worker, capture: Capture) -> Result<(), CommitError> {
-    let events = events(worker, &capture, clock::now()).await;
+pub(super) async fn commit(worker: &Worker, mut capture: Capture) -> Result<(), CommitError> {
+    let events = events(worker, &mut capture, clock::now()).await?;
     let settings = worker.settings();
     if settings.commit == CommitMode::AfterResponse {
         for event in events {
@@ -57,22 +59,23 @@ pub(super) async fn commit(worker: &Worker, capture: Capture) -> Result<(), Comm
     }
 }
 
-async fn events(worker: &Worker, capture: &Capture, time: Timestamp) -> Vec<NewEvent> {
-    let fields = &worker.shared.fields;
-    let mut exchanges: Vec<(Arc<EventRule>, Exchange)> = capture.exchanges(worker).collect();
-    if !fields.is_empty() {
-        let untouched = exchanges.clone();
-        let fields_there = Arc::clone(fields);
+async fn events(
+    worker: &Worker,
+    capture: &mut Capture,
+    time: Timestamp,
+) -> Result<Vec<NewEvent>, CommitError> {
+    let mut exchanges = capture.exchanges(worker);
+    if !worker.shared.fields.is_empty() {
+        let fields = Arc::clone(&worker.shared.fields);
+        // Large JSON takes its time: not on the thread that all calls share.
         let redacting = tokio::task::spawn_blocking(move || {
-            exchanges.iter_mut().for_each(|(_, exchange)| fields_there.redact(exchange));
+            exchanges.iter_mut().for_each(|(_, exchange)| fields.redact(exchange));
             exchanges
         });
-        exchanges = redacting.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "redaction failed: the bodies of an event are left out");
-            let mut exchanges = untouched;
-            exchanges.iter_mut().for_each(|(_, exchange)| fields.leave_out(exchange));
-            exchanges
-        });
+        exchanges = redacting.await.map_err(|error| {
+            tracing::error!(%error, "an event is not made: its redaction did not end");
+            CommitError::Ending
+        })?;
     }
     let event = |(rule, exchange): (Arc<EventRule>, Exchange)| NewEvent {
         id: EventId::from_uuid(Uuid::now_v7()),
@@ -80,7 +83,7 @@ async fn events(worker: &Worker, capture: &Capture, time: Timestamp) -> Vec<NewE
         rule: RuleRef { id: rule.id, label: rule.label.clone(), tag: rule.tag.clone() },
         exchange,
     };
-    exchanges.into_iter().map(event).collect()
+    Ok(exchanges.into_iter().map(event).collect())
 }
 
 /// Commits all of them at once, so that they share one sync.

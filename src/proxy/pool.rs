@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 
 use super::body::{RequestBody, Upload, UploadState};
 use super::error::UpstreamError;
@@ -44,6 +45,7 @@ pub(super) struct Connection {
     pub(super) upload: Rc<Upload>,
     /// Whether it has carried a call before.
     pub(super) is_reused: bool,
+    task: AbortHandle,
     home: Home,
 }
 
@@ -58,8 +60,12 @@ struct Home {
 struct Idle {
     sender: SendRequest<RequestBody>,
     upload: Rc<Upload>,
+    task: AbortHandle,
     since: u64,
 }
+
+/// An open connection, counted.
+struct Open(Arc<Metrics>);
 
 impl Pool {
     pub(super) fn new(shared: &Shared, timers: Rc<Timers>) -> Self {
@@ -79,12 +85,11 @@ impl Pool {
     /// An idle connection, if there is one.
     pub(super) fn take(&self) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|connection| !connection.sender.is_closed());
-        // The last ones may still be finishing the call before.
+        // The last ones may be closed, or still be finishing the call before.
         let at = idle.iter().rposition(|connection| connection.sender.is_ready())?;
-        let Idle { sender, upload, .. } = idle.remove(at);
+        let Idle { sender, upload, task, .. } = idle.remove(at);
         drop(idle);
-        Some(Connection { sender, upload, is_reused: true, home: self.home() })
+        Some(Connection { sender, upload, task, is_reused: true, home: self.home() })
     }
 
     /// A new connection.
@@ -104,15 +109,15 @@ impl Pool {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|source| UpstreamError::Broken { source })?;
-        let metrics = Arc::clone(&self.metrics);
-        metrics.connections("upstream", 1);
-        self.tasks.spawn_local(async move {
+        let open = Open::new(&self.metrics);
+        let task = self.tasks.spawn_local(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "an upstream connection broke");
             }
-            metrics.connections("upstream", -1);
+            drop(open);
         });
-        Ok(Connection { sender, upload: Rc::default(), is_reused: false, home: self.home() })
+        let (upload, task) = (Rc::default(), task.abort_handle());
+        Ok(Connection { sender, upload, task, is_reused: false, home: self.home() })
     }
 
     /// Closes connections that have been idle for too long; whether any are left.
@@ -143,16 +148,18 @@ impl Pool {
 }
 
 impl Connection {
-    /// The response is complete: keeps the connection, unless the request was not sent whole.
+    /// The response is complete: keeps the connection, unless the request was not sent whole. Then
+    /// the rest is not sent; hyper alone would keep such a connection for ever
+    /// (hyperium/hyper#4176).
     pub(super) fn finish(self) {
         if self.upload.state() != UploadState::Done {
-            self.upload.give_up();
+            self.task.abort();
             return;
         }
         let since = self.home.timers.now();
         let mut idle = self.home.idle.borrow_mut();
         if idle.len() < IDLE_MAX {
-            idle.push(Idle { sender: self.sender, upload: self.upload, since });
+            idle.push(Idle { sender: self.sender, upload: self.upload, task: self.task, since });
         }
     }
 
@@ -160,7 +167,7 @@ impl Connection {
     pub(super) fn broke(self, error: &hyper::Error) {
         tracing::debug!(%error, "the upstream broke a response off");
         self.home.metrics.upstream_error(UpstreamErrorKind::Broken);
-        self.upload.give_up();
+        self.task.abort();
     }
 
     /// Sends a request; its response's head.
@@ -175,6 +182,19 @@ impl Connection {
         >,
     > + use<> {
         self.sender.try_send_request(request)
+    }
+}
+
+impl Open {
+    fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.connections("upstream", 1);
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections("upstream", -1);
     }
 }
 

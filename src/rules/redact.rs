@@ -51,18 +51,6 @@ impl Fields {
         redact_body(&mut request.body, &request.headers, &self.request);
         redact_body(&mut response.body, &response.headers, &self.response);
     }
-
-    /// Leaves out whole every body that a pointer could reach, unread.
-    pub fn leave_out(&self, exchange: &mut Exchange) {
-        for (pointers, body) in [
-            (&self.request, &mut exchange.request.body),
-            (&self.response, &mut exchange.response.body),
-        ] {
-            if !pointers.is_empty() && !body.is_none() {
-                leave_out(body);
-            }
-        }
-    }
 }
 
 /// Path and query with the values of the named parameters replaced; a parameter's name is compared

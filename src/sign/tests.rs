@@ -152,7 +152,7 @@ fn a_secret_is_never_both_shown_and_used_as_a_key() {
     assert_eq!(check(false, false, None), Ok(vec![]));
     assert_eq!(check(true, false, None), Ok(vec![]), "the only key is shown: nothing is signed");
     assert_eq!(check(false, true, None), Ok(both.clone()));
-    assert_eq!(check(true, true, None), Ok(both.clone()));
+    assert_eq!(check(true, true, None), Ok(both));
     assert_eq!(check(true, true, Some(&[])), Ok(vec![]));
     assert_eq!(check(true, false, Some(&[])), Ok(vec![]));
     assert_eq!(check(false, true, Some(&[Scheme::Sha256])), Ok(vec![Scheme::Sha256]));

@@ -1,0 +1,65 @@
+//! One receiver's trouble is not another's.
+
+use sidehook::model::*;
+
+use super::world::{World, webhook};
+use crate::support::receiver::{Answer, Receiver};
+
+#[tokio::test]
+async fn a_hanging_receiver_does_not_delay_another() {
+    let (hanging, good) = (Receiver::start().await, Receiver::start().await);
+    hanging.otherwise(Answer::Hang);
+    let world = World::start(vec![
+        Webhook { concurrency: 2, ..webhook("hanging", &hanging) },
+        webhook("good", &good),
+    ]);
+    for _ in 0..20 {
+        world.commit("a").await;
+    }
+    good.received(20).await;
+    assert_eq!(hanging.received(2).await.len(), 2, "as many as it may have at a time");
+}
+
+#[tokio::test]
+async fn hanging_receivers_do_not_take_the_last_places() {
+    let (hanging, good) = (Receiver::start().await, Receiver::start().await);
+    hanging.otherwise(Answer::Hang);
+    let greedy = |name| Webhook { concurrency: 100, ..webhook(name, &hanging) };
+    let label = |label, webhook| Webhook { events: vec![LabelPattern::new(label)], ..webhook };
+    let world = World::start_with(
+        vec![
+            label("first", greedy("first")),
+            label("first", greedy("second")),
+            label("late", webhook("good", &good)),
+        ],
+        4,
+        &["127.0.0.0/8"],
+    );
+    for _ in 0..20 {
+        world.commit("first").await;
+    }
+    hanging.received(3).await;
+    for _ in 0..5 {
+        world.commit("late").await;
+    }
+    good.received(5).await;
+}
+
+#[tokio::test]
+async fn what_is_held_goes_out_when_its_webhook_is_active_again() {
+    let (paused, control) = (Receiver::start().await, Receiver::start().await);
+    let set = |active| {
+        vec![Webhook { active, ..webhook("paused", &paused) }, webhook("control", &control)]
+    };
+    let world = World::start(set(false));
+    let deliveries = world.commit("a").await;
+    control.received(1).await;
+    let held = deliveries.iter().find(|one| one.webhook_id == WebhookId::of_name("paused"));
+    let held = held.expect("queued all the same").id;
+    world.stands(held, DeliveryState::Held).await;
+    assert_eq!(paused.connections(), 0);
+
+    world.store.set_webhooks(set(true));
+    world.stands(held, DeliveryState::Delivered).await;
+    assert_eq!(paused.received(1).await[0].header("webhook-id"), held.to_string());
+}

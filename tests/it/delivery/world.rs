@@ -1,0 +1,155 @@
+//! A store, a running delivery half, and what tests ask of them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sidehook::delivery;
+use sidehook::egress::{self, Egress};
+use sidehook::model::*;
+use sidehook::shutdown::{Stop, Tasks};
+use sidehook::store::{self, OnFailure, Store};
+use sidehook::telemetry::Metrics;
+use tempfile::TempDir;
+
+use crate::support::receiver::{PATIENCE, Receiver};
+
+/// A delivery half at work on a store of its own.
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) tasks: Tasks,
+    _directory: TempDir,
+}
+
+impl World {
+    /// With these webhooks; loopback is allowed.
+    pub(crate) fn start(webhooks: Vec<Webhook>) -> Self {
+        Self::start_with(webhooks, 256, &["127.0.0.0/8"])
+    }
+
+    /// With this many attempts at a time, and these networks allowed.
+    pub(crate) fn start_with(webhooks: Vec<Webhook>, concurrency: usize, allow: &[&str]) -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let store = open(directory.path());
+        store.set_webhooks(webhooks);
+        let tasks = run(&store, concurrency, allow);
+        Self { store, tasks, _directory: directory }
+    }
+
+    /// Commits an event and gives its deliveries, one per webhook that wants it.
+    pub(crate) async fn commit(&self, label: &str) -> Vec<Delivery> {
+        commit(&self.store, label).await
+    }
+
+    /// Waits until a delivery stands like this.
+    pub(crate) async fn stands(&self, id: DeliveryId, state: DeliveryState) -> Delivery {
+        stands(&self.store, id, state).await
+    }
+
+    /// The attempts of a delivery.
+    pub(crate) fn attempts(&self, id: DeliveryId) -> Vec<Attempt> {
+        self.store.attempts(id).expect("readable")
+    }
+}
+
+/// Opens the store in this directory.
+pub(crate) fn open(directory: &Path) -> Store {
+    let settings = store::Settings {
+        path: directory.join("data"),
+        retain: Duration::from_secs(3600),
+        max_bytes: 1 << 30,
+        segment_bytes: 1 << 20,
+        queue_bytes_max: 1 << 24,
+        free_bytes_min: 0,
+    };
+    Store::open(settings, Arc::new(Metrics::default())).expect("opens")
+}
+
+/// Runs a delivery half on this store.
+pub(crate) fn run(store: &Store, concurrency: usize, allow: &[&str]) -> Tasks {
+    let egress = Egress::new(egress::Settings {
+        allow_networks: allow.iter().map(|net| net.parse().expect("a network")).collect(),
+        deny_networks: Vec::new(),
+        require_https: false,
+        user_agent: "sidehook/test".to_owned(),
+        response_kept_max: 1000,
+    })
+    .expect("builds");
+    let tasks = Tasks::new(Stop::new());
+    let settings = delivery::Settings { concurrency, jitter: 0.0 };
+    delivery::start(settings, store.clone(), egress, Arc::new(Metrics::default()), &tasks);
+    tasks
+}
+
+/// Commits an event and gives its deliveries.
+pub(crate) async fn commit(store: &Store, label: &str) -> Vec<Delivery> {
+    let event = new_event(label);
+    let id = event.id;
+    store.commit(event, OnFailure::Refuse).await.expect("durable");
+    store.deliveries_of(id).expect("readable")
+}
+
+/// Waits until a delivery stands like this.
+pub(crate) async fn stands(store: &Store, id: DeliveryId, state: DeliveryState) -> Delivery {
+    let waiting = async {
+        loop {
+            let delivery = store.delivery(id).expect("readable").expect("known");
+            if delivery.state == state {
+                return delivery;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| {
+        panic!("waited for {state:?}: {:?}", store.delivery(id));
+    })
+}
+
+/// A call with a JSON body and a trace.
+pub(crate) fn new_event(label: &str) -> NewEvent {
+    let json = ("content-type".to_owned(), b"application/json".to_vec());
+    let trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec();
+    NewEvent {
+        id: EventId::from_uuid(uuid::Uuid::now_v7()),
+        time: sidehook::clock::now(),
+        rule: RuleRef { id: 7, label: label.to_owned(), tag: None },
+        exchange: Exchange {
+            request: RequestPart {
+                method: "POST".to_owned(),
+                url: "/tasks?notify=1".to_owned(),
+                params: Vec::new(),
+                headers: HeaderList(vec![json.clone(), ("traceparent".to_owned(), trace)]),
+                body: Body::complete(r#"{"title": "wash", "n": 1.00}"#),
+            },
+            response: ResponsePart {
+                status: 201,
+                headers: HeaderList(vec![json]),
+                body: Body::complete(r#"{"id": 12345678901234567890}"#),
+            },
+        },
+    }
+}
+
+/// A webhook for everything, without retries.
+pub(crate) fn webhook(name: &str, receiver: &Receiver) -> Webhook {
+    Webhook {
+        id: WebhookId::of_name(name),
+        name: name.to_owned(),
+        url: receiver.url("/hook"),
+        active: true,
+        events: vec![LabelPattern::new("*")],
+        secret: None,
+        signing_secret: None,
+        headers: Vec::new(),
+        basic_auth: None,
+        method: http::Method::POST,
+        format: Format::Exchange,
+        signatures: Vec::new(),
+        retry: Vec::new(),
+        timeout: PATIENCE,
+        concurrency: 8,
+        source: WebhookSource::Config,
+        created_at: Timestamp::default(),
+        updated_at: Timestamp::default(),
+    }
+}

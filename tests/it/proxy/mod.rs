@@ -1,0 +1,10 @@
+//! The request half, between a scripted upstream and a raw client. Rows are named by their id in
+//! the checklist they come from (header hygiene H, framing F, target U, bodies B, hyper P and L).
+
+mod body;
+mod capture;
+mod errors;
+mod framing;
+mod head;
+mod promise;
+mod stand;

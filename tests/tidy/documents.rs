@@ -1,0 +1,125 @@
+//! Documents name what exists, and what exists is documented.
+
+use std::collections::BTreeSet;
+
+use sidehook::config::SECTIONS;
+use syn::visit::Visit;
+
+use crate::source::{Source, read, root};
+
+/// Keys that the parser knows and the example file does not have, and the other way round.
+pub fn keys() -> Vec<String> {
+    let known: BTreeSet<String> = SECTIONS
+        .iter()
+        .flat_map(|section| {
+            section.keys.iter().map(|(key, _)| format!("{} {key}", section.heading()))
+        })
+        .collect();
+    compare("config.example.toml", &known, &written_keys(&read("config.example.toml")))
+}
+
+/// The keys of the example file, those of its examples (`#key = ...`) included.
+fn written_keys(example: &str) -> BTreeSet<String> {
+    let mut heading = String::new();
+    let mut keys = BTreeSet::new();
+    for line in example.lines() {
+        let line = line.strip_prefix('#').unwrap_or(line);
+        if line.starts_with('[') {
+            heading = line.trim().to_owned();
+        } else if let Some((key, _)) = line.split_once('=') {
+            let key = key.trim_end();
+            let is_key = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            if !key.is_empty() && key.chars().all(is_key) {
+                keys.insert(format!("{heading} {key}"));
+            }
+        }
+    }
+    keys
+}
+
+/// Metrics of the sources without a row in the table, and the other way round.
+pub fn metrics(sources: &[Source], table: &str) -> Vec<String> {
+    let mut named = Literals(BTreeSet::new());
+    for source in sources.iter().filter(|source| !source.is_test()) {
+        named.visit_file(&source.file);
+    }
+    let rows = table.lines().filter(|line| line.starts_with('|'));
+    let documented = rows.flat_map(metric_names).collect();
+    compare("docs/metrics.md", &named.0, &documented)
+}
+
+/// What looks like a metric of ours in a text.
+fn metric_names(text: &str) -> Vec<String> {
+    text.split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
+        .filter(|word| word.starts_with("sidehook_") && word.len() > "sidehook_".len())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// String literals that name metrics.
+struct Literals(BTreeSet<String>);
+
+impl<'ast> Visit<'ast> for Literals {
+    fn visit_lit_str(&mut self, literal: &'ast syn::LitStr) {
+        self.0.extend(metric_names(&literal.value()));
+    }
+
+    fn visit_macro(&mut self, item: &'ast syn::Macro) {
+        self.0.extend(metric_names(&item.tokens.to_string()));
+    }
+
+    fn visit_attribute(&mut self, _: &'ast syn::Attribute) {} // doc comments are no metrics
+}
+
+/// Backticked names of files and folders in a document that do not exist.
+pub fn missing_files(document: &str) -> Vec<String> {
+    let mut missing = Vec::new();
+    for name in document.split('`').skip(1).step_by(2) {
+        let is_path = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
+        let names_a_file = name.contains('/') || name.ends_with(".rs") || name.ends_with(".toml");
+        if !names_a_file || !name.chars().all(is_path) {
+            continue;
+        }
+        let bases = [root().to_owned(), root().join("src")];
+        let exists = bases
+            .iter()
+            .any(|base| base.join(name).exists() || base.join(format!("{name}.rs")).exists());
+        if !exists {
+            missing.push(name.to_owned());
+        }
+    }
+    missing
+}
+
+fn compare(document: &str, known: &BTreeSet<String>, written: &BTreeSet<String>) -> Vec<String> {
+    let undocumented = known.difference(written).map(|name| format!("{name}: not in {document}"));
+    let unknown =
+        written.difference(known).map(|name| format!("{name}: in {document}, but not in the code"));
+    undocumented.chain(unknown).collect()
+}
+
+#[test]
+fn a_key_that_is_nowhere_else_is_found() {
+    let written = written_keys("[proxy]\n# prose = with an equals sign\nlisten = 1\n#token = 2\n");
+    assert_eq!(written.into_iter().collect::<Vec<_>>(), ["[proxy] listen", "[proxy] token"]);
+    let known = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
+    assert_eq!(compare("x", &known, &BTreeSet::from(["b".to_owned(), "c".to_owned()])).len(), 2);
+}
+
+#[test]
+fn an_undocumented_metric_is_found() {
+    let source = Source::of(
+        "src/telemetry/a.rs",
+        "/// `sidehook_prose`\nfn f() { g(\"sidehook_a_total\"); m!(\"sidehook_b {}\", 1); }",
+    );
+    let findings =
+        metrics(&[source], "| `sidehook_a_total` | x |\n| `sidehook_c` | y |\nsidehook_d\n");
+    assert_eq!(findings.len(), 2, "{findings:?}");
+}
+
+#[test]
+fn a_name_without_a_file_is_found() {
+    let missing =
+        missing_files("`src/lib.rs` `model/` `proxy::exchange` `gone/` `store/gone.rs` `a b`");
+    assert_eq!(missing, ["gone/", "store/gone.rs"]);
+}
