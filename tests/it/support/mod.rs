@@ -1,7 +1,7 @@
 //! Fixtures shared by the tests.
 
-<<<<<<< HEAD
 pub(crate) mod client;
+pub(crate) mod receiver;
 pub(crate) mod upstream;
 
 use std::time::Duration;
@@ -26,6 +26,3 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     })
     .await;
 }
-=======
-pub(crate) mod receiver;
->>>>>>> delivery
