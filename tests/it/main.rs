@@ -1,6 +1,8 @@
 //! One test binary over real sockets; modules are named for the stages they test.
 
+mod cli;
 mod config;
 mod delivery;
 mod proxy;
+mod store;
 mod support;
