@@ -3,13 +3,22 @@
 //! Exit codes: 0 success, 1 failure at run time, 2 usage or configuration. Errors go to stderr and
 //! name the next step.
 
+mod answers;
 mod check;
+mod client;
 mod config_file;
+mod deliveries;
 mod demo;
+mod events;
+mod filters;
+mod history;
 mod listen;
 mod logging;
 mod receiver;
+mod retry;
 mod run;
+mod screen;
+mod status;
 mod webhook_flags;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -38,6 +47,16 @@ enum Command {
     Demo(demo::Arguments),
     /// A receiver for development: prints each webhook and checks its signature.
     Listen(listen::Arguments),
+    /// How a running sidehook is: upstream, store, queues.
+    Status(status::Arguments),
+    /// The latest events.
+    Events(events::Arguments),
+    /// The latest deliveries.
+    Deliveries(deliveries::Arguments),
+    /// The whole story of an event or a delivery.
+    History(history::Arguments),
+    /// Attempt a delivery again, now.
+    Retry(retry::Arguments),
 }
 
 /// Runs the command line.
@@ -47,6 +66,11 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Listen(arguments) => listen::run(arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Events(arguments) => events::run(&arguments),
+        Command::Deliveries(arguments) => deliveries::run(&arguments),
+        Command::History(arguments) => history::run(&arguments),
+        Command::Retry(arguments) => retry::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         complain(&format!("error: {error:#}"));

@@ -79,14 +79,3 @@ fn each_format_describes_counters_in_its_own_way() {
         assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help");
     }
 }
-
-#[test]
-fn the_documentation_names_every_metric() {
-    let docs = include_str!("../../../docs/metrics.md");
-    let (metrics, scrape) = busy();
-    for line in metrics.encode(&scrape, Exposition::Text).lines() {
-        if let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) {
-            assert!(docs.contains(&format!("`{name}")), "{name} is not in docs/metrics.md");
-        }
-    }
-}

@@ -1,0 +1,134 @@
+//! The answers of the admin API, as far as the commands show them.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page<T> {
+    pub(super) data: Vec<T>,
+    pub(super) next: Option<String>,
+}
+
+/// An error.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Problem {
+    #[serde(default)]
+    pub(super) detail: String,
+}
+
+/// What an id is of.
+#[derive(Debug, Deserialize)]
+pub(super) struct Typed {
+    #[serde(rename = "type")]
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Event,
+    Delivery,
+}
+
+/// An event; `D` is the counts of its deliveries in a list, else the deliveries.
+#[derive(Debug, Deserialize)]
+pub(super) struct Event<D> {
+    pub(super) id: String,
+    pub(super) label: String,
+    pub(super) method: String,
+    pub(super) url: String,
+    pub(super) status: u16,
+    pub(super) created_at: String,
+    pub(super) request: Option<Part>,
+    pub(super) response: Option<Part>,
+    pub(super) deliveries: D,
+}
+
+/// Request or response of an event.
+#[derive(Debug, Deserialize)]
+pub(super) struct Part {
+    #[serde(default)]
+    pub(super) body: Option<Box<RawValue>>,
+    pub(super) body_encoding: Option<String>,
+    pub(super) body_truncated: Option<bool>,
+    pub(super) body_size: Option<u64>,
+}
+
+/// How many deliveries stand in each state.
+#[derive(Debug, Deserialize)]
+pub(super) struct Counts {
+    pub(super) pending: u64,
+    pub(super) held: u64,
+    pub(super) delivered: u64,
+    pub(super) failed: u64,
+    pub(super) cancelled: u64,
+}
+
+/// A delivery; `A` is the number of its attempts in a list, else the attempts.
+#[derive(Debug, Deserialize)]
+pub(super) struct Delivery<A> {
+    pub(super) id: String,
+    pub(super) event_id: String,
+    pub(super) webhook_id: String,
+    pub(super) event: String,
+    pub(super) status: String,
+    pub(super) response_code: Option<u16>,
+    pub(super) attempts: A,
+    pub(super) created_at: String,
+    pub(super) next_attempt_at: Option<String>,
+    pub(super) error: Option<String>,
+}
+
+/// One attempt.
+#[derive(Debug, Deserialize)]
+pub(super) struct Attempt {
+    pub(super) number: u32,
+    pub(super) started_at: String,
+    pub(super) response_code: Option<u16>,
+    pub(super) response_body: Option<String>,
+    pub(super) response_time_ms: u64,
+    pub(super) error: Option<String>,
+}
+
+/// A webhook.
+#[derive(Debug, Deserialize)]
+pub(super) struct Webhook {
+    pub(super) id: String,
+    pub(super) name: String,
+}
+
+/// `/v1/status`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Status {
+    pub(super) version: String,
+    pub(super) uptime_seconds: u64,
+    pub(super) upstream: Upstream,
+    pub(super) store: Store,
+    pub(super) webhooks: Vec<Queue>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Upstream {
+    pub(super) healthy: bool,
+    pub(super) last_error: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Store {
+    pub(super) healthy: bool,
+    pub(super) reason: Option<String>,
+    pub(super) bytes: u64,
+    pub(super) max_bytes: u64,
+    pub(super) commit_p50_ms: Option<f64>,
+    pub(super) commit_p99_ms: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Queue {
+    pub(super) name: String,
+    pub(super) status: String,
+    pub(super) pending: u64,
+    pub(super) held: u64,
+    pub(super) oldest_seconds: Option<u64>,
+}

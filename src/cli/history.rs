@@ -1,0 +1,132 @@
+//! `sidehook history ID`: the whole story of an event or a delivery, by any of its ids.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use super::answers::{Attempt, Delivery, Event, Kind, Part, Typed, Webhook};
+use super::client::{AdminFlags, Client};
+use super::deliveries::name_of;
+use super::receiver::excerpt;
+use super::screen;
+
+/// Characters shown of a body.
+const BODY_CHARS_MAX: usize = 1000;
+
+/// Arguments of `history`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// An event's or a delivery's id, in any spelling: evt_..., del_..., or a bare UUID.
+    #[arg(value_name = "ID")]
+    id: String,
+    #[command(flatten)]
+    admin: AdminFlags,
+}
+
+type WholeEvent = Event<Vec<Delivery<u32>>>;
+type WholeDelivery = Delivery<Vec<Attempt>>;
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let client = arguments.admin.client()?;
+    let answer = client.get(&["v1", "history", &arguments.id])?;
+    if arguments.admin.wants_json() {
+        return answer.print();
+    }
+    let webhooks = client.webhooks()?;
+    let told = match answer.read::<Typed>()?.kind {
+        Kind::Event => {
+            let event: WholeEvent = answer.read()?;
+            let deliveries = event
+                .deliveries
+                .iter()
+                .map(|delivery| whole_delivery(&client, &delivery.id))
+                .collect::<anyhow::Result<Vec<_>>>()?;
+            tell(&event, &deliveries, &webhooks)
+        }
+        Kind::Delivery => {
+            let delivery: WholeDelivery = answer.read()?;
+            let event = client.get(&["v1", "events", &delivery.event_id])?.read()?;
+            tell(&event, std::slice::from_ref(&delivery), &webhooks)
+        }
+    };
+    screen::print(told.trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn whole_delivery(client: &Client, id: &str) -> anyhow::Result<WholeDelivery> {
+    client.get(&["v1", "deliveries", id])?.read()
+}
+
+fn tell(event: &WholeEvent, deliveries: &[WholeDelivery], webhooks: &[Webhook]) -> String {
+    let mut told = format!(
+        "event     {}  {}\ntime      {}\ncall      {} {} -> {}\n",
+        screen::cell(&event.id),
+        screen::cell(&event.label),
+        screen::cell(&event.created_at),
+        screen::cell(&event.method),
+        excerpt(event.url.as_bytes(), BODY_CHARS_MAX),
+        event.status,
+    );
+    tell_body(&mut told, "request ", event.request.as_ref());
+    tell_body(&mut told, "response", event.response.as_ref());
+    if deliveries.is_empty() {
+        told.push_str("\nno webhook wants it\n");
+    }
+    for delivery in deliveries {
+        tell_delivery(&mut told, delivery, webhooks);
+    }
+    told
+}
+
+fn tell_body(told: &mut String, side: &str, part: Option<&Part>) {
+    let Some(part) = part else { return };
+    let body = part.body.as_ref().map_or("null", |body| body.get());
+    let body =
+        if body == "null" { "-".to_owned() } else { excerpt(body.as_bytes(), BODY_CHARS_MAX) };
+    let mut marks = Vec::new();
+    marks.extend(part.body_encoding.as_deref().map(screen::cell));
+    if part.body_truncated == Some(true) {
+        let size = part.body_size.map_or_else(String::new, |size| format!(" of {size} bytes"));
+        marks.push(format!("cut{size}"));
+    }
+    let marks = if marks.is_empty() { String::new() } else { format!("  ({})", marks.join(", ")) };
+    write_line(told, &format!("{side}  {body}{marks}"));
+}
+
+fn tell_delivery(told: &mut String, delivery: &WholeDelivery, webhooks: &[Webhook]) {
+    let next = match &delivery.next_attempt_at {
+        Some(next) => format!(", next attempt {}", screen::cell(next)),
+        None => String::new(),
+    };
+    write_line(told, "");
+    write_line(
+        told,
+        &format!(
+            "delivery  {}  to {}: {}{next}",
+            screen::cell(&delivery.id),
+            screen::cell(name_of(&delivery.webhook_id, webhooks)),
+            screen::cell(&delivery.status),
+        ),
+    );
+    if delivery.attempts.is_empty() {
+        write_line(told, "no attempt yet");
+        return;
+    }
+    let rows = delivery.attempts.iter().map(row).collect();
+    let header = ["started", "attempt", "code", "took", "error", "response"];
+    write_line(told, &screen::table(&header, 1, rows));
+}
+
+fn row(attempt: &Attempt) -> Vec<String> {
+    vec![
+        screen::cell(&attempt.started_at),
+        attempt.number.to_string(),
+        screen::or_dash(attempt.response_code.as_ref()),
+        format!("{} ms", attempt.response_time_ms),
+        screen::or_dash(attempt.error.as_ref()),
+        screen::or_dash(attempt.response_body.as_ref()),
+    ]
+}
+
+fn write_line(told: &mut String, line: &str) {
+    writeln!(told, "{line}").expect("writing to a string cannot fail");
+}

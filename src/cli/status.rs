@@ -1,0 +1,95 @@
+//! `sidehook status`: how a running sidehook is.
+
+use std::process::ExitCode;
+
+use super::answers::{Queue, Status};
+use super::client::AdminFlags;
+use super::screen;
+
+/// Arguments of `status`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    admin: AdminFlags,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let answer = arguments.admin.client()?.get(&["v1", "status"])?;
+    if arguments.admin.wants_json() {
+        return answer.print();
+    }
+    let status: Status = answer.read()?;
+    screen::print(&summary(&status))?;
+    let rows = status.webhooks.iter().map(row).collect();
+    let header = ["webhook", "status", "pending", "held", "oldest"];
+    screen::print(&screen::table(&header, 0, rows))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(status: &Status) -> String {
+    let well = |healthy: bool, reason: &Option<String>| match (healthy, reason) {
+        (true, _) => "well".to_owned(),
+        (false, Some(reason)) => format!("NOT WELL: {}", screen::cell(reason)),
+        (false, None) => "NOT WELL".to_owned(),
+    };
+    let store = &status.store;
+    let commits = match (store.commit_p50_ms, store.commit_p99_ms) {
+        (Some(p50), Some(p99)) => format!(", commits {p50} ms (p99 {p99} ms)"),
+        _ => String::new(),
+    };
+    format!(
+        "sidehook {}, up {}\nupstream  {}\nstore     {}, {} of {}{commits}",
+        screen::cell(&status.version),
+        ago(status.uptime_seconds),
+        well(status.upstream.healthy, &status.upstream.last_error),
+        well(store.healthy, &store.reason),
+        size(store.bytes),
+        size(store.max_bytes),
+    )
+}
+
+fn row(queue: &Queue) -> Vec<String> {
+    vec![
+        screen::cell(&queue.name),
+        screen::cell(&queue.status),
+        queue.pending.to_string(),
+        queue.held.to_string(),
+        queue.oldest_seconds.map_or_else(|| "-".to_owned(), ago),
+    ]
+}
+
+/// Seconds in the two largest units.
+fn ago(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// Bytes with one decimal of the largest unit.
+fn size(bytes: u64) -> String {
+    for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
+        if bytes >> shift > 0 {
+            let tenths = (bytes >> (shift - 10)) * 10 / 1024;
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_ages_read_well() {
+        assert_eq!(size(999), "999 B");
+        assert_eq!(size(1536), "1.5 KiB");
+        assert_eq!(size(10 << 30), "10.0 GiB");
+        assert_eq!(ago(59), "59 s");
+        assert_eq!(ago(3_700), "1 h 1 min");
+        assert_eq!(ago(90_000), "1 d 1 h");
+    }
+}
