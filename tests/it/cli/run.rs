@@ -183,8 +183,15 @@ fn deliveries_of_a_webhook_that_is_gone_are_told_at_the_start() {
     let proxy = running.field("proxy");
     let calling = std::thread::spawn(move || get(&proxy, "/"));
     let (mut call, _) = upstream.accept().expect("forwarded");
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        call.read_exact(&mut byte).expect("a request");
+        request.extend(byte);
+    }
     call.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").expect("written");
-    assert!(calling.join().expect("no panic").starts_with("HTTP/1.1 200"));
+    let answer = calling.join().expect("no panic");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     running.signal(Signal::TERM);
     assert_eq!(running.exit_code(), Some(0));
 
