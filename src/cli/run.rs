@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::config_file;
 use super::logging::{self, LogFormat};
 use super::webhook_flags::WebhookFlags;
-use crate::app::App;
+use crate::app::{App, Signals};
 use crate::config::Flags;
 
 /// Arguments of `run`.
@@ -56,8 +56,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     logging::start(arguments.log_format.unwrap_or(LogFormat::Text));
+    // Watched first: a stop that is asked for during the start is a stop like any other.
+    let signals = Signals::watch()?;
     let app = App::start(config)?;
-    app.wait_for_signal()?;
+    signals.wait()?;
     app.stop();
     Ok(ExitCode::SUCCESS)
 }
