@@ -5,4 +5,5 @@ mod cli;
 mod config;
 mod delivery;
 mod proxy;
+mod store;
 mod support;
