@@ -10,6 +10,8 @@ mod signals;
 mod stop;
 mod token;
 
+pub use signals::Signals;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -1,36 +1,75 @@
 //! SIGTERM and SIGINT: the first asks for a stop, the second does not wait for it.
 
+use std::thread;
+
 use anyhow::Context as _;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::App;
 
+/// SIGTERM and SIGINT, watched from now on: what comes before [`Signals::wait`] is not lost.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// Its own, so that they can be watched before anything else runs.
+    runtime: Runtime,
+}
+
+impl Signals {
+    /// Begins to watch.
+    ///
+    /// # Errors
+    /// The system refuses signal handlers.
+    pub fn watch() -> anyhow::Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .context("cannot watch for signals")?;
+        let handler = |kind| {
+            let _entered = runtime.enter();
+            signal(kind).context("cannot watch for signals")
+        };
+        let terminate = handler(SignalKind::terminate())?;
+        let interrupt = handler(SignalKind::interrupt())?;
+        Ok(Self { terminate, interrupt, runtime })
+    }
+
+    /// Waits for one. From then on a second one ends the process at once with exit code 1: nothing
+    /// that was promised is lost, because promises are on disk before they are made.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn wait(mut self) -> anyhow::Result<()> {
+        self.next();
+        let second = move || {
+            self.next();
+            tracing::warn!("second signal: leaving at once");
+            leave();
+        };
+        thread::Builder::new().name("sidehook-signal".to_owned()).spawn(second)?;
+        Ok(())
+    }
+
+    fn next(&mut self) {
+        let Self { terminate, interrupt, runtime } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        });
+    }
+}
+
 impl App {
-    /// Waits for SIGTERM or SIGINT. From then on a second one ends the process at once with exit
-    /// code 1: nothing that was promised is lost, because promises are on disk before they are made.
+    /// Watches for signals and waits for one: see [`Signals`].
     ///
     /// # Errors
     /// The system refuses signal handlers.
     pub fn wait_for_signal(&self) -> anyhow::Result<()> {
-        let (mut terminate, mut interrupt) = {
-            let _entered = self.runtime.enter();
-            let handler = |kind| signal(kind).context("cannot watch for signals");
-            (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?)
-        };
-        self.runtime.block_on(either(&mut terminate, &mut interrupt));
-        self.runtime.spawn(async move {
-            either(&mut terminate, &mut interrupt).await;
-            tracing::warn!("second signal: leaving at once");
-            leave();
-        });
-        Ok(())
-    }
-}
-
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        Signals::watch()?.wait()
     }
 }
 

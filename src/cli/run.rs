@@ -1,13 +1,12 @@
 //! `sidehook run`: the sidecar, from a file, from flags, or from both.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::config_file;
 use super::logging::{self, LogFormat};
 use super::webhook_flags::WebhookFlags;
-use crate::app::App;
+use crate::app::{App, Signals};
 use crate::config::Flags;
 
 /// Arguments of `run`.
@@ -16,7 +15,7 @@ pub(super) struct Arguments {
     /// The configuration file (default: sidehook.toml, or none with --upstream).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How log lines look (default: text on a terminal, else json).
+    /// How log lines look (default: text).
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
     /// The API behind sidehook.
@@ -56,10 +55,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
-    let default = if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
-    logging::start(arguments.log_format.unwrap_or(default));
+    logging::start(arguments.log_format.unwrap_or(LogFormat::Text));
+    // Watched first: a stop that is asked for during the start is a stop like any other.
+    let signals = Signals::watch()?;
     let app = App::start(config)?;
-    app.wait_for_signal()?;
+    signals.wait()?;
     app.stop();
     Ok(ExitCode::SUCCESS)
 }

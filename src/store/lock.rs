@@ -14,7 +14,7 @@ use super::StoreError;
 /// Held while the store is open; dropping it frees the directory.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -46,6 +46,16 @@ impl Lock {
         if let Err(error) = written {
             tracing::debug!(%error, "could not write the process id into the lock");
         }
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+/// Unlocked by name: a child process that is just being started may hold a copy of the file for a
+/// moment, and with it the lock.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = rustix::fs::flock(&self.file, FlockOperation::Unlock) {
+            tracing::debug!(%error, "could not unlock the store's directory; its closing will");
+        }
     }
 }

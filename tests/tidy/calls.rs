@@ -24,8 +24,8 @@ const RULES: &[Rule] = &[
     },
     Rule {
         ends: &["thread::spawn", "thread::Builder"],
-        places: &["src/proxy/listen.rs", "src/store/", "src/cli/"],
-        why: "threads belong to the workers and the store",
+        places: &["src/proxy/listen.rs", "src/store/", "src/app/signals.rs", "src/cli/"],
+        why: "threads belong to the workers, the store and the signals",
     },
     Rule {
         ends: &["thread::sleep"],

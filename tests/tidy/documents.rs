@@ -46,8 +46,13 @@ pub(crate) fn metrics(sources: &[Source], table: &str) -> Vec<String> {
     }
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `sidehook_"));
     let names = rows.filter_map(|row| row.split('`').next());
-    let documented = names.map(|name| name.trim_end_matches("_total").to_owned()).collect();
+    let documented = names.map(bare).collect();
     compare("docs/metrics.md", &registered.0, &documented)
+}
+
+/// A metric's name without what the library adds.
+fn bare(name: &str) -> String {
+    name.trim_start_matches("sidehook_").trim_end_matches("_total").to_owned()
 }
 
 /// The names that the registry is given: the first text among the arguments of what registers.
@@ -59,7 +64,7 @@ impl Registered {
             syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value()),
             _ => None,
         });
-        self.0.extend(text);
+        self.0.extend(text.map(|name| bare(&name)));
     }
 }
 

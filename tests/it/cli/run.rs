@@ -169,6 +169,39 @@ fn a_store_in_use_is_1_and_names_the_process() {
 }
 
 #[test]
+fn deliveries_of_a_webhook_that_is_gone_are_told_at_the_start() {
+    let upstream = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let upstream_flag = format!("http://{}", upstream.local_addr().expect("bound"));
+    let folder = folder("[[event]]\nlabel = \"a\"\nmethod = \"GET\"\nurl = '^/$'\n");
+    let with = |webhook| {
+        ["--config", "sidehook.toml", "--allow-network", "127.0.0.0/8", "--webhook", webhook]
+    };
+    // Port 9 of loopback: nobody is there.
+    let mut arguments = with("http://127.0.0.1:9/").to_vec();
+    arguments.extend(["--upstream", &upstream_flag]);
+    let running = Running::start(folder.path(), &arguments);
+    let proxy = running.field("proxy");
+    let calling = std::thread::spawn(move || get(&proxy, "/"));
+    let (mut call, _) = upstream.accept().expect("forwarded");
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        call.read_exact(&mut byte).expect("a request");
+        request.extend(byte);
+    }
+    call.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").expect("written");
+    let answer = calling.join().expect("no panic");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    running.signal(Signal::TERM);
+    assert_eq!(running.exit_code(), Some(0));
+
+    let running = Running::start(folder.path(), &with("http://localhost:9/"));
+    let warned = running.said.iter().find(|line| line["waiting"] == 1);
+    let message = warned.expect("a warning")["message"].as_str().expect("a text");
+    assert!(message.contains("a webhook that is not configured any more"), "{message}");
+}
+
+#[test]
 fn a_bad_configuration_starts_nothing() {
     let folder = folder("[store]\nretain = \"soon\"\n");
     let done = output(folder.path(), &["run"]);
