@@ -1,5 +1,6 @@
 //! One test binary over real sockets; modules are named for the stages they test.
 
+mod admin;
 mod config;
 mod delivery;
 mod proxy;
