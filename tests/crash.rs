@@ -73,10 +73,12 @@ fn power_cut_rounds(
         let sidehook = Sidehook::start(disk.path(), &world, switch);
         let load = world.load(&sidehook, 16);
         std::thread::sleep(Duration::from_millis(300 + random.below(700))); // the random moment
+        world.darkness(true);
         disk.cut_power();
         sidehook.kill();
         load.stop();
         disk.unmount();
+        world.darkness(false);
     }
     disk.mount();
     let sidehook = Sidehook::start(disk.path(), &world, switch);

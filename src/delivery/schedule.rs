@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::Settings;
 use super::deliver::{Context, deliver};
@@ -23,6 +24,9 @@ const SLEEP_MAX: Duration = Duration::from_secs(30);
 
 /// The shortest sleep: due times are milliseconds.
 const SLEEP_MIN: Duration = Duration::from_millis(5);
+
+/// The longest rest between two looks at all lanes.
+const REST_MAX: Duration = Duration::from_millis(50);
 
 /// Pause after the store could not be read.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -53,6 +57,9 @@ struct Scheduler {
     ended: mpsc::Receiver<WebhookId>,
     slots: mpsc::Sender<WebhookId>,
     is_store_failing: bool,
+    /// All lanes are stale, not only those whose attempts have ended.
+    is_look_at_all: bool,
+    rests_until: Instant,
 }
 
 /// An attempt's place; gives itself back however the attempt ends.
@@ -81,6 +88,8 @@ impl Scheduler {
             ended,
             slots,
             is_store_failing: false,
+            is_look_at_all: true,
+            rests_until: Instant::now(),
         }
     }
 
@@ -92,7 +101,8 @@ impl Scheduler {
                 biased;
                 () = stop.stopped() => break,
                 Some(webhook) = self.ended.recv() => self.end(webhook),
-                () = self.context.store.work_available() => self.refresh(),
+                // Leases of a failed look given back would wake us at once, again and again.
+                () = woken(&self.context.store, self.rests_until), if !self.is_store_failing => self.refresh(),
                 () = tokio::time::sleep(sleep) => self.refresh(),
             }
         }
@@ -101,6 +111,7 @@ impl Scheduler {
 
     /// Something may have become due anywhere.
     fn refresh(&mut self) {
+        self.is_look_at_all = true;
         for lane in self.lanes.values_mut() {
             lane.is_stale = true;
         }
@@ -117,9 +128,17 @@ impl Scheduler {
 
     /// Starts what is due and may go; gives the time until it has to look again.
     fn fill(&mut self) -> Duration {
+        while let Ok(webhook) = self.ended.try_recv() {
+            self.end(webhook);
+        }
         self.follow_webhooks();
         let now = clock::now();
-        match self.serve_lanes(now) {
+        let began = Instant::now();
+        let served = self.serve_lanes(now);
+        if std::mem::take(&mut self.is_look_at_all) {
+            self.rests_until = Instant::now() + (began.elapsed() * 4).min(REST_MAX);
+        }
+        match served {
             Ok(()) => {
                 self.is_store_failing = false;
                 self.until_due(now)
@@ -179,16 +198,18 @@ impl Scheduler {
             return Ok(0);
         }
         let leases = self.context.store.lease_due(id, now, share)?;
-        if leases.len() < share {
-            lane.is_stale = false;
-            lane.next_due = self.context.store.next_due(id)?;
-        }
-        lane.in_flight += leases.len();
-        self.in_flight += leases.len();
-        let webhook = Arc::clone(&lane.webhook);
         let started = leases.len();
+        lane.in_flight += started;
+        self.in_flight += started;
+        let webhook = Arc::clone(&lane.webhook);
         for lease in leases {
             self.begin(&webhook, lease);
+        }
+        if started < share
+            && let Some(lane) = self.lanes.get_mut(&id)
+        {
+            lane.next_due = self.context.store.next_due(id)?;
+            lane.is_stale = false;
         }
         Ok(started)
     }
@@ -212,4 +233,11 @@ impl Scheduler {
         let due = self.lanes.values().filter_map(Lane::wake_at).min();
         due.map_or(SLEEP_MAX, |due| due.since(now).clamp(SLEEP_MIN, SLEEP_MAX))
     }
+}
+
+/// Waits for the store's hint. With many lanes a look at all of them takes milliseconds, and
+/// under load there is always a hint: so it rests four times as long as the last look took.
+async fn woken(store: &Store, rests_until: Instant) {
+    tokio::time::sleep_until(rests_until).await;
+    store.work_available().await;
 }

@@ -21,7 +21,7 @@ use super::{Settings, guard, tls};
 use crate::model::{Failure, FailurePhase, HeaderList, Reply};
 
 /// Idle connections kept per receiver, and for how long.
-const IDLE_MAX: usize = 16;
+const IDLE_MAX: usize = 64;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of a reply's head; above: the attempt is broken.

@@ -143,8 +143,9 @@ impl Problem {
     /// The store takes no events: nothing was forwarded.
     pub(super) fn store_refuses(reason: &str) -> Self {
         let detail = format!(
-            "This call would make an event, and events cannot be stored now: {reason} It was not \
-             forwarded; calls that make no event go on."
+            "This call would make an event, and events cannot be stored now: {}. It was not \
+             forwarded; calls that make no event go on.",
+            reason.trim_end_matches('.')
         );
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "proxy_internal_error", detail);
         Self { retry_after_secs: Some(RETRY_AFTER_SECS), ..problem }
@@ -153,8 +154,9 @@ impl Problem {
     /// The call succeeded upstream, but its event could not be stored.
     pub(super) fn not_stored(reason: &str) -> Self {
         let detail = format!(
-            "The upstream carried this call out, but its event could not be stored: {reason} The \
-             response is withheld so that no success goes without its event."
+            "The upstream carried this call out, but its event could not be stored: {}. The \
+             response is withheld so that no success goes without its event.",
+            reason.trim_end_matches('.')
         );
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "proxy_internal_error", detail);
         Self { retry_after_secs: Some(RETRY_AFTER_SECS), ..problem }

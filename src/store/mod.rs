@@ -107,7 +107,8 @@ impl Store {
         self.shared.health.check()
     }
 
-    /// Makes an event durable together with its deliveries.
+    /// Makes an event durable together with its deliveries. Reads show it a moment later: whoever
+    /// waits for the commit does not wait for the index.
     ///
     /// # Errors
     /// The event is not stored (for [`OnFailure::Keep`]: not yet, unless `Full` or `Closed`).

@@ -8,22 +8,22 @@ use crate::process::{Sidehook, Switch};
 use crate::world::World;
 
 /// What came of it.
-pub struct Found {
+pub(crate) struct Found {
     /// Distinct calls delivered with their own bytes.
-    pub delivered: usize,
+    pub(crate) delivered: usize,
     /// Calls whose record was not touched.
-    pub undamaged: usize,
+    pub(crate) undamaged: usize,
     /// Calls delivered with other bytes.
-    pub altered: usize,
+    pub(crate) altered: usize,
     /// Whether the log speaks of damage.
-    pub told: bool,
+    pub(crate) told: bool,
     /// The log.
-    pub log: String,
+    pub(crate) log: String,
 }
 
 /// Twenty events wait for a receiver that is down; one byte of one body is flipped and the index
 /// removed, so that everything is read from the journal; then the receiver comes up.
-pub fn flip_one_byte_of_a_waiting_event(switch: Switch) -> Found {
+pub(crate) fn flip_one_byte_of_a_waiting_event(switch: Switch) -> Found {
     let calls = 20;
     let world = World::new(700);
     world.receiver_refuses(true);

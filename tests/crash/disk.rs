@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 const SHUT_DOWN: &str =
     "open(F, '<', $ARGV[0]) or die; my $f = pack('L', 2); ioctl(F, 0x8004587d, $f) or die $!";
 
-pub struct LoopDisk {
+pub(crate) struct LoopDisk {
     folder: tempfile::TempDir,
     mount_point: PathBuf,
 }
@@ -16,7 +16,7 @@ pub struct LoopDisk {
 impl LoopDisk {
     /// A formatted image of this many MiB; `None`, said aloud, where the machine has no root
     /// rights or no loop devices.
-    pub fn create(mebibytes: u64) -> Option<Self> {
+    pub(crate) fn create(mebibytes: u64) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mount_point = folder.path().join("disk");
         std::fs::create_dir(&mount_point).expect("writable folder");
@@ -31,24 +31,24 @@ impl LoopDisk {
         None
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.mount_point
     }
 
-    pub fn format(&self) {
+    pub(crate) fn format(&self) {
         self.run("mkfs.ext4", &["-q", "-F", &self.image()]);
     }
 
-    pub fn mount(&self) {
+    pub(crate) fn mount(&self) {
         assert!(self.try_mount(), "mounting the image failed");
     }
 
-    pub fn unmount(&self) {
+    pub(crate) fn unmount(&self) {
         self.run("umount", &[&self.mount_point.to_string_lossy()]);
     }
 
     /// Nothing reaches the disk from here on, and what was not synced is forgotten.
-    pub fn cut_power(&self) {
+    pub(crate) fn cut_power(&self) {
         self.run("perl", &["-e", SHUT_DOWN, &self.mount_point.to_string_lossy()]);
     }
 

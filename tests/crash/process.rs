@@ -11,7 +11,7 @@ use crate::world::World;
 /// A mechanism of the promise to take away (needs the cargo feature `sabotage`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "sabotage"), allow(dead_code))] // only the sabotaged tests use the others
-pub enum Switch {
+pub(crate) enum Switch {
     None,
     SkipSync,
     SkipChecksum,
@@ -30,15 +30,15 @@ impl Switch {
 }
 
 /// A running sidehook with its store in `<folder>/data`.
-pub struct Sidehook {
+pub(crate) struct Sidehook {
     child: Child,
-    pub proxy: SocketAddr,
-    pub log: PathBuf,
+    pub(crate) proxy: SocketAddr,
+    pub(crate) log: PathBuf,
 }
 
 impl Sidehook {
     /// Starts it and waits until it is ready.
-    pub fn start(folder: &Path, world: &World, switch: Switch) -> Self {
+    pub(crate) fn start(folder: &Path, world: &World, switch: Switch) -> Self {
         let (proxy, admin) = (free_address(), free_address());
         let config = format!(
             "[proxy]\nlisten = \"{proxy}\"\nupstream = \"http://{}\"\nworkers = 2\n\
@@ -52,7 +52,7 @@ impl Sidehook {
             world.upstream, world.receiver,
         );
         fs::write(folder.join("sidehook.toml"), config).expect("writable folder");
-        let log = folder.join("sidehook.log");
+        let log = world.logs.path().join("sidehook.log");
         let stderr = OpenOptions::new().create(true).append(true).open(&log).expect("writable log");
         let child = Command::new(env!("CARGO_BIN_EXE_sidehook"))
             .args(["run", "--config", "sidehook.toml"])
@@ -80,12 +80,12 @@ impl Sidehook {
     }
 
     /// Everything it wrote to its log, over all its lives.
-    pub fn log_text(&self) -> String {
+    pub(crate) fn log_text(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// `kill -9`, and waits until it is gone.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("the child is ours");
         self.child.wait().expect("the child is ours");
     }

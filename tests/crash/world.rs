@@ -19,14 +19,14 @@ use serde_json::value::RawValue;
 use crate::process::Sidehook;
 
 /// xorshift64*: enough to choose moments.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed | 1)
     }
 
-    pub fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -35,7 +35,7 @@ impl Random {
 }
 
 /// From `SIDEHOOK_SEED`, or from the clock.
-pub fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let given = std::env::var("SIDEHOOK_SEED").ok().and_then(|text| text.parse().ok());
     given.unwrap_or_else(|| {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
@@ -44,16 +44,20 @@ pub fn seed() -> u64 {
 }
 
 /// What comparing the ledgers showed.
-pub struct Findings {
-    pub acknowledged: usize,
-    pub lost: Vec<u64>,
-    pub phantoms: Vec<u64>,
-    pub altered: Vec<u64>,
-    pub duplicates: usize,
+pub(crate) struct Findings {
+    pub(crate) acknowledged: usize,
+    pub(crate) lost: Vec<u64>,
+    pub(crate) phantoms: Vec<u64>,
+    pub(crate) altered: Vec<u64>,
+    pub(crate) duplicates: usize,
+    log: String,
 }
 
 impl Findings {
-    pub fn assert_promise_held(&self) {
+    pub(crate) fn assert_promise_held(&self) {
+        if !self.lost.is_empty() || !self.altered.is_empty() || !self.phantoms.is_empty() {
+            println!("the log of all lives:\n{}", self.log);
+        }
         assert!(self.acknowledged > 0, "the load did nothing: the test tested nothing");
         assert!(self.lost.is_empty(), "acknowledged but never delivered: {:?}", self.lost);
         assert!(self.phantoms.is_empty(), "delivered but never done: {:?}", self.phantoms);
@@ -65,6 +69,8 @@ impl Findings {
 struct Ledgers {
     next: AtomicU64,
     acknowledged: Mutex<HashSet<u64>>,
+    /// Power is gone: what a client hears from now on, no client of a real machine would hear.
+    is_dark: AtomicBool,
     done: Mutex<HashSet<u64>>,
     delivered: Mutex<HashMap<u64, usize>>,
     payloads: Mutex<HashMap<String, Bytes>>,
@@ -74,45 +80,56 @@ struct Ledgers {
 }
 
 /// Upstream, receiver and ledgers, on a runtime of their own.
-pub struct World {
-    pub upstream: SocketAddr,
-    pub receiver: SocketAddr,
+pub(crate) struct World {
+    pub(crate) upstream: SocketAddr,
+    pub(crate) receiver: SocketAddr,
     ledgers: Arc<Ledgers>,
+    /// Sidehook's logs: not on the disk whose power is cut.
+    pub(crate) logs: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
 }
 
 impl World {
     /// Calls will have bodies of this many bytes.
-    pub fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let ledgers = Arc::new(Ledgers { size, ..Ledgers::default() });
         let upstream = serve(&runtime, Arc::clone(&ledgers), upstream_answer);
         let receiver = serve(&runtime, Arc::clone(&ledgers), receiver_answer);
-        Self { upstream, receiver, ledgers, runtime }
+        let logs = tempfile::tempdir().expect("a temporary folder");
+        Self { upstream, receiver, ledgers, logs, runtime }
     }
 
     /// From now on the receiver answers 503, or works.
-    pub fn receiver_refuses(&self, refuses: bool) {
+    pub(crate) fn receiver_refuses(&self, refuses: bool) {
         self.ledgers.refuse.store(refuses, Ordering::SeqCst);
     }
 
+    /// Acknowledgements count until darkness falls, and again when it is lifted. The ioctl that cuts
+    /// the power lets an fsync that has already begun return success though its transaction was
+    /// aborted: a machine without power acknowledges nothing, so neither may this world.
+    pub(crate) fn darkness(&self, falls: bool) {
+        let _in_order = self.ledgers.acknowledged.lock().expect("no panic holds it");
+        self.ledgers.is_dark.store(falls, Ordering::SeqCst);
+    }
+
     /// The bytes of the call with this number, from its number on.
-    pub fn marker(&self, id: u64) -> Vec<u8> {
+    pub(crate) fn marker(&self, id: u64) -> Vec<u8> {
         body_of(id, self.ledgers.size)[..60].to_vec()
     }
 
     /// Distinct calls delivered with their own bytes.
-    pub fn delivered(&self) -> usize {
+    pub(crate) fn delivered(&self) -> usize {
         self.ledgers.delivered.lock().expect("no panic holds it").len()
     }
 
     /// Calls delivered with other bytes.
-    pub fn altered(&self) -> usize {
+    pub(crate) fn altered(&self) -> usize {
         self.ledgers.altered.lock().expect("no panic holds it").len()
     }
 
     /// Makes this many calls one after the other; each must succeed.
-    pub fn calls(&self, sidehook: &Sidehook, n: usize) {
+    pub(crate) fn calls(&self, sidehook: &Sidehook, n: usize) {
         let ledgers = Arc::clone(&self.ledgers);
         let proxy = sidehook.proxy;
         self.runtime.block_on(async move {
@@ -124,7 +141,7 @@ impl World {
     }
 
     /// Clients that call as fast as they can until they are stopped.
-    pub fn load(&self, sidehook: &Sidehook, n_clients: usize) -> Load<'_> {
+    pub(crate) fn load(&self, sidehook: &Sidehook, n_clients: usize) -> Load<'_> {
         let stop = Arc::new(AtomicBool::new(false));
         let clients = (0..n_clients)
             .map(|_| {
@@ -136,7 +153,7 @@ impl World {
     }
 
     /// Waits until everything acknowledged is delivered (a minute at most), then compares.
-    pub fn settle(&self, _running: &Sidehook) -> Findings {
+    pub(crate) fn settle(&self, running: &Sidehook) -> Findings {
         let acknowledged = self.ledgers.acknowledged.lock().expect("no panic holds it").clone();
         let missing = || -> Vec<u64> {
             let delivered = self.ledgers.delivered.lock().expect("no panic holds it");
@@ -166,19 +183,20 @@ impl World {
                 .copied()
                 .collect(),
             duplicates: delivered.values().filter(|&&n| n > 1).count(),
+            log: running.log_text(),
         }
     }
 }
 
 /// Running clients.
-pub struct Load<'a> {
+pub(crate) struct Load<'a> {
     world: &'a World,
     stop: Arc<AtomicBool>,
     clients: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Load<'_> {
-    pub fn stop(self) {
+    pub(crate) fn stop(self) {
         self.stop.store(true, Ordering::SeqCst);
         self.world.runtime.block_on(async {
             for client in self.clients {
@@ -189,7 +207,7 @@ impl Load<'_> {
 }
 
 /// Whether `/readyz` answers 200.
-pub fn is_ready(admin: SocketAddr) -> bool {
+pub(crate) fn is_ready(admin: SocketAddr) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
@@ -240,7 +258,10 @@ async fn call(sender: &mut Sender, ledgers: &Ledgers) -> bool {
     let complete = response.into_body().collect().await.is_ok();
     let success = complete && status == StatusCode::CREATED;
     if success {
-        ledgers.acknowledged.lock().expect("no panic holds it").insert(id);
+        let mut acknowledged = ledgers.acknowledged.lock().expect("no panic holds it");
+        if !ledgers.is_dark.load(Ordering::SeqCst) {
+            acknowledged.insert(id);
+        }
     }
     success
 }

@@ -1,7 +1,9 @@
 //! One test binary over real sockets; modules are named for the stages they test.
 
 mod admin;
+mod cli;
 mod config;
 mod delivery;
 mod proxy;
+mod store;
 mod support;

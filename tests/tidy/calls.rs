@@ -75,7 +75,7 @@ const IMPURE: [&str; 9] =
 /// Macros that write where nobody asked.
 const PRINTING: [&str; 5] = ["println", "print", "eprintln", "eprint", "dbg"];
 
-pub fn check(source: &Source) -> Vec<String> {
+pub(crate) fn check(source: &Source) -> Vec<String> {
     if source.is_test() {
         return Vec::new();
     }

@@ -8,7 +8,7 @@ use syn::visit::Visit;
 use crate::source::{Source, read, root};
 
 /// Keys that the parser knows and the example file does not have, and the other way round.
-pub fn keys() -> Vec<String> {
+pub(crate) fn keys() -> Vec<String> {
     let known: BTreeSet<String> = SECTIONS
         .iter()
         .flat_map(|section| {
@@ -37,42 +37,54 @@ fn written_keys(example: &str) -> BTreeSet<String> {
     keys
 }
 
-/// Metrics of the sources without a row in the table, and the other way round.
-pub fn metrics(sources: &[Source], table: &str) -> Vec<String> {
-    let mut named = Literals(BTreeSet::new());
+/// Metrics of the sources without a row in the table, and the other way round. The library adds
+/// `sidehook_` to every name, and `_total` to those of counters.
+pub(crate) fn metrics(sources: &[Source], table: &str) -> Vec<String> {
+    let mut registered = Registered(BTreeSet::new());
     for source in sources.iter().filter(|source| !source.is_test()) {
-        named.visit_file(&source.file);
+        registered.visit_file(&source.file);
     }
-    let rows = table.lines().filter(|line| line.starts_with('|'));
-    let documented = rows.flat_map(metric_names).collect();
-    compare("docs/metrics.md", &named.0, &documented)
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `sidehook_"));
+    let names = rows.filter_map(|row| row.split('`').next());
+    let documented = names.map(|name| name.trim_end_matches("_total").to_owned()).collect();
+    compare("docs/metrics.md", &registered.0, &documented)
 }
 
-/// What looks like a metric of ours in a text.
-fn metric_names(text: &str) -> Vec<String> {
-    text.split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
-        .filter(|word| word.starts_with("sidehook_") && word.len() > "sidehook_".len())
-        .map(str::to_owned)
-        .collect()
+/// The names that the registry is given: the first text among the arguments of what registers.
+struct Registered(BTreeSet<String>);
+
+impl Registered {
+    fn add<'a>(&mut self, mut arguments: impl Iterator<Item = &'a syn::Expr>) {
+        let text = arguments.find_map(|argument| match argument {
+            syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        });
+        self.0.extend(text);
+    }
 }
 
-/// String literals that name metrics.
-struct Literals(BTreeSet<String>);
-
-impl<'ast> Visit<'ast> for Literals {
-    fn visit_lit_str(&mut self, literal: &'ast syn::LitStr) {
-        self.0.extend(metric_names(&literal.value()));
+impl<'ast> Visit<'ast> for Registered {
+    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+        let registers = matches!(
+            &*call.func,
+            syn::Expr::Path(path) if path.path.is_ident("family") || path.path.is_ident("histograms")
+        );
+        if registers {
+            self.add(call.args.iter());
+        }
+        syn::visit::visit_expr_call(self, call);
     }
 
-    fn visit_macro(&mut self, item: &'ast syn::Macro) {
-        self.0.extend(metric_names(&item.tokens.to_string()));
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        if call.method.to_string().starts_with("register") {
+            self.add(call.args.iter());
+        }
+        syn::visit::visit_expr_method_call(self, call);
     }
-
-    fn visit_attribute(&mut self, _: &'ast syn::Attribute) {} // doc comments are no metrics
 }
 
 /// Backticked names of files and folders in a document that do not exist.
-pub fn missing_files(document: &str) -> Vec<String> {
+pub(crate) fn missing_files(document: &str) -> Vec<String> {
     let mut missing = Vec::new();
     for name in document.split('`').skip(1).step_by(2) {
         let is_path = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
@@ -110,10 +122,9 @@ fn a_key_that_is_nowhere_else_is_found() {
 fn an_undocumented_metric_is_found() {
     let source = Source::of(
         "src/telemetry/a.rs",
-        "/// `sidehook_prose`\nfn f() { g(\"sidehook_a_total\"); m!(\"sidehook_b {}\", 1); }",
+        "fn f() { family(&mut to, \"a\", \"Help\"); to.register(\"b\", \"Help\", b); }",
     );
-    let findings =
-        metrics(&[source], "| `sidehook_a_total` | x |\n| `sidehook_c` | y |\nsidehook_d\n");
+    let findings = metrics(&[source], "| `sidehook_a_total` | x |\n| `sidehook_c` | y |\n");
     assert_eq!(findings.len(), 2, "{findings:?}");
 }
 

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 10] = [
     &[""], // lib.rs and main.rs
 ];
 
-pub fn check(source: &Source) -> Vec<String> {
+pub(crate) fn check(source: &Source) -> Vec<String> {
     if source.is_test() {
         return Vec::new();
     }

@@ -9,7 +9,7 @@ const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 const INLINE_TESTS_LINES_MAX: usize = 100;
 
-pub fn check(source: &Source) -> Vec<String> {
+pub(crate) fn check(source: &Source) -> Vec<String> {
     let mut functions = Functions { path: &source.path, findings: Vec::new() };
     functions.visit_file(&source.file);
     let mut findings = functions.findings;

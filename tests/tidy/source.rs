@@ -8,22 +8,22 @@ use syn::visit::Visit;
 
 /// One file of the project.
 #[derive(Clone)]
-pub struct Source {
+pub(crate) struct Source {
     /// Relative to the project's folder, with `/`.
-    pub path: String,
-    pub text: String,
-    pub file: syn::File,
+    pub(crate) path: String,
+    pub(crate) text: String,
+    pub(crate) file: syn::File,
 }
 
 /// A path in the code, such as `std::time::SystemTime::now`, and its line.
-pub struct Named {
-    pub segments: Vec<String>,
-    pub line: usize,
+pub(crate) struct Named {
+    pub(crate) segments: Vec<String>,
+    pub(crate) line: usize,
 }
 
 impl Source {
     /// Every `.rs` file below a folder of the project.
-    pub fn all(folder: &str) -> Vec<Self> {
+    pub(crate) fn all(folder: &str) -> Vec<Self> {
         let mut paths = Vec::new();
         collect(&root().join(folder), &mut paths);
         assert!(!paths.is_empty(), "{folder} has source files");
@@ -37,20 +37,20 @@ impl Source {
             .collect()
     }
 
-    pub fn of(path: &str, text: &str) -> Self {
+    pub(crate) fn of(path: &str, text: &str) -> Self {
         let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{path}: {error}"));
         Self { path: path.to_owned(), text: text.to_owned(), file }
     }
 
     /// A file of tests only.
-    pub fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         self.path.starts_with("tests/")
             || self.path.ends_with("/tests.rs")
             || self.path.contains("/tests/")
     }
 
     /// The module path of `src/a/b.rs`, without `crate`.
-    pub fn module(&self) -> Vec<String> {
+    pub(crate) fn module(&self) -> Vec<String> {
         let path = self.path.trim_start_matches("src/").trim_end_matches(".rs");
         let mut module: Vec<String> = path.split('/').map(str::to_owned).collect();
         if module.last().is_some_and(|last| matches!(last.as_str(), "mod" | "lib" | "main")) {
@@ -60,7 +60,7 @@ impl Source {
     }
 
     /// Every path and import outside `#[cfg(test)]`, those inside macros included.
-    pub fn names(&self) -> Vec<Named> {
+    pub(crate) fn names(&self) -> Vec<Named> {
         let mut finder = Names { found: Vec::new() };
         finder.visit_file(&self.file);
         finder.found
@@ -68,17 +68,17 @@ impl Source {
 }
 
 /// The text of a file of the project.
-pub fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The project's folder.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Whether an item is compiled for tests only.
-pub fn is_cfg_test(attributes: &[syn::Attribute]) -> bool {
+pub(crate) fn is_cfg_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("test")
             || attribute.path().is_ident("cfg")
@@ -114,7 +114,7 @@ impl Names {
             syn::UseTree::Path(path) => self.add_use(&with(&path.ident), &path.tree),
             syn::UseTree::Name(name) => self.add(with(&name.ident), name.ident.span().start().line),
             syn::UseTree::Rename(name) => {
-                self.add(with(&name.ident), name.ident.span().start().line)
+                self.add(with(&name.ident), name.ident.span().start().line);
             }
             syn::UseTree::Glob(glob) => {
                 self.add(prefix.to_vec(), glob.star_token.spans[0].start().line);

@@ -277,6 +277,16 @@ impl Staged {
 
 impl StateRecord {
     fn of(delivery_id: DeliveryId, state: DeliveryState, at: Timestamp, why: Why) -> Self {
-        Self { delivery_id, state, due: at, attempts: 0, failures: 0, at, why, error: None }
+        Self {
+            delivery_id,
+            state,
+            due: at,
+            attempts: 0,
+            failures: 0,
+            at,
+            why,
+            error: None,
+            carried_bytes: None,
+        }
     }
 }

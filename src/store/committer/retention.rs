@@ -13,7 +13,7 @@ use crate::clock;
 use crate::model::{DeliveryState, EventId};
 use crate::store::StoreError;
 use crate::store::index::apply::Applier;
-use crate::store::index::rows::EventRow;
+use crate::store::index::rows::{EventRow, SegmentRow, Tallies};
 use crate::store::index::{failed, get, keys};
 use crate::store::journal::frame::{self, Kind, Origin};
 use crate::store::journal::record::{Record, StateRecord, Why};
@@ -65,10 +65,10 @@ impl Committer {
         let is_aged = row.newest.plus(settings.retain) < clock::now();
         let is_pressed = self.total_bytes() > settings.max_bytes - 2 * self.margin_bytes();
         let is_open = oldest == self.writer.position().segment;
-        if is_open && (bytes <= HEADER_BYTES || row.n_unfinished > 0) {
+        if is_open && bytes <= settings.segment_bytes / 4 && !(is_aged && bytes > HEADER_BYTES) {
             return None;
         }
-        let live = row.live_bytes;
+        let live = live_bytes(&row);
         let goes = match (row.n_unfinished, is_pressed) {
             (0, _) => is_aged || is_pressed,
             (_, true) => live * 2 <= bytes || self.reclaimable_bytes() > 2 * bytes,
@@ -80,7 +80,7 @@ impl Committer {
     /// What would be free if only live bytes were kept.
     fn reclaimable_bytes(&self) -> u64 {
         let open = self.writer.position().segment;
-        let live = |n: &u64| self.tallies.segments().get(n).map_or(0, |row| row.live_bytes);
+        let live = |n: &u64| self.tallies.segments().get(n).map_or(0, live_bytes);
         self.sizes
             .iter()
             .filter(|&(&n, _)| n != open)
@@ -161,7 +161,7 @@ impl Committer {
 
     fn current(&self, id: EventId) -> Result<Option<(u64, EventRow)>, StoreError> {
         self.shared.index.with(|tree| {
-            let mut tallies = crate::store::index::rows::Tallies::default();
+            let mut tallies = Tallies::default();
             Applier::new(tree, &mut tallies).event_row(id)
         })
     }
@@ -178,6 +178,7 @@ impl Committer {
 
     /// An event, its attempts, and where its deliveries stand: all that a rebuild needs.
     fn records_of(&self, row: &EventRow) -> Result<Vec<Record>, StoreError> {
+        let now = clock::now();
         let mut records = match self.shared.reader.read(row.location) {
             Ok(event) => vec![event],
             Err(StoreError::Damaged { detail }) => {
@@ -188,8 +189,11 @@ impl Committer {
         };
         for &(id, _) in &row.deliveries {
             let Some(delivery) = self.delivery_row(id)? else { continue };
+            let mut bytes = u64::from(delivery.share_bytes);
             for number in 1..=delivery.attempts {
-                let at = self.shared.index.with(|tree| get(tree, keys::attempt(id, number)))?;
+                let at: Option<Location> =
+                    self.shared.index.with(|tree| get(tree, keys::attempt(id, number)))?;
+                bytes += at.map_or(0, |at| u64::from(at.len));
                 match at.map(|at| self.shared.reader.read(at)) {
                     Some(Ok(attempt)) => records.push(attempt),
                     Some(Err(StoreError::Damaged { detail })) => self.shared.report_damage(&detail),
@@ -203,9 +207,10 @@ impl Committer {
                 due: delivery.due,
                 attempts: delivery.attempts,
                 failures: delivery.failures,
-                at: delivery.created_at,
+                at: now,
                 why: Why::Carried,
                 error: None,
+                carried_bytes: Some(bytes),
             }));
         }
         Ok(records)
@@ -275,6 +280,11 @@ impl Purge {
         self.file.read_exact_at(&mut chunk, self.offset)?;
         Ok(chunk)
     }
+}
+
+/// What would have to be copied forward, estimated from above.
+fn live_bytes(row: &SegmentRow) -> u64 {
+    if row.n_unfinished == 0 { 0 } else { row.live_bytes.max(row.carried_bytes) }
 }
 
 /// Whatever failed here was the index's.

@@ -9,6 +9,9 @@ use crate::store::journal::chain::Chain;
 use crate::store::open::open_index;
 use crate::store::space::{dir_bytes, free_bytes};
 
+/// sled grows by half a MiB at a time.
+const MARGIN_BYTES_MIN: u64 = 1 << 20;
+
 impl Committer {
     /// Whether nothing at all can be written now.
     pub(super) fn is_down(&self) -> bool {
@@ -20,7 +23,7 @@ impl Committer {
     pub(super) fn blocked(&self) -> Option<StoreError> {
         let settings = &self.shared.settings;
         let is_blocked = self.free_bytes < settings.free_bytes_min / 2
-            || self.total_bytes() >= settings.max_bytes;
+            || self.total_bytes() >= settings.max_bytes - self.margin_bytes() / 2;
         is_blocked.then(|| match self.shared.health.check() {
             Err(unhealthy) => StoreError::Refused { reason: unhealthy.reason },
             Ok(()) => StoreError::Refused { reason: self.size_reason() },
@@ -35,7 +38,7 @@ impl Committer {
     /// The room that is kept free below `max_bytes`, for calls under way.
     pub(super) fn margin_bytes(&self) -> u64 {
         let settings = &self.shared.settings;
-        settings.segment_bytes.min(settings.max_bytes / 8)
+        settings.segment_bytes.max(MARGIN_BYTES_MIN).min(settings.max_bytes / 8)
     }
 
     pub(super) fn look_at_space(&mut self) {

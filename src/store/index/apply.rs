@@ -213,6 +213,7 @@ impl<'a> Applier<'a> {
 
     fn state(&mut self, record: &StateRecord, at: Location) -> Result<(), StoreError> {
         self.touch(at, record.at);
+        self.tallies.segment(at.segment).carried_bytes += record.carried_bytes.unwrap_or(0);
         let id = record.delivery_id;
         let Some(mut row) = self.delivery(id)? else { return Ok(()) };
         self.unlink(id, &row);

@@ -79,8 +79,11 @@ pub(crate) struct SegmentRow {
     pub(crate) n_events: u64,
     /// Unfinished deliveries of those.
     pub(crate) n_unfinished: u64,
-    /// Their part of the bytes.
+    /// Their part of the bytes, attempts not counted.
     pub(crate) live_bytes: u64,
+    /// What has been copied into it from older segments, attempts included: copying it once more
+    /// would free nothing.
+    pub(crate) carried_bytes: u64,
 }
 
 /// The counters, in memory and written with every batch that changes them.

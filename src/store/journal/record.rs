@@ -32,6 +32,9 @@ pub(crate) struct StateRecord {
     pub(crate) why: Why,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// What was copied with it, when carried forward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) carried_bytes: Option<u64>,
 }
 
 /// Why a state was set.

@@ -81,28 +81,35 @@ pub(crate) fn run(store: &Store, concurrency: usize, allow: &[&str]) -> Tasks {
     tasks
 }
 
-/// Commits an event and gives its deliveries.
+/// Commits an event and gives its deliveries; the index follows the journal within moments.
 pub(crate) async fn commit(store: &Store, label: &str) -> Vec<Delivery> {
     let event = new_event(label);
     let id = event.id;
     store.commit(event, OnFailure::Refuse).await.expect("durable");
-    store.deliveries_of(id).expect("readable")
+    let indexed = || Some(store.deliveries_of(id).expect("readable")).filter(|all| !all.is_empty());
+    until(indexed).await.expect("a webhook wants it")
 }
 
-/// Waits until a delivery stands like this.
-pub(crate) async fn stands(store: &Store, id: DeliveryId, state: DeliveryState) -> Delivery {
-    let waiting = async {
+/// Asks until there is an answer, for as long as a test has patience.
+async fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let asking = async {
         loop {
-            let delivery = store.delivery(id).expect("readable").expect("known");
-            if delivery.state == state {
-                return delivery;
+            if let Some(answer) = ask() {
+                return answer;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| {
+    tokio::time::timeout(PATIENCE, asking).await.ok()
+}
+
+/// Waits until a delivery stands like this.
+pub(crate) async fn stands(store: &Store, id: DeliveryId, state: DeliveryState) -> Delivery {
+    let delivery = || store.delivery(id).expect("readable").filter(|one| one.state == state);
+    let Some(delivery) = until(delivery).await else {
         panic!("waited for {state:?}: {:?}", store.delivery(id));
-    })
+    };
+    delivery
 }
 
 /// A call with a JSON body and a trace.

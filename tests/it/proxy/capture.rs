@@ -20,7 +20,7 @@ async fn events_of(
     let (_proxy, mut client) = front(&upstream, &storage, rules, change).await;
     client.send(request).await;
     assert_eq!(client.reply().await.status(), 200);
-    storage.events()
+    storage.as_after_a_crash()
 }
 
 async fn front(
@@ -143,7 +143,7 @@ async fn captures_share_a_budget_and_give_it_back() {
         assert_eq!(client.reply().await.text(), "0123456789", "the call is not touched");
     }
     let states: Vec<_> = storage
-        .events()
+        .as_after_a_crash()
         .iter()
         .map(|e| {
             (

@@ -6,5 +6,6 @@ mod capture;
 mod errors;
 mod framing;
 mod head;
+mod load;
 mod promise;
 mod stand;

@@ -69,7 +69,7 @@ pub(crate) fn start(settings: Settings, rules: Vec<EventRule>, store: Store) -> 
 /// A store in a directory of its own.
 pub(crate) struct Storage {
     pub(crate) store: Store,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Storage {
@@ -78,7 +78,10 @@ impl Storage {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut StoreSettings)) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::at(tempfile::tempdir().expect("a temporary directory"), change)
+    }
+
+    fn at(directory: tempfile::TempDir, change: impl FnOnce(&mut StoreSettings)) -> Self {
         let mut settings = StoreSettings {
             path: directory.path().to_owned(),
             retain: Duration::from_secs(3600),
@@ -89,15 +92,38 @@ impl Storage {
         };
         change(&mut settings);
         let store = Store::open(settings, Arc::new(Metrics::default())).expect("a new store");
-        Self { store, _directory: directory }
+        Self { store, directory }
+    }
+
+    /// What is in the journal at this moment, whether the index knows it yet or not: as after a
+    /// crash.
+    pub(crate) fn as_after_a_crash(&self) -> Vec<Event> {
+        let copy = tempfile::tempdir().expect("a temporary directory");
+        let journal = copy.path().join("journal");
+        std::fs::create_dir(&journal).expect("writable");
+        for entry in std::fs::read_dir(self.directory.path().join("journal")).expect("there") {
+            let entry = entry.expect("readable");
+            std::fs::copy(entry.path(), journal.join(entry.file_name())).expect("copied");
+        }
+        let id = self.directory.path().join("store-id");
+        std::fs::copy(id, copy.path().join("store-id")).expect("copied");
+        Self::at(copy, |_| {}).events()
     }
 
     /// All events, oldest first.
     pub(crate) fn events(&self) -> Vec<Event> {
-        let page = Page { limit: 200, cursor: None };
-        let listed = self.store.events(&EventFilter::default(), &page).expect("readable");
-        let whole = |id| self.store.event(id).expect("readable").expect("listed");
-        listed.data.into_iter().rev().map(|summary| whole(summary.id)).collect()
+        let mut events = Vec::new();
+        let mut page = Page { limit: 200, cursor: None };
+        loop {
+            let listed = self.store.events(&EventFilter::default(), &page).expect("readable");
+            let whole = |id| self.store.event(id).expect("readable").expect("listed");
+            events.extend(listed.data.into_iter().map(|summary| whole(summary.id)));
+            if listed.next.is_none() {
+                events.reverse();
+                return events;
+            }
+            page.cursor = listed.next;
+        }
     }
 
     /// Waits for this many events.

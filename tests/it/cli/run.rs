@@ -1,0 +1,196 @@
+//! `sidehook run`: how it starts, what it says when it cannot, and how it stops.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{GOOD, output, sidehook, stderr};
+use crate::support::PATIENCE;
+
+/// A running sidehook whose log is read as JSON.
+struct Running {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    /// Every line so far.
+    said: Vec<Value>,
+}
+
+impl Running {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = sidehook(folder, &["run", "--log-format", "json"]);
+        command.args(arguments).stderr(Stdio::piped()).stdin(Stdio::null());
+        let mut child = command.spawn().expect("the binary starts");
+        let log = BufReader::new(child.stderr.take().expect("piped"));
+        let mut running = Self { child, log, said: Vec::new() };
+        running.wait_for("sidehook is running");
+        running
+    }
+
+    /// Reads the log up to a line with this message.
+    fn wait_for(&mut self, message: &str) -> Value {
+        loop {
+            let mut line = String::new();
+            let n = self.log.read_line(&mut line).expect("a log");
+            assert_ne!(n, 0, "it ended before it said {message:?}; it said {:#?}", self.said);
+            let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
+            let is_it = line["message"] == message;
+            self.said.push(line.clone());
+            if is_it {
+                return line;
+            }
+        }
+    }
+
+    /// A field of the line that says where it runs.
+    fn field(&self, name: &str) -> String {
+        let line = self.said.iter().find(|line| line["message"] == "sidehook is running");
+        line.expect("it runs")[name].as_str().expect("a text").to_owned()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
+    /// Its exit code, and whether it came in time.
+    fn exit_code(mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .expect("written");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+/// A folder with a good file.
+fn folder(more: &str) -> TempDir {
+    let folder = TempDir::new().expect("a temporary folder");
+    fs::write(folder.path().join("sidehook.toml"), format!("{GOOD}{more}")).expect("writable");
+    folder
+}
+
+#[test]
+fn it_serves_and_leaves_with_0_when_it_is_told_to() {
+    let folder = folder("");
+    for signal in [Signal::TERM, Signal::INT] {
+        let running = Running::start(folder.path(), &[]);
+        let proxied = get(&running.field("proxy"), "/");
+        assert!(proxied.starts_with("HTTP/1.1 502"), "no upstream: {proxied}");
+        let ready = get(&running.field("admin"), "/readyz");
+        assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+        running.signal(signal);
+        assert_eq!(running.exit_code(), Some(0));
+    }
+}
+
+#[test]
+fn a_token_is_made_at_the_first_start_and_never_logged() {
+    let folder = folder("");
+    let running = Running::start(folder.path(), &[]);
+    let path = folder.path().join("data/admin-token");
+    let token = fs::read_to_string(&path).expect("made");
+    assert_eq!(fs::metadata(&path).expect("made").mode() & 0o777, 0o600);
+    let log = format!("{:?}", running.said);
+    assert!(log.contains("admin-token"), "{log}");
+    assert!(!log.contains(token.trim()), "{log}");
+    drop(running);
+    let _again = Running::start(folder.path(), &[]);
+    assert_eq!(fs::read_to_string(&path).expect("kept"), token);
+}
+
+#[test]
+fn a_second_signal_leaves_at_once_with_1() {
+    // An upstream that never answers holds a call, and with it the stop.
+    let upstream = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = upstream.local_addr().expect("bound");
+    let folder = folder("");
+    let upstream_flag = format!("http://{address}");
+    let mut running =
+        Running::start(folder.path(), &["--config", "sidehook.toml", "--upstream", &upstream_flag]);
+    let proxy: SocketAddr = running.field("proxy").parse().expect("an address");
+    let mut call = TcpStream::connect(proxy).expect("it listens");
+    call.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").expect("written");
+    let (_held, _) = upstream.accept().expect("forwarded");
+    running.signal(Signal::TERM);
+    running.wait_for("stopping: finishing calls, then attempts");
+    running.signal(Signal::TERM);
+    assert_eq!(running.exit_code(), Some(1));
+}
+
+#[test]
+fn a_port_in_use_is_1_with_the_address_and_the_cure() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let folder = folder("");
+    for flag in ["--listen", "--admin"] {
+        let done = output(folder.path(), &["run", "--config", "sidehook.toml", flag, &address]);
+        assert_eq!(done.status.code(), Some(1), "{flag}: {}", stderr(&done));
+        let error = stderr(&done);
+        let error = error.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        assert!(error.contains(&address) && error.contains("listen"), "{flag}: {error}");
+    }
+}
+
+#[test]
+fn a_store_in_use_is_1_and_names_the_process() {
+    let folder = folder("");
+    let running = Running::start(folder.path(), &[]);
+    let done = output(folder.path(), &["run"]);
+    assert_eq!(done.status.code(), Some(1), "{}", stderr(&done));
+    let pid = running.child.id().to_string();
+    assert!(stderr(&done).contains(&pid), "{pid} is not in: {}", stderr(&done));
+}
+
+#[test]
+fn a_bad_configuration_starts_nothing() {
+    let folder = folder("[store]\nretain = \"soon\"\n");
+    let done = output(folder.path(), &["run"]);
+    assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
+    assert!(stderr(&done).contains("sidehook.toml:6:10"), "{}", stderr(&done));
+    assert!(!folder.path().join("data").exists(), "nothing is made");
+}
+
+#[test]
+fn control_characters_do_not_reach_the_log_as_such() {
+    let folder = folder("");
+    let mut command = sidehook(folder.path(), &["run", "--config", "sidehook.toml"]);
+    let name = "\u{1b}[31m";
+    command.args(["--data", name, "--log-format", "text"]).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    let mut log = BufReader::new(child.stderr.take().expect("piped"));
+    let mut all = String::new();
+    while !all.contains("sidehook is running") {
+        assert_ne!(log.read_line(&mut all).expect("a log"), 0, "{all}");
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(!all.contains('\u{1b}'), "{all:?}");
+    assert!(all.contains("\\u{1b}[31m"), "{all}");
+}

@@ -1,0 +1,7 @@
+//! The store through its public API, as proxy, delivery half and admin API use it.
+
+mod contract;
+mod fixture;
+mod lists;
+mod recovery;
+mod retention;
