@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use super::answers::{Delivery, Page, Webhook};
 use super::client::AdminFlags;
-use super::filters::{Filters, more};
+use super::filters::{Filters, show};
 use super::screen;
 use crate::model::WebhookId;
 
@@ -50,8 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ]
     });
     let header = ["time", "id", "event", "webhook", "status", "attempts", "last outcome"];
-    screen::print(&screen::table(&header, 2, rows.collect()))?;
-    more("deliveries", page.data.len(), page.next.as_deref())
+    show(&screen::table(&header, rows.collect()), "deliveries", page.next.as_deref())
 }
 
 /// A webhook's name; its id, when it is no longer configured.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::answers::{Counts, Event, Page};
 use super::client::AdminFlags;
-use super::filters::{Filters, more};
+use super::filters::{Filters, show};
 use super::screen;
 
 /// Arguments of `events`.
@@ -43,8 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ]
     });
     let header = ["time", "id", "event", "call", "status", "deliveries"];
-    screen::print(&screen::table(&header, 2, rows.collect()))?;
-    more("events", page.data.len(), page.next.as_deref())
+    show(&screen::table(&header, rows.collect()), "events", page.next.as_deref())
 }
 
 fn in_words(counts: &Counts) -> String {

@@ -42,12 +42,15 @@ impl Filters {
     }
 }
 
-/// The line under a list: that it is empty, or how to go on.
-pub(super) fn more(what: &str, n: usize, next: Option<&str>) -> anyhow::Result<ExitCode> {
-    match next {
-        Some(cursor) => screen::print(&format!("older ones: --cursor {}", screen::cell(cursor)))?,
-        None if n == 0 => screen::print(&format!("no {what}"))?,
-        None => {}
+/// Prints a list, and under it how to go on; or that it is empty.
+pub(super) fn show(table: &str, what: &str, next: Option<&str>) -> anyhow::Result<ExitCode> {
+    if table.is_empty() {
+        screen::print(&format!("no {what}"))?;
+    } else {
+        screen::print(table)?;
+    }
+    if let Some(cursor) = next {
+        screen::print(&format!("\nolder ones: --cursor {}", screen::cell(cursor)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

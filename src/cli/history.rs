@@ -113,7 +113,7 @@ fn tell_delivery(told: &mut String, delivery: &WholeDelivery, webhooks: &[Webhoo
     }
     let rows = delivery.attempts.iter().map(row).collect();
     let header = ["started", "attempt", "code", "took", "error", "response"];
-    write_line(told, &screen::table(&header, 1, rows));
+    told.push_str(&screen::table(&header, rows));
 }
 
 fn row(attempt: &Attempt) -> Vec<String> {

@@ -3,22 +3,22 @@
 use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 
 use super::receiver::excerpt;
 
 /// Characters of one cell.
-const CELL_CHARS_MAX: usize = 120;
+const CELL_CHARS_MAX: usize = 100;
 
 /// Whether somebody reads along.
 pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
-/// Writes to stdout; a reader that has seen enough (`| head`) is no error.
+/// Writes a line, or several, to stdout; a reader that has seen enough (`| head`) is no error.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
@@ -34,16 +34,19 @@ pub(super) fn or_dash<T: ToString>(value: Option<&T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| cell(&value.to_string()))
 }
 
-/// A table whose first `n_whole` columns (times, ids) are never broken over lines.
-pub(super) fn table(header: &[&str], n_whole: usize, rows: Vec<Vec<String>>) -> String {
+/// A table with one line per row, however narrow the terminal: ids stay whole and can be copied.
+/// Nothing at all when there are no rows.
+pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header.iter().copied());
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.iter().map(|name| name.to_uppercase()));
     table.add_rows(rows);
-    let whole = std::iter::repeat_n(ColumnConstraint::ContentWidth, n_whole);
-    table.set_constraints(whole);
-    table.trim_fmt()
+    let lines = table.lines().map(|line| line.trim().to_owned() + "\n");
+    lines.collect()
 }
 
 /// JSON as it came, with what a terminal could obey escaped. Such characters stand in strings

@@ -19,10 +19,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return answer.print();
     }
     let status: Status = answer.read()?;
-    screen::print(&summary(&status))?;
     let rows = status.webhooks.iter().map(row).collect();
     let header = ["webhook", "status", "pending", "held", "oldest"];
-    screen::print(&screen::table(&header, 0, rows))?;
+    screen::print(&format!("{}\n\n{}", summary(&status), screen::table(&header, rows)))?;
     Ok(ExitCode::SUCCESS)
 }
 

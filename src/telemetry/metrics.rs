@@ -148,30 +148,23 @@ impl Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut to = Registry::default();
+        let mut to = Registry::with_prefix("sidehook");
         let commit_seconds = Histogram::new(COMMIT_BOUNDS);
         to.register(
-            "sidehook_commit_seconds",
+            "commit_seconds",
             "Time from an event's hand-over to its being durable",
             commit_seconds.clone(),
         );
-        let calls = family(
-            &mut to,
-            "sidehook_calls_total",
-            "Calls answered, by whether they matched a rule",
-        );
+        let calls = family(&mut to, "calls", "Calls answered, by whether they matched a rule");
         let upstream_errors = family(
             &mut to,
-            "sidehook_upstream_errors_total",
+            "upstream_errors",
             "Calls that the upstream failed, by what went wrong",
         );
-        let captures_cut = family(
-            &mut to,
-            "sidehook_captures_cut_total",
-            "Captured bodies cut at their limit, by side",
-        );
+        let captures_cut =
+            family(&mut to, "captures_cut", "Captured bodies cut at their limit, by side");
         let connections: Family<OneLabel, Gauge> =
-            family(&mut to, "sidehook_connections", "Open connections of the proxy, by side");
+            family(&mut to, "connections", "Open connections of the proxy, by side");
         Self {
             calls_matched: one(&calls, "matched", "true"),
             calls_unmatched: one(&calls, "matched", "false"),
@@ -181,30 +174,23 @@ impl Default for Metrics {
             connections_client: one(&connections, "side", "client"),
             connections_upstream: one(&connections, "side", "upstream"),
             connections,
-            events: family(&mut to, "sidehook_events_total", "Events committed to stable storage"),
+            events: family(&mut to, "events", "Events committed to stable storage"),
             events_lost: events_lost(&mut to),
             commit_seconds,
             commits_recent: Recent::default(),
-            attempts: family(
-                &mut to,
-                "sidehook_attempts_total",
-                "Attempts of deliveries, by outcome",
-            ),
-            attempt_seconds: histograms(
-                &mut to,
-                "sidehook_attempt_seconds",
-                "Duration of attempts",
-                || Histogram::new(ATTEMPT_BOUNDS),
-            ),
+            attempts: family(&mut to, "attempts", "Attempts of deliveries, by outcome"),
+            attempt_seconds: histograms(&mut to, "attempt_seconds", "Duration of attempts", || {
+                Histogram::new(ATTEMPT_BOUNDS)
+            }),
             delivery_lag_seconds: histograms(
                 &mut to,
-                "sidehook_delivery_lag_seconds",
+                "delivery_lag_seconds",
                 "Time from a call's end to the first attempt of its delivery",
                 || Histogram::new(LAG_BOUNDS),
             ),
             deliveries_finished: family(
                 &mut to,
-                "sidehook_deliveries_finished_total",
+                "deliveries_finished",
                 "Deliveries that reached their end, by how",
             ),
             registry: to,
@@ -238,22 +224,21 @@ impl UpstreamErrorKind {
     }
 }
 
-/// Registers a family of counters or gauges by the name of its samples.
+/// Registers a family of counters (the library adds `_total` to their names) or gauges.
 fn family<S, M>(to: &mut Registry, name: &str, help: &str) -> Family<S, M>
 where
     S: Clone + Hash + Eq + fmt::Debug + Send + Sync + EncodeLabelSet + 'static,
     M: Default + EncodeMetric + TypedMetric + fmt::Debug + Send + Sync + 'static,
 {
     let family = Family::default();
-    // The library adds the ending of counters itself.
-    to.register(name.strip_suffix("_total").unwrap_or(name), help, family.clone());
+    to.register(name, help, family.clone());
     family
 }
 
 /// Its series are there from the start: zero is a promise, so it is shown.
 fn events_lost(to: &mut Registry) -> Family<OneLabel, Counter> {
     let help = "Events of successful calls that could not be stored";
-    let family = family(to, "sidehook_events_lost_total", help);
+    let family = family(to, "events_lost", help);
     for reason in ["queue_full", "closed"] {
         one::<Counter>(&family, "reason", reason);
     }

@@ -53,20 +53,16 @@ type FloatGauge = Gauge<f64, AtomicU64>;
 
 impl Scrape {
     pub(super) fn registry(&self) -> Registry {
-        let mut to = Registry::default();
+        let mut to = Registry::with_prefix("sidehook");
         let build = Family::<OneLabel, Gauge>::default();
         build.get_or_create(&[("version", self.version.into())]).set(1);
-        to.register("sidehook_build_info", "The running version; always 1", build);
+        to.register("build_info", "The running version; always 1", build);
         let healthy = Gauge::<i64>::default();
         healthy.set(i64::from(self.store_healthy));
-        to.register(
-            "sidehook_store_healthy",
-            "Whether the store takes events (1) or not (0)",
-            healthy,
-        );
+        to.register("store_healthy", "Whether the store takes events (1) or not (0)", healthy);
         let bytes = Gauge::<i64>::default();
         bytes.set(count(self.store_bytes));
-        to.register("sidehook_store_bytes", "Size of all files of the store together", bytes);
+        to.register("store_bytes", "Size of all files of the store together", bytes);
         self.register_queues(&mut to);
         to
     }
@@ -87,13 +83,13 @@ impl Scrape {
                 status.get_or_create(&labels).set(i64::from(each == current));
             }
         }
-        to.register("sidehook_queue_depth", "Unfinished deliveries of a webhook, by state", depth);
+        to.register("queue_depth", "Unfinished deliveries of a webhook, by state", depth);
         to.register(
-            "sidehook_queue_oldest_seconds",
+            "queue_oldest_seconds",
             "Age of a webhook's oldest unfinished delivery; 0 when there is none",
             oldest,
         );
-        to.register("sidehook_webhook_status", "1 for the status a webhook is in, else 0", status);
+        to.register("webhook_status", "1 for the status a webhook is in, else 0", status);
     }
 }
 

@@ -1,0 +1,129 @@
+use super::desk::{Desk, TOKEN, assert_problem, json};
+
+#[tokio::test]
+async fn without_the_token_nothing_is_told() {
+    let desk = Desk::open().await;
+    let paths = ["/metrics", "/v1/status", "/v1/events", "/v1/webhooks", "/v1/nothing", "/"];
+    let partial = format!("authorization: Bearer {}\r\n", &TOKEN[1..]);
+    let twice = format!("authorization: Bearer {TOKEN}\r\nauthorization: Bearer {TOKEN}\r\n");
+    for headers in ["authorization: \r\n", "authorization: Basic YTpi\r\n", &partial, &twice] {
+        let reply = desk.send("GET", paths[0], headers, "").await;
+        assert_problem(&reply, 401, "unauthorized");
+        assert!(reply.field("www-authenticate")[0].starts_with("Bearer"), "{}", reply.head);
+    }
+    for path in paths {
+        let reply = desk.send("GET", path, "authorization: none\r\n", "").await;
+        assert_problem(&reply, 401, "unauthorized");
+    }
+    let in_query = format!("/v1/status?token={TOKEN}");
+    let reply = desk.send("GET", &in_query, "authorization: none\r\n", "").await;
+    assert_problem(&reply, 401, "unauthorized");
+    for path in ["/livez", "/readyz"] {
+        let reply = desk.send("GET", path, "authorization: none\r\n", "").await;
+        assert_eq!(reply.status(), 200, "{path}: {}", reply.text());
+    }
+    let lower = format!("authorization: bearer {TOKEN}\r\n");
+    assert_eq!(desk.send("GET", "/v1/status", &lower, "").await.status(), 200);
+}
+
+#[tokio::test]
+async fn wrong_tokens_are_slowed_down_and_the_right_one_never() {
+    let desk = Desk::open().await;
+    let wrong = "authorization: Bearer wrong\r\n";
+    for n in 0..10 {
+        let reply = desk.send("GET", "/v1/status", wrong, "").await;
+        assert_eq!(reply.status(), 401, "wrong token {n}");
+    }
+    let reply = desk.send("GET", "/v1/status", wrong, "").await;
+    assert_problem(&reply, 429, "too_many_wrong_tokens");
+    let wait: u64 = reply.field("retry-after")[0].parse().expect("seconds");
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(desk.get("/v1/status").await.status(), 200, "the right one");
+    assert_eq!(desk.send("GET", "/v1/status", wrong, "").await.status(), 429, "still");
+}
+
+#[tokio::test]
+async fn other_names_and_other_sites_are_refused() {
+    let desk = Desk::open().await;
+    let port = desk.addr.port();
+    for host in ["evil.example", "evil.example:80", "localhost:1", "127.0.0.1.evil.example", ""] {
+        for path in ["/v1/status", "/readyz"] {
+            let reply = desk.send("GET", path, &format!("host: {host}\r\n"), "").await;
+            assert_problem(&reply, 403, "host_not_allowed");
+        }
+    }
+    for headers in [
+        "origin: https://evil.example\r\n".to_owned(),
+        "origin: null\r\n".to_owned(),
+        format!("origin: http://localhost:{}\r\n", port.wrapping_add(1)),
+        "sec-fetch-site: cross-site\r\n".to_owned(),
+        "sec-fetch-site: same-site\r\n".to_owned(),
+    ] {
+        let reply = desk.send("GET", "/v1/status", &headers, "").await;
+        assert_problem(&reply, 403, "cross_site");
+        assert!(reply.field("access-control-allow-origin").is_empty(), "{}", reply.head);
+    }
+    for headers in [
+        format!("host: localhost:{port}\r\norigin: http://localhost:{port}\r\n"),
+        "host: admin.example.com\r\norigin: https://admin.example.com\r\n".to_owned(),
+        "host: [::1]\r\nsec-fetch-site: same-origin\r\n".to_owned(),
+        "sec-fetch-site: none\r\n".to_owned(),
+    ] {
+        assert_eq!(desk.send("GET", "/v1/status", &headers, "").await.status(), 200, "{headers}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_a_problem_too() {
+    let desk = Desk::open().await;
+    for path in ["/nothing", "/v1/events/", "/v1/events/x/y", "/v1"] {
+        assert_problem(&desk.get(path).await, 404, "no_such_path");
+    }
+    for (method, path, allowed) in [
+        ("DELETE", "/v1/events", "GET"),
+        ("GET", "/v1/deliveries/x/retry", "POST"),
+        ("OPTIONS", "/v1/status", "GET"),
+        ("POST", "/livez", "GET"),
+    ] {
+        let reply = desk.send(method, path, "content-length: 0\r\n", "").await;
+        assert_problem(&reply, 405, "method_not_allowed");
+        assert!(reply.field("allow")[0].contains(allowed), "{}", reply.head);
+    }
+}
+
+#[tokio::test]
+async fn every_answer_is_hardened() {
+    let desk = Desk::open().await;
+    for path in ["/livez", "/metrics", "/v1/status", "/nothing"] {
+        let reply = desk.get(path).await;
+        assert_eq!(reply.field("x-content-type-options"), ["nosniff"], "{path}");
+        assert_eq!(reply.field("cache-control"), ["no-store"], "{path}");
+        assert!(reply.field("content-security-policy")[0].contains("default-src 'none'"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_json_small_and_asked_for() {
+    let desk = Desk::open().await;
+    let (_, deliveries) = desk.commit("task.created", 1).await;
+    let path = format!("/v1/deliveries/{}/retry", deliveries[0].id);
+    let json_type = "content-type: application/json; charset=utf-8\r\n";
+    let long = "x".repeat(70_000);
+    for (headers, body, status, code) in [
+        ("", "{}", 415, "not_json"),
+        ("content-type: text/plain\r\n", "{}", 415, "not_json"),
+        ("content-type: application/x-www-form-urlencoded\r\n", "", 415, "not_json"),
+        (json_type, "{", 400, "bad_json"),
+        (json_type, "[]", 422, "invalid"),
+        (json_type, r#"{"when":"later"}"#, 422, "invalid"),
+        (json_type, &long, 413, "body_too_large"),
+    ] {
+        let reply = desk.send("POST", &path, headers, body).await;
+        assert_problem(&reply, status, code);
+        if status == 422 {
+            assert!(json(&reply)["errors"][0]["message"].is_string(), "{}", reply.text());
+        }
+    }
+    let reply = desk.send("POST", &path, json_type, "{}").await;
+    assert_eq!(reply.status(), 202, "{}", reply.text());
+}

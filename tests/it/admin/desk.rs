@@ -1,0 +1,236 @@
+//! A store with a little history, and the admin API before it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use sidehook::admin::{self, Admin, ProxyHealth};
+use sidehook::clock;
+use sidehook::model::Reply as ReceiverReply;
+use sidehook::model::*;
+use sidehook::shutdown::{Stop, Tasks};
+use sidehook::store::{self, OnFailure, Store};
+use sidehook::telemetry::Metrics;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::support::client::{RawClient, Reply};
+
+pub(super) const TOKEN: &str = "an-admin-token-for-tests";
+
+/// The admin API on a store of its own.
+pub(super) struct Desk {
+    pub(super) store: Store,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) addr: SocketAddr,
+    /// What the proxy says of itself.
+    pub(super) draining: Arc<AtomicBool>,
+    tasks: Tasks,
+    _directory: TempDir,
+}
+
+impl Desk {
+    /// With the webhooks `billing` (active) and `audit` (not).
+    pub(super) async fn open() -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let metrics = Arc::new(Metrics::default());
+        let settings = store::Settings {
+            path: directory.path().join("data"),
+            retain: Duration::from_secs(3600),
+            max_bytes: 1 << 30,
+            segment_bytes: 1 << 20,
+            queue_bytes_max: 1 << 24,
+            free_bytes_min: 0,
+        };
+        let store = Store::open(settings, Arc::clone(&metrics)).expect("a new store");
+        store.set_webhooks(vec![webhook("billing", true), webhook("audit", false)]);
+        let draining = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&draining);
+        let state = admin::State {
+            store: store.clone(),
+            metrics: Arc::clone(&metrics),
+            proxy: Box::new(move || ProxyHealth {
+                listening: true,
+                draining: seen.load(Ordering::SeqCst),
+                upstream_healthy: false,
+                upstream_error: Some("connection refused".to_owned()),
+            }),
+            started_at: clock::now(),
+        };
+        let settings = admin::Settings {
+            listen: "127.0.0.1:0".parse().expect("an address"),
+            token: Secret::new(TOKEN),
+            allowed_hosts: vec!["admin.example.com".to_owned()],
+        };
+        let tasks = Tasks::new(Stop::new());
+        let admin = Admin::start(settings, state, tasks.clone()).await.expect("starts");
+        let addr = admin.local_addr();
+        Self { store, metrics, addr, draining, tasks, _directory: directory }
+    }
+
+    /// Commits a `POST /tasks?n={n}` that was answered 201; its deliveries, `billing` first.
+    pub(super) async fn commit(&self, label: &str, n: usize) -> (EventId, Vec<Delivery>) {
+        let id = EventId::from_uuid(Uuid::now_v7());
+        let event = NewEvent {
+            id,
+            time: clock::now(),
+            rule: RuleRef { id: 7, label: label.to_owned(), tag: Some("tasks".to_owned()) },
+            exchange: exchange(n),
+        };
+        self.store.commit(event, OnFailure::Refuse).await.expect("durable");
+        // Durable is before indexed: reads follow a moment later.
+        crate::support::until("the event can be read", || {
+            self.store.deliveries_of(id).is_ok_and(|deliveries| deliveries.len() == 2)
+        })
+        .await;
+        let mut deliveries = self.store.deliveries_of(id).expect("readable");
+        deliveries.sort_by_key(|delivery| delivery.webhook_id != WebhookId::of_name("billing"));
+        (id, deliveries)
+    }
+
+    /// Records an attempt at the oldest due delivery of `billing`.
+    pub(super) async fn attempt(&self, outcome: Outcome, verdict: Verdict) -> DeliveryId {
+        let billing = WebhookId::of_name("billing");
+        let now = clock::now().plus(Duration::from_secs(3600));
+        let mut leases = self.store.lease_due(billing, now, 1).expect("readable");
+        let lease = leases.pop().expect("something is due");
+        let attempt = Attempt {
+            delivery_id: lease.delivery().id,
+            number: lease.attempt_number(),
+            started_at: clock::now(),
+            duration_ms: 12,
+            outcome,
+            verdict,
+        };
+        let id = attempt.delivery_id;
+        self.store.finish(lease, attempt.clone());
+        crate::support::until("the attempt is recorded", || {
+            self.store.attempts(id).is_ok_and(|attempts| attempts.contains(&attempt))
+        })
+        .await;
+        id
+    }
+
+    /// Sends a request with these further header lines, and the token unless they hold one.
+    pub(super) async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n{headers}");
+        let lower = format!("\r\n{}", headers.to_ascii_lowercase());
+        if !lower.contains("\r\nhost:") {
+            head.push_str(&format!("host: {}\r\n", self.addr));
+        }
+        if !lower.contains("\r\nauthorization:") {
+            head.push_str(&format!("authorization: Bearer {TOKEN}\r\n"));
+        }
+        if !body.is_empty() {
+            head.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        let mut client = RawClient::connect(self.addr).await;
+        client.send(format!("{head}\r\n{body}")).await;
+        client.reply().await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, "", "").await
+    }
+
+    /// GET that must succeed.
+    pub(super) async fn json(&self, path: &str) -> Value {
+        let reply = self.get(path).await;
+        assert_eq!(reply.status(), 200, "{path}: {}", reply.text());
+        json(&reply)
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.tasks.stop().stop();
+    }
+}
+
+pub(super) fn json(reply: &Reply) -> Value {
+    serde_json::from_slice(&reply.body).expect("JSON")
+}
+
+/// Asserts an error of the API (contract 6).
+pub(super) fn assert_problem(reply: &Reply, status: u16, code: &str) {
+    assert_eq!(reply.status(), status, "{}{}", reply.head, reply.text());
+    assert_eq!(reply.field("content-type"), ["application/problem+json"], "{}", reply.head);
+    let problem = json(reply);
+    assert_eq!(problem["status"], status, "{problem}");
+    assert_eq!(problem["code"], code, "{problem}");
+    for member in ["type", "title", "detail"] {
+        assert!(problem[member].is_string(), "{member} of {problem}");
+    }
+}
+
+pub(super) fn accepted() -> Outcome {
+    Outcome::Accepted {
+        reply: ReceiverReply {
+            status: 200,
+            headers: HeaderList(vec![("x-a".into(), b"1".into()), ("x-a".into(), b"2".into())]),
+            body: b"OK".to_vec(),
+            body_truncated: false,
+        },
+    }
+}
+
+pub(super) fn rejected() -> Outcome {
+    Outcome::Failed {
+        failure: Failure::Rejected { status: 503 },
+        reply: Some(ReceiverReply {
+            status: 503,
+            headers: HeaderList::default(),
+            body: vec![0xff, 0x00],
+            body_truncated: true,
+        }),
+    }
+}
+
+fn exchange(n: usize) -> Exchange {
+    let json = || HeaderList(vec![("content-type".to_owned(), b"application/json".to_vec())]);
+    Exchange {
+        request: RequestPart {
+            method: "POST".to_owned(),
+            url: format!("/tasks?n={n}"),
+            params: vec![("list".to_owned(), "1".to_owned())],
+            headers: json(),
+            body: Body::complete(r#"{"z": 1.0, "a": "b"}"#),
+        },
+        response: ResponsePart {
+            status: 201,
+            headers: json(),
+            body: Body { bytes: b"{\"id\":".to_vec(), size: 900, state: BodyState::Truncated },
+        },
+    }
+}
+
+fn webhook(name: &str, active: bool) -> Webhook {
+    let header = |name: &'static str, value: &'static str| {
+        (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+    };
+    Webhook {
+        id: WebhookId::of_name(name),
+        name: name.to_owned(),
+        url: "https://example.com/hook".parse().expect("a URL"),
+        active,
+        events: vec![LabelPattern::new("*")],
+        secret: Some(Secret::new("shown-secret")),
+        signing_secret: Some(Secret::new("signing-secret")),
+        headers: vec![header("x-env", "prod"), header("x-api-key", "header-secret")],
+        basic_auth: Some(BasicAuth {
+            username: "user".to_owned(),
+            password: Secret::new("basic-secret"),
+        }),
+        method: http::Method::POST,
+        format: Format::Exchange,
+        signatures: vec![Scheme::Standard, Scheme::Sha256],
+        retry: vec![Duration::from_secs(5), Duration::from_secs(60)],
+        timeout: Duration::from_secs(15),
+        concurrency: 8,
+        source: WebhookSource::Config,
+        created_at: clock::now(),
+        updated_at: clock::now(),
+    }
+}
