@@ -6,6 +6,9 @@ mod batch;
 mod retention;
 mod trouble;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

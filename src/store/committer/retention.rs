@@ -154,7 +154,7 @@ impl Committer {
             }
             applier.write(store_id, position)
         });
-        let became_due = became_due.map_err(as_index_error)?;
+        let became_due = became_due.map_err(|e| as_index_error(&e))?;
         self.shared.leases.added(&became_due);
         Ok(())
     }
@@ -229,7 +229,7 @@ impl Committer {
                 applier.write(store_id, Some(position))?;
                 tree.flush().map_err(failed)
             })
-            .map_err(as_index_error)?;
+            .map_err(|e| as_index_error(&e))?;
         self.shared.reader.forget(number);
         self.sizes.remove(&number);
         tracing::debug!(segment = number, "removed a segment whose time has passed");
@@ -288,6 +288,6 @@ fn live_bytes(row: &SegmentRow) -> u64 {
 }
 
 /// Whatever failed here was the index's.
-fn as_index_error(error: StoreError) -> StoreError {
+fn as_index_error(error: &StoreError) -> StoreError {
     StoreError::Index { detail: error.in_full() }
 }

@@ -60,7 +60,7 @@ impl Opening<'_> {
         let boot_id = boot_id();
         write_mark(self.dir, &Mark { boot_id: boot_id.clone(), clean: false })?;
         let mut lost = Lost::default();
-        if !(self.chain.is_empty() && !self.index.dir().exists()) {
+        if !self.chain.is_empty() || self.index.dir().exists() {
             match self.trust(&mark, &boot_id, &mut lost) {
                 Ok(opened) => return Ok(opened),
                 Err(error) if is_out_of_space(&error) => return Err(error),

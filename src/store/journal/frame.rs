@@ -13,6 +13,8 @@ use super::Location;
 /// Bytes before the payload.
 pub(crate) const HEAD_BYTES: usize = 17;
 
+const HEAD_BYTES_U32: u32 = 17;
+
 /// What a record is. Numbers are for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -71,16 +73,17 @@ pub(crate) fn parse(bytes: &[u8], offset: u64, origin: Origin) -> Option<Frame<'
     Some(Frame { kind, seq, payload: &bytes[HEAD_BYTES..len], location })
 }
 
-/// Fills in the head of a frame whose payload stands already behind the room for it.
+/// Fills in the head of a frame whose payload stands already behind the room for it. Returns the
+/// length of the whole frame.
 pub(crate) fn seal(frame: &mut [u8], kind: Kind, seq: u64, offset: u64, origin: Origin) -> u32 {
-    let payload_len =
-        u32::try_from(frame.len() - HEAD_BYTES).expect("records are bounded far below 4 GiB");
+    let whole = u32::try_from(frame.len()).expect("records are bounded far below 4 GiB");
+    let payload_len = whole - HEAD_BYTES_U32;
     frame[0..4].copy_from_slice(&payload_len.to_le_bytes());
     frame[8] = kind as u8;
     frame[9..17].copy_from_slice(&seq.to_le_bytes());
     let crc = checksum(origin, offset, payload_len, &frame[8..]);
     frame[4..8].copy_from_slice(&crc.to_le_bytes());
-    payload_len
+    whole
 }
 
 /// The number field, unverified.

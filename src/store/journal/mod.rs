@@ -38,3 +38,6 @@ pub(crate) struct Position {
     /// The number of the next record.
     pub(crate) next_seq: u64,
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! the next sync a success): it is cut back to its last synced end and a new one is begun.
 
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,8 @@ pub(crate) struct Writer {
     /// `None`: broken; the end is still `at`, but behind it nothing can be trusted.
     file: Option<File>,
     at: Position,
+    #[cfg(test)]
+    fails_next: bool,
 }
 
 /// Records on their way to the disk.
@@ -39,7 +42,15 @@ impl Writer {
         at: Position,
     ) -> Result<Self, StoreError> {
         let path = segment::path(dir, at.segment);
-        let mut writer = Self { dir: dir.to_owned(), store_id, segment_bytes, file: None, at };
+        let mut writer = Self {
+            dir: dir.to_owned(),
+            store_id,
+            segment_bytes,
+            file: None,
+            at,
+            #[cfg(test)]
+            fails_next: false,
+        };
         if at.offset == 0 {
             writer.begin(at.segment)?;
         } else {
@@ -66,8 +77,7 @@ impl Writer {
         if self.at.offset > HEADER_BYTES && self.at.offset + n_bytes > self.segment_bytes {
             self.roll()?;
         }
-        let origin = Origin { store_id: self.store_id, segment: self.at.segment };
-        Ok(Batch { bytes: Vec::new(), at: self.at, origin })
+        Ok(Batch::at(self.at, self.store_id))
     }
 
     /// Closes the current segment and begins the next.
@@ -84,8 +94,7 @@ impl Writer {
         let Some(file) = self.file.take() else {
             return Err(StoreError::Refused { reason: "the journal is being repaired".to_owned() });
         };
-        file.write_all_at(&batch.bytes, self.at.offset)
-            .map_err(|e| StoreError::io("write", &path, e))?;
+        self.write(&file, batch).map_err(|e| StoreError::io("write", &path, e))?;
         segment::sync(&file).map_err(|e| StoreError::io("sync", &path, e))?;
         self.file = Some(file);
         self.at = batch.at;
@@ -113,6 +122,26 @@ impl Writer {
         self.begin(self.at.segment + 1)
     }
 
+    #[cfg(not(test))]
+    fn write(&mut self, file: &File, batch: &Batch) -> io::Result<()> {
+        file.write_all_at(batch.bytes(), self.at.offset)
+    }
+
+    /// Half of the batch arrives, then the disk fails, when a test wants it so.
+    #[cfg(test)]
+    fn write(&mut self, file: &File, batch: &Batch) -> io::Result<()> {
+        if !std::mem::take(&mut self.fails_next) {
+            return file.write_all_at(batch.bytes(), self.at.offset);
+        }
+        file.write_all_at(&batch.bytes()[..batch.bytes().len() / 2], self.at.offset)?;
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn fail_next(&mut self) {
+        self.fails_next = true;
+    }
+
     fn begin(&mut self, number: u64) -> Result<(), StoreError> {
         let header = Header { store_id: self.store_id, number, first_seq: self.at.next_seq };
         let path = segment::path(&self.dir, number);
@@ -128,6 +157,16 @@ impl Writer {
 }
 
 impl Batch {
+    /// An empty one whose first record stands at `at`.
+    pub(crate) const fn at(at: Position, store_id: [u8; 16]) -> Self {
+        Self { bytes: Vec::new(), at, origin: Origin { store_id, segment: at.segment } }
+    }
+
+    /// The frames so far.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Number of the record that is pushed next.
     pub(crate) const fn next_seq(&self) -> u64 {
         self.at.next_seq
@@ -153,8 +192,7 @@ impl Batch {
         write(&mut self.bytes);
         let offset = self.at.offset;
         let frame = &mut self.bytes[start..];
-        let payload_len = frame::seal(frame, kind, self.at.next_seq, offset, self.origin);
-        let len = payload_len + HEAD_BYTES as u32;
+        let len = frame::seal(frame, kind, self.at.next_seq, offset, self.origin);
         self.at.next_seq += 1;
         self.at.offset += u64::from(len);
         Location { segment: self.at.segment, offset, len }

@@ -3,5 +3,6 @@
 mod contract;
 mod fixture;
 mod lists;
+mod model;
 mod recovery;
 mod retention;

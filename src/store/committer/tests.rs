@@ -1,0 +1,181 @@
+//! The committer driven by hand, with a disk and an index that fail when told to.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
+
+use super::{Committer, LIMITS};
+use crate::model::{
+    Body, EventId, Exchange, HeaderList, NewEvent, RequestPart, ResponsePart, RuleRef, Timestamp,
+};
+use crate::store::health::Trouble;
+use crate::store::lock::Lock;
+use crate::store::queue::Waiting;
+use crate::store::shared::Shared;
+use crate::store::{Receipt, Settings, StoreError, open};
+use crate::telemetry::Metrics;
+
+type Answer = oneshot::Receiver<Result<Receipt, StoreError>>;
+
+struct Bench {
+    dir: tempfile::TempDir,
+    shared: Arc<Shared>,
+    committer: Committer,
+    lock: Lock,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::open(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn open(dir: tempfile::TempDir) -> Self {
+        let settings = Settings {
+            path: dir.path().to_owned(),
+            retain: Duration::from_secs(3600),
+            max_bytes: 1 << 30,
+            segment_bytes: 1 << 20,
+            queue_bytes_max: 1 << 20,
+            free_bytes_min: 0,
+        };
+        let (shared, committer, lock) =
+            open::open(settings, Arc::new(Metrics::default())).expect("open");
+        Self { dir, shared, committer, lock }
+    }
+
+    /// As after a crash, and with a lost index.
+    fn reopen_without_index(self) -> Self {
+        let Self { dir, shared, committer, lock } = self;
+        shared.index.close_db();
+        drop((committer, lock));
+        std::fs::remove_dir_all(dir.path().join("index")).expect("removed");
+        Self::open(dir)
+    }
+
+    fn push(&self, keep: bool) -> (EventId, Answer) {
+        let event = event();
+        let (waiter, answer) = oneshot::channel();
+        let (id, weight, since) = (event.id, event.weight(), Instant::now());
+        let waiting = Waiting { event, weight, keep, waiter: Some(waiter), since };
+        self.shared.queue.push_event(waiting).expect("room");
+        (id, answer)
+    }
+
+    fn commit(&mut self) {
+        let taken = self.shared.queue.take(LIMITS, Duration::ZERO);
+        self.committer.commit(taken);
+    }
+
+    fn has(&self, id: EventId) -> bool {
+        self.shared.event(id).expect("readable").is_some()
+    }
+}
+
+fn event() -> NewEvent {
+    NewEvent {
+        id: EventId::from_uuid(uuid::Uuid::now_v7()),
+        time: Timestamp::default(),
+        rule: RuleRef { id: 1, label: "a".to_owned(), tag: None },
+        exchange: Exchange {
+            request: RequestPart {
+                method: "POST".to_owned(),
+                url: "/".to_owned(),
+                params: Vec::new(),
+                headers: HeaderList::default(),
+                body: Body::none(),
+            },
+            response: ResponsePart {
+                status: 200,
+                headers: HeaderList::default(),
+                body: Body::complete(vec![b'x'; 500]),
+            },
+        },
+    }
+}
+
+#[test]
+fn nobody_is_told_before_the_batch_is_durable() {
+    let mut bench = Bench::new();
+    let (id, mut answer) = bench.push(false);
+    assert!(matches!(answer.try_recv(), Err(TryRecvError::Empty)));
+    bench.commit();
+    assert_eq!(answer.try_recv().expect("answered").expect("stored").event(), id);
+    assert!(bench.has(id));
+    assert!(bench.reopen_without_index().has(id));
+}
+
+#[test]
+fn a_failed_write_refuses_or_keeps_and_heals_by_itself() {
+    let mut bench = Bench::new();
+    let (before, _) = bench.push(false);
+    bench.commit();
+    let (refused, mut told) = bench.push(false);
+    let (kept, mut told_kept) = bench.push(true);
+    bench.committer.writer.fail_next();
+    bench.commit();
+    assert!(matches!(told.try_recv(), Ok(Err(StoreError::Refused { .. }))));
+    assert!(matches!(told_kept.try_recv(), Ok(Err(StoreError::Kept { .. }))));
+    let reason = bench.shared.health.check().expect_err("unwell").reason;
+    assert!(reason.contains("00000001.seg"), "{reason}");
+
+    // While it is unwell nothing is written; what can be dropped is refused at once.
+    let (also_refused, mut told) = bench.push(false);
+    bench.commit();
+    assert!(matches!(told.try_recv(), Ok(Err(StoreError::Refused { .. }))));
+
+    bench.committer.probe();
+    assert_eq!(bench.shared.health.check(), Ok(()));
+    let (after, _) = bench.push(false);
+    bench.commit();
+    for round in ["running", "rebuilt"] {
+        let found = [before, refused, kept, also_refused, after].map(|id| bench.has(id));
+        assert_eq!(found, [true, false, true, false, true], "{round}");
+        assert!(bench.shared.damage().is_empty());
+        bench = bench.reopen_without_index();
+    }
+}
+
+#[test]
+fn a_failed_tail_that_could_not_be_cut_is_never_read() {
+    let mut bench = Bench::new();
+    let (before, _) = bench.push(false);
+    bench.commit();
+    let path = bench.dir.path().join("journal/00000001.seg");
+    let sound = std::fs::metadata(&path).expect("there").len();
+    let (refused, _told) = bench.push(false);
+    bench.commit();
+    let with_tail = std::fs::read(&path).expect("read");
+    bench = bench.reopen_without_index();
+
+    // The same journal, but the second event's batch is told as failed and its bytes stay.
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("open");
+    file.set_len(sound).expect("cut");
+    bench = bench.reopen_without_index();
+    let (kept, _answer) = bench.push(true);
+    bench.committer.writer.fail_next();
+    bench.commit();
+    bench.committer.probe();
+    std::fs::write(&path, with_tail).expect("the tail is back");
+    bench = bench.reopen_without_index();
+    let found = [before, refused, kept].map(|id| bench.has(id));
+    assert_eq!(found, [true, false, true]);
+    assert!(bench.shared.damage().is_empty());
+}
+
+#[test]
+fn a_failed_index_loses_nothing_and_comes_back() {
+    let mut bench = Bench::new();
+    bench.shared.index.close_db();
+    let (id, mut answer) = bench.push(false);
+    bench.commit();
+    assert!(answer.try_recv().expect("answered").is_ok(), "the journal is the truth");
+    assert!(bench.shared.health.has(Trouble::Index));
+    let (refused, mut told) = bench.push(false);
+    bench.commit();
+    assert!(matches!(told.try_recv(), Ok(Err(StoreError::Refused { .. }))));
+    bench.committer.probe();
+    assert_eq!(bench.shared.health.check(), Ok(()));
+    assert!(bench.has(id) && !bench.has(refused));
+}
