@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::StoreError;
+use super::index::keys::{self, Place};
 use super::index::rows::{DeliveryRow, EventRow};
-use super::index::{failed, get, keys};
+use super::index::{failed, get};
 use super::journal::record::Record;
 use super::leases::{Guard, Held, Lease};
 use super::queue::Request;
@@ -56,23 +57,23 @@ impl Shared {
         let mut places = Vec::new();
         self.index.with(|tree| {
             let mut rows = Vec::new();
-            free_rows(tree, &mut held, webhook, |due, id| {
-                if due > now || rows.len() >= n_max {
+            free_rows(tree, &mut held, webhook, |place, id| {
+                if place.0 > now || rows.len() >= n_max {
                     return false;
                 }
-                rows.push((due, id));
+                rows.push((place, id));
                 true
             })?;
-            for (due, id) in rows {
+            for (place, id) in rows {
                 let row: Option<DeliveryRow> = get(tree, keys::delivery(id))?;
-                places.extend(row.map(|row| ((due, id), row)));
+                places.extend(row.map(|row| (place, id, row)));
             }
             Ok(())
         })?;
         let mut taken = Vec::with_capacity(places.len());
-        for (place, row) in places {
-            let guard = self.leases.take(&mut held, webhook, place);
-            taken.push((guard, row.shown(place.1, true), row.failures));
+        for (place, id, row) in places {
+            let guard = self.leases.take(&mut held, webhook, place, id);
+            taken.push((guard, row.shown(id, true), row.failures));
         }
         Ok(taken)
     }
@@ -84,8 +85,8 @@ impl Shared {
         let mut held = self.leases.lock();
         self.index.with(|tree| {
             let mut first = None;
-            free_rows(tree, &mut held, webhook, |due, _| {
-                first = Some(due);
+            free_rows(tree, &mut held, webhook, |place, _| {
+                first = Some(place.0);
                 false
             })?;
             Ok(first)
@@ -131,29 +132,29 @@ fn free_rows(
     tree: &sled::Tree,
     held: &mut Held,
     webhook: WebhookId,
-    mut visit: impl FnMut(Timestamp, DeliveryId) -> bool,
+    mut visit: impl FnMut(Place, DeliveryId) -> bool,
 ) -> Result<(), StoreError> {
     let prefix = keys::webhook_prefix(b'q', webhook);
     let start = match held.mark(webhook) {
-        Some((due, id)) => keys::lane(webhook, due, id).to_vec(),
+        Some(place) => keys::lane(webhook, place).to_vec(),
         None => prefix.to_vec(),
     };
     let mut mark = None;
     let mut is_front = true;
-    for row in tree.range(start..).keys() {
-        let key = row.map_err(failed)?;
+    for row in tree.range(start..) {
+        let (key, value) = row.map_err(failed)?;
         if !key.starts_with(&prefix) {
             break;
         }
-        let Some((due, id)) = keys::number_and_delivery(&key) else { break };
-        let due = Timestamp::from_millis(due);
+        let named = keys::place_of(&key).zip(keys::delivery_of(&value));
+        let Some((place, id)) = named else { break };
         if held.holds(id) {
             continue;
         }
         if std::mem::take(&mut is_front) {
-            mark = Some((due, id));
+            mark = Some(place);
         }
-        if !visit(due, id) {
+        if !visit(place, id) {
             break;
         }
     }

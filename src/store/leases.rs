@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::index::keys::Place;
 use super::locked;
 use crate::model::{Delivery, DeliveryId, Event, Timestamp, WebhookId};
 
@@ -24,7 +25,7 @@ pub(crate) struct Guard {
     id: DeliveryId,
     webhook: WebhookId,
     /// The row's place in the lane, as far as known: the mark goes back to it.
-    place: (Timestamp, DeliveryId),
+    place: Place,
     leases: Arc<Leases>,
 }
 
@@ -40,7 +41,7 @@ pub(crate) struct Held {
     /// Whether the delivery was queued again by hand while held.
     deliveries: HashMap<DeliveryId, bool>,
     /// Per lane: rows before this one are held or gone.
-    marks: HashMap<WebhookId, (Timestamp, DeliveryId)>,
+    marks: HashMap<WebhookId, Place>,
 }
 
 impl Lease {
@@ -85,8 +86,8 @@ impl Guard {
     }
 
     /// The attempt has been recorded and the delivery waits again (`Some`) or is finished.
-    pub(crate) fn settle(mut self, due: Option<Timestamp>) {
-        self.place = (due.unwrap_or(Timestamp::MAX), self.id);
+    pub(crate) fn settle(mut self, place: Option<Place>) {
+        self.place = place.unwrap_or((Timestamp::MAX, u64::MAX));
     }
 }
 
@@ -115,10 +116,11 @@ impl Leases {
         self: &Arc<Self>,
         held: &mut Held,
         webhook: WebhookId,
-        place: (Timestamp, DeliveryId),
+        place: Place,
+        id: DeliveryId,
     ) -> Guard {
-        held.deliveries.insert(place.1, false);
-        Guard { id: place.1, webhook, place, leases: Arc::clone(self) }
+        held.deliveries.insert(id, false);
+        Guard { id, webhook, place, leases: Arc::clone(self) }
     }
 
     pub(crate) fn is_overtaken(&self, id: DeliveryId) -> bool {
@@ -131,10 +133,10 @@ impl Leases {
     }
 
     /// Rows were added to lanes.
-    pub(crate) fn added(&self, rows: &[(WebhookId, Timestamp, DeliveryId)]) {
+    pub(crate) fn added(&self, rows: &[(WebhookId, Place, DeliveryId)]) {
         let mut held = self.lock();
-        for &(webhook, due, id) in rows {
-            held.move_back(webhook, (due, id));
+        for &(webhook, place, _) in rows {
+            held.move_back(webhook, place);
         }
     }
 }
@@ -152,18 +154,18 @@ impl Held {
     }
 
     /// Where to begin to read a lane.
-    pub(crate) fn mark(&self, webhook: WebhookId) -> Option<(Timestamp, DeliveryId)> {
+    pub(crate) fn mark(&self, webhook: WebhookId) -> Option<Place> {
         self.marks.get(&webhook).copied()
     }
 
-    fn move_back(&mut self, webhook: WebhookId, row: (Timestamp, DeliveryId)) {
+    fn move_back(&mut self, webhook: WebhookId, row: Place) {
         if let Some(mark) = self.marks.get_mut(&webhook) {
             *mark = (*mark).min(row);
         }
     }
 
     /// Everything before this row is held or gone.
-    pub(crate) fn set_mark(&mut self, webhook: WebhookId, row: (Timestamp, DeliveryId)) {
+    pub(crate) fn set_mark(&mut self, webhook: WebhookId, row: Place) {
         self.marks.insert(webhook, row);
     }
 }

@@ -127,9 +127,10 @@ impl Shared {
         self.index.with(|tree| {
             let mut list = Listed { data: Vec::new(), next: None };
             let mut last = 0;
-            for (n_seen, row) in tree.range(start..end).keys().rev().enumerate() {
-                let key = row.map_err(failed)?;
-                let Some((ordinal, id)) = keys::number_and_delivery(&key) else { continue };
+            for (n_seen, row) in tree.range(start..end).rev().enumerate() {
+                let (key, value) = row.map_err(failed)?;
+                let named = keys::last_number(&key).zip(keys::delivery_of(&value));
+                let Some((ordinal, id)) = named else { continue };
                 if list.data.len() == page.n_max() || n_seen == N_ROWS_MAX {
                     list.next = Some(Cursor(last, 0));
                     break;
@@ -285,9 +286,9 @@ fn is_too_old(committed_at: Timestamp, since: Option<Timestamp>) -> bool {
 }
 
 fn oldest(tree: &sled::Tree, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
-    let first = tree.scan_prefix(keys::webhook_prefix(b'u', webhook)).keys().next();
-    let Some(key) = first.transpose().map_err(failed)? else { return Ok(None) };
-    let Some((_, id)) = keys::number_and_delivery(&key) else { return Ok(None) };
+    let first = tree.scan_prefix(keys::webhook_prefix(b'u', webhook)).values().next();
+    let Some(value) = first.transpose().map_err(failed)? else { return Ok(None) };
+    let Some(id) = keys::delivery_of(&value) else { return Ok(None) };
     let row: Option<DeliveryRow> = get(tree, keys::delivery(id))?;
     Ok(row.map(|row| row.created_at))
 }

@@ -9,7 +9,8 @@ use crate::clock;
 use crate::model::{Delivery, DeliveryId, DeliveryState, Event, NewEvent, Timestamp};
 use crate::store::health::Trouble;
 use crate::store::index::apply::{Applier, BecameDue};
-use crate::store::index::{get, keys, rows::DeliveryRow};
+use crate::store::index::keys::{self, Place};
+use crate::store::index::{get, rows::DeliveryRow};
 use crate::store::journal::Location;
 use crate::store::journal::record::{Record, StateRecord, Why};
 use crate::store::journal::writer::Batch;
@@ -208,11 +209,14 @@ impl Committer {
             }
         };
         self.shared.leases.added(&became_due);
-        let due: HashMap<DeliveryId, Timestamp> =
-            became_due.iter().map(|&(_, due, id)| (id, due)).collect();
-        for guard in guards {
-            let due = due.get(&guard.id()).copied();
-            guard.settle(due);
+        let mut guards = guards.peekable();
+        if guards.peek().is_some() {
+            let places: HashMap<DeliveryId, Place> =
+                became_due.iter().map(|&(_, place, id)| (id, place)).collect();
+            guards.for_each(|guard| {
+                let place = places.get(&guard.id()).copied();
+                guard.settle(place);
+            });
         }
         for (id, waiter) in work.requeues {
             let shown = self

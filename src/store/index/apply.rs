@@ -20,12 +20,12 @@ pub(crate) struct Applier<'a> {
     batch: sled::Batch,
     events: HashMap<EventId, Option<(u64, EventRow)>>,
     deliveries: HashMap<DeliveryId, Option<DeliveryRow>>,
-    became_due: Vec<(WebhookId, Timestamp, DeliveryId)>,
+    became_due: BecameDue,
     last: Option<Location>,
 }
 
 /// What a written batch means for the lanes.
-pub(crate) type BecameDue = Vec<(WebhookId, Timestamp, DeliveryId)>;
+pub(crate) type BecameDue = Vec<(WebhookId, keys::Place, DeliveryId)>;
 
 impl<'a> Applier<'a> {
     pub(crate) fn new(tree: &'a sled::Tree, tallies: &'a mut Tallies) -> Self {
@@ -71,13 +71,13 @@ impl<'a> Applier<'a> {
     pub(crate) fn forget(&mut self, ordinal: u64, row: &EventRow) -> Result<(), StoreError> {
         for &(id, webhook) in &row.deliveries {
             if let Some(delivery) = self.delivery(id)? {
-                self.unlink(id, &delivery);
+                self.unlink(&delivery);
                 for number in 1..=delivery.attempts {
                     self.batch.remove(&keys::attempt(id, number)[..]);
                 }
             }
             self.batch.remove(&keys::delivery(id)[..]);
-            self.batch.remove(&keys::webhook_history(webhook, ordinal, id)[..]);
+            self.batch.remove(&keys::webhook_history(webhook, ordinal)[..]);
             self.deliveries.insert(id, None);
         }
         self.batch.remove(&keys::event(row.id)[..]);
@@ -150,7 +150,7 @@ impl<'a> Applier<'a> {
                 response_time_ms: None,
                 error: None,
             };
-            self.batch.insert(&keys::webhook_history(webhook_id, ordinal, id)[..], &[]);
+            self.batch.insert(&keys::webhook_history(webhook_id, ordinal)[..], id.as_bytes());
             self.link(id, &row);
             self.deliveries.insert(id, Some(row));
         }
@@ -171,7 +171,7 @@ impl<'a> Applier<'a> {
         row.location = at;
         for &(id, _) in &row.deliveries {
             if let Some(mut delivery) = self.delivery(id)? {
-                self.unlink(id, &delivery);
+                self.unlink(&delivery);
                 delivery.segment = at.segment;
                 self.link(id, &delivery);
                 self.deliveries.insert(id, Some(delivery));
@@ -196,7 +196,7 @@ impl<'a> Applier<'a> {
         if attempt.number <= row.attempts {
             return Ok(()); // A copy carried forward.
         }
-        self.unlink(id, &row);
+        self.unlink(&row);
         row.attempts = attempt.number;
         row.last_attempt_at = Some(attempt.started_at);
         row.response_code = attempt.outcome.reply().map(|reply| reply.status);
@@ -216,7 +216,7 @@ impl<'a> Applier<'a> {
         self.tallies.segment(at.segment).carried_bytes += record.carried_bytes.unwrap_or(0);
         let id = record.delivery_id;
         let Some(mut row) = self.delivery(id)? else { return Ok(()) };
-        self.unlink(id, &row);
+        self.unlink(&row);
         row.state = record.state;
         row.due = record.due;
         row.failures = record.failures;
@@ -240,17 +240,19 @@ impl<'a> Applier<'a> {
     fn link(&mut self, id: DeliveryId, row: &DeliveryRow) {
         self.tallies.count(row, true);
         if row.state == DeliveryState::Pending {
-            self.batch.insert(&keys::lane(row.webhook_id, row.due, id)[..], &[]);
-            self.batch.insert(&keys::unfinished(row.webhook_id, row.ordinal, id)[..], &[]);
-            self.became_due.push((row.webhook_id, row.due, id));
+            let place = (row.due, row.ordinal);
+            self.batch.insert(&keys::lane(row.webhook_id, place)[..], id.as_bytes());
+            let unfinished = keys::unfinished(row.webhook_id, row.ordinal);
+            self.batch.insert(&unfinished[..], id.as_bytes());
+            self.became_due.push((row.webhook_id, place, id));
         }
     }
 
-    fn unlink(&mut self, id: DeliveryId, row: &DeliveryRow) {
+    fn unlink(&mut self, row: &DeliveryRow) {
         self.tallies.count(row, false);
         if row.state == DeliveryState::Pending {
-            self.batch.remove(&keys::lane(row.webhook_id, row.due, id)[..]);
-            self.batch.remove(&keys::unfinished(row.webhook_id, row.ordinal, id)[..]);
+            self.batch.remove(&keys::lane(row.webhook_id, (row.due, row.ordinal))[..]);
+            self.batch.remove(&keys::unfinished(row.webhook_id, row.ordinal)[..]);
         }
     }
 }

@@ -7,15 +7,21 @@
 //! | `h` ordinal | event row: history of all events |
 //! | `l` label 0 ordinal | nothing: history of a label |
 //! | `d` delivery | delivery row |
-//! | `q` webhook due delivery | nothing: the lane, pending only |
-//! | `u` webhook ordinal delivery | nothing: unfinished, oldest first |
-//! | `w` webhook ordinal delivery | nothing: history of a webhook |
+//! | `q` webhook due ordinal | delivery: the lane, pending only |
+//! | `u` webhook ordinal | delivery: unfinished, oldest first |
+//! | `w` webhook ordinal | delivery: history of a webhook |
 //! | `a` delivery number | location of an attempt |
 //! | `c` webhook | counters |
 //! | `s` segment | segment row |
 //! | `m` | meta row: format, store, position |
+//!
+//! An event has at most one delivery per webhook, so webhook and ordinal name it. What differs
+//! between neighbouring keys stays under 22 bytes, which sled keeps in place.
 
 use crate::model::{DeliveryId, EventId, Timestamp, WebhookId};
+
+/// Where a row stands in its lane: when it is due, and the ordinal of its event.
+pub(crate) type Place = (Timestamp, u64);
 
 pub(crate) const META: &[u8] = b"m";
 
@@ -42,16 +48,20 @@ pub(crate) fn delivery(id: DeliveryId) -> [u8; 17] {
     prefixed(b'd', id.as_bytes())
 }
 
-pub(crate) fn lane(webhook: WebhookId, due: Timestamp, id: DeliveryId) -> [u8; 41] {
-    of_webhook(b'q', webhook, due.as_millis(), id)
+pub(crate) fn lane(webhook: WebhookId, place: Place) -> [u8; 33] {
+    let mut key = [b'q'; 33];
+    key[1..17].copy_from_slice(webhook.as_bytes());
+    key[17..25].copy_from_slice(&place.0.as_millis().to_be_bytes());
+    key[25..].copy_from_slice(&place.1.to_be_bytes());
+    key
 }
 
-pub(crate) fn unfinished(webhook: WebhookId, ordinal: u64, id: DeliveryId) -> [u8; 41] {
-    of_webhook(b'u', webhook, ordinal, id)
+pub(crate) fn unfinished(webhook: WebhookId, ordinal: u64) -> [u8; 25] {
+    of_webhook(b'u', webhook, ordinal)
 }
 
-pub(crate) fn webhook_history(webhook: WebhookId, ordinal: u64, id: DeliveryId) -> [u8; 41] {
-    of_webhook(b'w', webhook, ordinal, id)
+pub(crate) fn webhook_history(webhook: WebhookId, ordinal: u64) -> [u8; 25] {
+    of_webhook(b'w', webhook, ordinal)
 }
 
 pub(crate) fn attempt(id: DeliveryId, number: u32) -> [u8; 21] {
@@ -76,14 +86,18 @@ pub(crate) fn webhook_prefix(prefix: u8, webhook: WebhookId) -> [u8; 17] {
     prefixed(prefix, webhook.as_bytes())
 }
 
-/// The number in a `q`, `u` or `w` key and its delivery.
-pub(crate) fn number_and_delivery(key: &[u8]) -> Option<(u64, DeliveryId)> {
-    let number = u64::from_be_bytes(key.get(17..25)?.try_into().ok()?);
-    let id = uuid::Uuid::from_slice(key.get(25..41)?).ok()?;
-    Some((number, DeliveryId::from_uuid(id)))
+/// The place in a `q` key.
+pub(crate) fn place_of(key: &[u8]) -> Option<Place> {
+    let due = u64::from_be_bytes(key.get(17..25)?.try_into().ok()?);
+    Some((Timestamp::from_millis(due), last_number(key)?))
 }
 
-/// The number at the end of an `h`, `l` or `s` key.
+/// The delivery that a `q`, `u` or `w` row names.
+pub(crate) fn delivery_of(value: &[u8]) -> Option<DeliveryId> {
+    uuid::Uuid::from_slice(value).ok().map(DeliveryId::from_uuid)
+}
+
+/// The number at the end of an `h`, `l`, `q`, `s`, `u` or `w` key.
 pub(crate) fn last_number(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(*key.last_chunk::<8>()?))
 }
@@ -99,10 +113,9 @@ fn prefixed(prefix: u8, id: &[u8; 16]) -> [u8; 17] {
     key
 }
 
-fn of_webhook(prefix: u8, webhook: WebhookId, number: u64, id: DeliveryId) -> [u8; 41] {
-    let mut key = [prefix; 41];
+fn of_webhook(prefix: u8, webhook: WebhookId, number: u64) -> [u8; 25] {
+    let mut key = [prefix; 25];
     key[1..17].copy_from_slice(webhook.as_bytes());
-    key[17..25].copy_from_slice(&number.to_be_bytes());
-    key[25..].copy_from_slice(id.as_bytes());
+    key[17..].copy_from_slice(&number.to_be_bytes());
     key
 }

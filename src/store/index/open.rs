@@ -216,12 +216,25 @@ fn move_aside(dir: &Path, quarantine: &Path) -> Result<(), StoreError> {
     if !dir.exists() {
         return Ok(());
     }
+    forget_older(quarantine);
     let millis = crate::clock::now().as_millis();
     let to = quarantine.join(format!("index.damaged-{millis}"));
     let moved = space::create_dir(quarantine).and_then(|()| fs::rename(dir, &to));
     moved.map_err(|e| StoreError::io("move aside", dir, e))?;
     tracing::warn!(to = %to.display(), "the old index can be deleted when nobody wants to see it");
     Ok(())
+}
+
+/// Old indexes are kept for whoever wants to see why, but not without end: they count into the
+/// store's size.
+fn forget_older(quarantine: &Path) {
+    let Ok(entries) = fs::read_dir(quarantine) else { return };
+    let is_index = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("index.damaged-");
+    for entry in entries.flatten().filter(|entry| is_index(&entry.file_name())) {
+        if let Err(error) = fs::remove_dir_all(entry.path()) {
+            tracing::debug!(%error, "could not remove an older index");
+        }
+    }
 }
 
 fn mark_path(dir: &Path) -> PathBuf {

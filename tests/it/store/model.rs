@@ -16,11 +16,13 @@ const N_STEPS: usize = 150;
 struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
+    fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
+        let [high, ..] = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d).to_be_bytes().map(usize::from);
+        let [_, low, lower, ..] = self.0.to_be_bytes().map(usize::from);
+        (high << 16 | low << 8 | lower) % n
     }
 }
 
@@ -66,8 +68,8 @@ impl Run {
     }
 
     async fn commit(&mut self) {
-        let label = ["task.created", "other"][self.dice.below(2) as usize];
-        let body = vec![b'x'; self.dice.below(3000) as usize];
+        let label = ["task.created", "other"][self.dice.below(2)];
+        let body = vec![b'x'; self.dice.below(3000)];
         let id = commit(self.store(), event_of(label, body)).await;
         self.reference.events.push(id);
         for delivery in self.store().deliveries_of(id).expect("readable") {
@@ -87,8 +89,8 @@ impl Run {
 
     /// Takes what is due for one webhook, up to a few, and decides over each.
     async fn attempt(&mut self) {
-        let name = ["a", "b"][self.dice.below(2) as usize];
-        let n_max = 1 + self.dice.below(4) as usize;
+        let name = ["a", "b"][self.dice.below(2)];
+        let n_max = 1 + self.dice.below(4);
         let leases = self.store().lease_due(id_of(name), clock::now(), n_max).expect("readable");
         let is_active = self.fixture.webhooks.iter().any(|w| w.name == name && w.active);
         let due = |d: &&Expected| d.webhook == id_of(name) && d.is_due;
@@ -141,11 +143,11 @@ impl Run {
     }
 
     async fn requeue(&mut self) {
-        let n = self.reference.deliveries.len() as u64;
+        let n = self.reference.deliveries.len();
         if n == 0 {
             return;
         }
-        let at = self.dice.below(n) as usize;
+        let at = self.dice.below(n);
         let id = *self.reference.deliveries.keys().nth(at).expect("there");
         self.store().requeue(id).await.expect("stored").expect("known");
         let expected = self.reference.deliveries.get_mut(&id).expect("known");
@@ -153,7 +155,7 @@ impl Run {
     }
 
     fn toggle(&mut self) {
-        let at = self.dice.below(2) as usize;
+        let at = self.dice.below(2);
         let is_active = &mut self.fixture.webhooks[at].active;
         *is_active = !*is_active;
         self.store().set_webhooks(self.fixture.webhooks.clone());
