@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::StoreError;
 use super::index::keys::{self, Place};
 use super::index::rows::{DeliveryRow, EventRow};
-use super::index::{failed, get};
+use super::index::{Tree, failed, get};
 use super::journal::record::Record;
 use super::leases::{Guard, Held, Lease};
 use super::queue::Request;
@@ -129,7 +129,7 @@ impl Shared {
 
 /// Visits the rows of a lane that nobody holds, oldest due first, until `visit` says false.
 fn free_rows(
-    tree: &sled::Tree,
+    tree: &Tree,
     held: &mut Held,
     webhook: WebhookId,
     mut visit: impl FnMut(Place, DeliveryId) -> bool,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::StoreError;
 use super::index::rows::{Counts, DeliveryRow, EventRow};
-use super::index::{failed, get, keys, parse};
+use super::index::{Tree, failed, get, keys, parse};
 use super::journal::Location;
 use super::journal::record::Record;
 use super::shared::Shared;
@@ -61,7 +61,7 @@ impl Shared {
 
     fn summary(
         &self,
-        tree: &sled::Tree,
+        tree: &Tree,
         ordinal: u64,
         row: EventRow,
     ) -> Result<EventSummary, StoreError> {
@@ -96,7 +96,7 @@ impl Shared {
         self.index.with(|tree| self.shown(tree, id))
     }
 
-    fn shown(&self, tree: &sled::Tree, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+    fn shown(&self, tree: &Tree, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
         let row: Option<DeliveryRow> = get(tree, keys::delivery(id))?;
         Ok(row.map(|row| row.shown(id, self.is_active(row.webhook_id))))
     }
@@ -213,7 +213,7 @@ impl Shared {
         StoreStats { bytes: self.bytes(), max_bytes, queues, damage: self.damage() }
     }
 
-    fn queues(&self, tree: &sled::Tree) -> Result<Vec<QueueStats>, StoreError> {
+    fn queues(&self, tree: &Tree) -> Result<Vec<QueueStats>, StoreError> {
         let set = self.webhooks.load();
         let mut ids: Vec<WebhookId> = set.list.iter().map(|webhook| webhook.id).collect();
         for row in tree.scan_prefix(b"c") {
@@ -256,7 +256,7 @@ impl DeliveryFilter {
 
 /// Visits events newest first: those before an ordinal, of all labels or of one.
 fn walk_events(
-    tree: &sled::Tree,
+    tree: &Tree,
     label: Option<&str>,
     before: u64,
     step: Step<'_>,
@@ -285,7 +285,7 @@ fn is_too_old(committed_at: Timestamp, since: Option<Timestamp>) -> bool {
     since.is_some_and(|since| committed_at.plus(CLOCK_SLACK) < since)
 }
 
-fn oldest(tree: &sled::Tree, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
+fn oldest(tree: &Tree, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
     let first = tree.scan_prefix(keys::webhook_prefix(b'u', webhook)).values().next();
     let Some(value) = first.transpose().map_err(failed)? else { return Ok(None) };
     let Some(id) = keys::delivery_of(&value) else { return Ok(None) };

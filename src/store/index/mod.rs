@@ -18,6 +18,9 @@ use serde::de::DeserializeOwned;
 
 use super::StoreError;
 
+/// Its rows, for reads; whoever has one names it by the index, not by the library.
+pub(crate) type Tree = sled::Tree;
+
 /// Of the rows; another one is rebuilt.
 pub(crate) const FORMAT: u32 = 1;
 
