@@ -40,6 +40,8 @@ impl NewEvent {
         512 + request.url.len()
             + headers(&request.headers)
             + headers(&response.headers)
+            + headers(&request.body.described_by)
+            + headers(&response.body.described_by)
             + request.body.bytes.len()
             + response.body.bytes.len()
     }

@@ -46,6 +46,11 @@ impl HeaderList {
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_slice())
     }
+
+    /// Whether there is no field.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// Written as a list of pairs of strings; each byte of a value is one character (ISO 8859-1),
@@ -85,18 +90,27 @@ pub struct Body {
     pub size: u64,
     /// How the capture ended.
     pub state: BodyState,
+    /// What says how to read the bytes (`content-type`, `content-encoding`), where the kept
+    /// headers leave it out: for showing the body, never shown itself.
+    #[serde(default, skip_serializing_if = "HeaderList::is_empty")]
+    pub described_by: HeaderList,
 }
 
 impl Body {
     /// No body at all.
     pub const fn none() -> Self {
-        Self { bytes: Vec::new(), size: 0, state: BodyState::Complete }
+        Self {
+            bytes: Vec::new(),
+            size: 0,
+            state: BodyState::Complete,
+            described_by: HeaderList(Vec::new()),
+        }
     }
 
     /// A body captured whole.
     pub fn complete(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
-        Self { size: bytes.len() as u64, bytes, state: BodyState::Complete }
+        Self { size: bytes.len() as u64, bytes, ..Self::none() }
     }
 
     /// True when the message had no body, or an empty one.

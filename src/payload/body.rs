@@ -105,8 +105,11 @@ pub fn body_view<'a>(body: &'a Body, headers: &HeaderList) -> BodyView<'a> {
         let body_encoding = Some("omitted");
         return BodyView { body: BodyValue::Null, body_encoding, body_truncated: false, body_size };
     }
-    let value =
-        if body.is_none() { BodyValue::Null } else { value(body, Media::of(headers), is_whole) };
+    let value = if body.is_none() {
+        BodyValue::Null
+    } else {
+        value(body, Media::of(headers, body), is_whole)
+    };
     BodyView {
         body_encoding: value.encoding(),
         body: value,

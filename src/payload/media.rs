@@ -1,6 +1,6 @@
 //! What a body says it is: media type, charset, content coding (RFC 9110 8.3, 8.4).
 
-use crate::model::HeaderList;
+use crate::model::{Body, HeaderList};
 
 /// What the headers say about a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +35,14 @@ pub(super) enum Charset {
 }
 
 impl Media {
-    pub(super) fn of(headers: &HeaderList) -> Self {
+    /// What the message's headers say, and where they were not kept, what stands with its body.
+    pub(super) fn of(headers: &HeaderList, body: &Body) -> Self {
         let (kind, charset) = headers
             .get("content-type")
+            .or_else(|| body.described_by.get("content-type"))
             .filter(|value| !value.trim_ascii().is_empty())
             .map_or((Kind::Unknown, Charset::Utf8), content_type);
-        let is_encoded = headers.0.iter().any(|(name, value)| {
+        let is_encoded = headers.0.iter().chain(&body.described_by.0).any(|(name, value)| {
             name == "content-encoding"
                 && value.split(|&b| b == b',').any(|coding| {
                     let coding = coding.trim_ascii();

@@ -160,7 +160,12 @@ fn an_encoded_body_is_shown_as_it_came() {
 
 #[test]
 fn a_cut_body_says_so() {
-    let cut = |bytes: &[u8]| Body { bytes: bytes.to_vec(), size: 99, state: BodyState::Truncated };
+    let cut = |bytes: &[u8]| Body {
+        bytes: bytes.to_vec(),
+        size: 99,
+        state: BodyState::Truncated,
+        ..Body::none()
+    };
     let marks = r#""body_truncated":true,"body_size":99"#;
     for (content_type, bytes, start) in [
         ("application/json", b"[1]".as_slice(), r#""body":"[1]","body_encoding":"text""#),
@@ -176,7 +181,7 @@ fn a_cut_body_says_so() {
         assert_eq!(shown(typed(content_type), cut(bytes)), format!("{start},{marks}"));
     }
     for state in [BodyState::Redacted, BodyState::OverBudget] {
-        let body = Body { bytes: b"{\"a".to_vec(), size: 99, state };
+        let body = Body { bytes: b"{\"a".to_vec(), size: 99, state, ..Body::none() };
         let expected = r#""body":null,"body_encoding":"omitted","body_size":99"#;
         assert_eq!(shown(typed("application/json"), body), expected);
         let none = Body { state, ..Body::none() };
@@ -191,7 +196,7 @@ fn the_admin_views_add_headers_parameters_and_capture_state() {
         (headers(&pairs), Body::complete(r#"{"a": 1e400}"#)),
         (
             headers(&[("etag", "\"\u{7f}\"")]),
-            Body { bytes: vec![], size: 5, state: BodyState::OverBudget },
+            Body { bytes: vec![], size: 5, state: BodyState::OverBudget, ..Body::none() },
         ),
     );
     let request = serde_json::to_string(&request_view(&event)).expect("JSON");
@@ -221,7 +226,7 @@ fn any_body() -> impl Strategy<Value = Body> {
     ];
     (bytes, 0..9_u64, state).prop_map(|(bytes, more, state)| {
         let more = if state == BodyState::Complete { 0 } else { more };
-        Body { size: bytes.len() as u64 + more, bytes, state }
+        Body { size: bytes.len() as u64 + more, bytes, state, ..Body::none() }
     })
 }
 

@@ -255,6 +255,7 @@ impl Body for ClientBody {
                 };
                 match passage {
                     Some(Passage::Frame(frame)) => {
+                        this.call.hold_end(remaining.is_none() && !frame.is_trailers());
                         if let (Some(left), Some(data)) = (remaining.as_mut(), frame.data_ref()) {
                             *left = left.saturating_sub(data.len() as u64);
                         }
@@ -262,6 +263,7 @@ impl Body for ClientBody {
                     }
                     Some(Passage::End) => {
                         *ended = true;
+                        this.call.hold_end(false);
                         Poll::Ready(None)
                     }
                     None => {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::{HeaderMap, request, response};
+use http::{HeaderMap, header, request, response};
 
 use super::settings::CaptureSettings;
 use super::worker::Worker;
@@ -45,9 +45,11 @@ pub(super) struct Capture {
     method: String,
     url: String,
     request_headers: HeaderList,
+    request_described_by: HeaderList,
     pub(super) request: Rc<RefCell<Tap>>,
     status: u16,
     response_headers: HeaderList,
+    response_described_by: HeaderList,
     pub(super) response: Tap,
 }
 
@@ -129,7 +131,7 @@ impl Tap {
         } else {
             self.bytes[..kept].to_vec()
         };
-        Body { bytes, size: self.size, state }
+        Body { bytes, size: self.size, state, ..Body::none() }
     }
 }
 
@@ -153,9 +155,11 @@ impl Capture {
             method: head.method.as_str().to_owned(),
             url: redact_query(target, &settings.redact_query),
             request_headers: kept_headers(&head.headers, settings),
+            request_described_by: describing_headers(&head.headers, settings),
             request: Rc::new(RefCell::new(request)),
             status: 0,
             response_headers: HeaderList::default(),
+            response_described_by: HeaderList::default(),
             response,
             matched,
         }
@@ -166,7 +170,9 @@ impl Capture {
         self.status = head.status.as_u16();
         let is_success = self.successes().next().is_some();
         if is_success {
-            self.response_headers = kept_headers(&head.headers, &worker.settings().capture);
+            let settings = &worker.settings().capture;
+            self.response_headers = kept_headers(&head.headers, settings);
+            self.response_described_by = describing_headers(&head.headers, settings);
         }
         is_success
     }
@@ -180,8 +186,9 @@ impl Capture {
         let mut exchanges = Vec::with_capacity(hits.len());
         while let Some(hit) = hits.next() {
             let is_last = hits.peek().is_none();
-            let body = |tap: &mut Tap, limit: u64| {
-                let body = tap.body(limit, is_last);
+            let body = |tap: &mut Tap, limit: u64, described_by: &HeaderList| {
+                let described_by = described_by.clone();
+                let body = Body { described_by, ..tap.body(limit, is_last) };
                 if body.state != BodyState::Complete {
                     worker.metrics().capture_cut(tap.side);
                 }
@@ -192,12 +199,20 @@ impl Capture {
                 url: self.url.clone(),
                 params: hit.params,
                 headers: self.request_headers.clone(),
-                body: body(&mut self.request.borrow_mut(), request_limit(&hit.rule, settings)),
+                body: body(
+                    &mut self.request.borrow_mut(),
+                    request_limit(&hit.rule, settings),
+                    &self.request_described_by,
+                ),
             };
             let response = ResponsePart {
                 status: self.status,
                 headers: self.response_headers.clone(),
-                body: body(&mut self.response, response_limit(&hit.rule, settings)),
+                body: body(
+                    &mut self.response,
+                    response_limit(&hit.rule, settings),
+                    &self.response_described_by,
+                ),
             };
             exchanges.push((hit.rule, Exchange { request, response }));
         }
@@ -217,18 +232,32 @@ fn response_limit(rule: &EventRule, settings: &CaptureSettings) -> u64 {
     rule.max_response_body.unwrap_or(settings.response_body_max)
 }
 
+fn is_kept(name: &str, settings: &CaptureSettings) -> bool {
+    settings.keep_headers.as_ref().is_none_or(|kept| kept.iter().any(|k| k == name))
+}
+
+fn is_secret(name: &str, settings: &CaptureSettings) -> bool {
+    ALWAYS_REDACTED.contains(&name) || settings.redact_headers.iter().any(|r| r == name)
+}
+
+/// What tells how to read the body, where `keep_headers` leaves it out.
+fn describing_headers(headers: &HeaderMap, settings: &CaptureSettings) -> HeaderList {
+    let names = [header::CONTENT_TYPE, header::CONTENT_ENCODING];
+    let left_out = names
+        .iter()
+        .filter(|name| !is_kept(name.as_str(), settings) && !is_secret(name.as_str(), settings));
+    let fields = left_out.flat_map(|name| {
+        headers.get_all(name).iter().map(|v| (name.as_str().to_owned(), v.as_bytes().to_vec()))
+    });
+    HeaderList(fields.collect())
+}
+
 /// The fields that `keep_headers` allows, secrets replaced.
 fn kept_headers(headers: &HeaderMap, settings: &CaptureSettings) -> HeaderList {
-    let is_kept = |name: &str| {
-        settings.keep_headers.as_ref().is_none_or(|kept| kept.iter().any(|k| k == name))
-    };
-    let is_secret = |name: &str| {
-        ALWAYS_REDACTED.contains(&name) || settings.redact_headers.iter().any(|r| r == name)
-    };
-    let kept = headers.iter().filter(|(name, _)| is_kept(name.as_str()));
+    let kept = headers.iter().filter(|(name, _)| is_kept(name.as_str(), settings));
     let written = kept.map(|(name, value)| {
         let name = name.as_str();
-        let value = if is_secret(name) { REDACTED.as_bytes() } else { value.as_bytes() };
+        let value = if is_secret(name, settings) { REDACTED.as_bytes() } else { value.as_bytes() };
         (name.to_owned(), value.to_vec())
     });
     HeaderList(written.collect())

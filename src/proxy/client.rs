@@ -36,6 +36,11 @@ pub(super) struct Client {
     head: RefCell<Vec<u8>>,
     /// The response was broken off and its framing cannot tell the client so.
     must_reset: Cell<bool>,
+    /// The response ends with the connection, and its end is held back: until then only a reset
+    /// may end the connection, whatever ends it.
+    end_is_held: Cell<bool>,
+    /// The client takes nothing of its response at the moment.
+    is_stalled: Cell<bool>,
 }
 
 /// A call from its head to the end of its response.
@@ -67,6 +72,8 @@ impl Client {
             deadline,
             head: RefCell::default(),
             must_reset: Cell::new(false),
+            end_is_held: Cell::new(false),
+            is_stalled: Cell::new(false),
         }
     }
 
@@ -85,11 +92,28 @@ impl Client {
         head.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// Bytes of a response that is complete for us still go out.
+    /// The socket took bytes of a response.
     pub(super) fn sent(&self) {
-        if self.phase.get() == Phase::Idle {
+        let was_stalled = self.is_stalled.replace(false);
+        match self.phase.get() {
+            // Complete for us, but it still goes out.
+            Phase::Idle => self.deadline.arm(self.worker.settings().idle_timeout),
+            Phase::Call if was_stalled => self.deadline.disarm(),
+            Phase::Head | Phase::Call => {}
+        }
+    }
+
+    /// The socket takes nothing: the client does not read. One that never does must not keep its
+    /// call, and with it the call's event, for ever.
+    pub(super) fn stalled(&self) {
+        if !self.is_stalled.replace(true) && self.phase.get() == Phase::Call {
             self.deadline.arm(self.worker.settings().idle_timeout);
         }
+    }
+
+    /// Whether the connection may end only with a reset now.
+    pub(super) fn end_is_held(&self) -> bool {
+        self.end_is_held.get()
     }
 
     /// Whether a parse error, not a call, is what is being answered now.
@@ -128,6 +152,11 @@ impl Call {
     pub(super) fn must_reset(&self) {
         self.0.must_reset.set(true);
     }
+
+    /// The end of a response that ends with the connection is held back, or no longer.
+    pub(super) fn hold_end(&self, is_held: bool) {
+        self.0.end_is_held.set(is_held);
+    }
 }
 
 impl Drop for Call {
@@ -135,6 +164,7 @@ impl Drop for Call {
         let client = &self.0;
         client.worker.calls.set(client.worker.calls.get() - 1);
         client.phase.set(Phase::Idle);
+        client.is_stalled.set(false);
         client.head.borrow_mut().clear();
         client.deadline.arm(client.worker.settings().idle_timeout);
     }
@@ -180,6 +210,10 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
         None if client.phase.get() == Phase::Head => {
             let io = connection.into_parts().io.into_inner();
             refuse(io.into_stream(), &Problem::slow_head(worker.settings().header_timeout)).await;
+        }
+        None if client.phase.get() == Phase::Call => {
+            tracing::debug!(peer = %peer, "a client does not read its response");
+            connection.into_parts().io.into_inner().reset();
         }
         None => {}
     }

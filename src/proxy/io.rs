@@ -18,11 +18,13 @@ pub(super) struct ClientIo {
     client: Rc<Client>,
     /// Our own words in place of the parser's bare answer, and how much of them is written.
     answer: Option<(Vec<u8>, usize)>,
+    /// The socket is set so that it closes with a reset.
+    is_armed: bool,
 }
 
 impl ClientIo {
     pub(super) fn new(stream: TcpStream, client: Rc<Client>) -> Self {
-        Self { stream, client, answer: None }
+        Self { stream, client, answer: None, is_armed: false }
     }
 
     pub(super) fn into_stream(self) -> TcpStream {
@@ -35,6 +37,27 @@ impl ClientIo {
         if let Err(error) = self.stream.set_zero_linger() {
             tracing::debug!(%error, "cannot reset a client's connection");
         }
+    }
+
+    /// While the end of a response is held back that only the connection's end tells, the socket
+    /// is set so that whatever ends it early (a panic, the end of the grace, a kill) is a reset.
+    fn follow_end(&mut self) -> io::Result<()> {
+        let is_held = self.client.end_is_held();
+        if self.is_armed != is_held {
+            let linger = is_held.then_some(std::time::Duration::ZERO);
+            socket2::SockRef::from(&self.stream).set_linger(linger)?;
+            self.is_armed = is_held;
+        }
+        Ok(())
+    }
+
+    /// Tells the connection's state what became of a write.
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Pending => self.client.stalled(),
+            Poll::Ready(_) => self.client.sent(),
+        }
+        written
     }
 
     /// hyper answers a head that it cannot parse with a bare status. Where that is what is being
@@ -85,8 +108,9 @@ impl AsyncWrite for ClientIo {
         if let Some(result) = ready!(self.poll_own_answer(cx, buf)) {
             return Poll::Ready(result);
         }
-        self.client.sent();
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        self.follow_end()?;
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note(written)
     }
 
     fn poll_write_vectored(
@@ -100,8 +124,9 @@ impl AsyncWrite for ClientIo {
         {
             return Poll::Ready(result);
         }
-        self.client.sent();
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        self.follow_end()?;
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -113,6 +138,7 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.follow_end()?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

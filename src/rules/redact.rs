@@ -82,7 +82,10 @@ fn redact_body(body: &mut Body, headers: &HeaderList, pointers: &[Pointer]) {
     if pointers.is_empty() || body.is_none() {
         return;
     }
-    let spans = if body.state == BodyState::Complete && !is_encoded(headers) {
+    let spans = if body.state == BodyState::Complete
+        && !is_encoded(headers)
+        && !is_encoded(&body.described_by)
+    {
         find(&body.bytes, pointers)
     } else {
         None
@@ -98,7 +101,6 @@ fn leave_out(body: &mut Body) {
     body.state = BodyState::Redacted;
 }
 
-/// A compressed body is never valid JSON, so a `content-encoding` that was not kept costs nothing.
 fn is_encoded(headers: &HeaderList) -> bool {
     headers.get("content-encoding").is_some_and(|v| !v.eq_ignore_ascii_case(b"identity"))
 }

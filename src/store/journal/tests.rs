@@ -33,7 +33,12 @@ fn event() -> Record {
                 url: "/x?\u{e9}".to_owned(),
                 params: vec![("a".to_owned(), String::new())],
                 headers: HeaderList(vec![("x".to_owned(), vec![0xff, 0, b'"'])]),
-                body: Body { bytes: vec![1, 2, 3], size: 900, state: BodyState::Truncated },
+                body: Body {
+                    bytes: vec![1, 2, 3],
+                    size: 900,
+                    state: BodyState::Truncated,
+                    ..Body::none()
+                },
             },
             response: ResponsePart {
                 status: 204,

@@ -201,7 +201,12 @@ fn exchange(n: usize) -> Exchange {
         response: ResponsePart {
             status: 201,
             headers: json(),
-            body: Body { bytes: b"{\"id\":".to_vec(), size: 900, state: BodyState::Truncated },
+            body: Body {
+                bytes: b"{\"id\":".to_vec(),
+                size: 900,
+                state: BodyState::Truncated,
+                ..Body::none()
+            },
         },
     }
 }

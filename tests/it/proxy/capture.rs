@@ -2,6 +2,7 @@
 
 use sidehook::clock;
 use sidehook::model::{BodyState, Event, EventRule};
+use sidehook::payload::{request_view, response_view};
 use sidehook::proxy::{CaptureSettings, Proxy};
 
 use super::stand::{Storage, rule, settings, start};
@@ -194,4 +195,21 @@ async fn secrets_are_redacted_before_anything_is_stored() {
     assert_eq!(body.bytes, br#"{"user": "u", "password": "REDACTED", "n": 1e400}"#);
     let left_out = &exchange.response.body;
     assert_eq!((left_out.state, left_out.size), (BodyState::Redacted, 12));
+}
+
+#[tokio::test]
+async fn a_body_is_understood_also_when_its_type_is_not_kept() {
+    let request = post("/a", "Content-Type: text/plain\r\n", "17");
+    let reply = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: br\r\n\
+                 content-length: 2\r\n\r\n42";
+    let change = |capture: &mut CaptureSettings| capture.keep_headers = Some(Vec::new());
+    let rules = vec![rule("a", "POST ^/a")];
+    let events = events_of(&request, vec![send(reply)], rules, change).await;
+    let shown = |view: serde_json::Result<serde_json::Value>| view.expect("serialisable");
+    let request = shown(serde_json::to_value(request_view(&events[0])));
+    assert_eq!((&request["body"], &request["body_encoding"]), (&"17".into(), &"text".into()));
+    assert_eq!(request["headers"], serde_json::json!({}), "it is not shown");
+    let response = shown(serde_json::to_value(response_view(&events[0])));
+    assert_eq!((&response["body"], &response["body_encoding"]), (&"NDI=".into(), &"base64".into()));
+    assert_eq!(response["headers"], serde_json::json!({}), "it is not shown");
 }

@@ -299,3 +299,41 @@ async fn a_drain_waits_for_matched_calls_without_a_client() {
     assert_eq!(drained, Drained { calls_cut: 1, matched_cut: 1 });
     assert!(client.rest().await.bytes.is_empty());
 }
+
+/// A response that ends with its connection has no other mark of its end: a connection that is
+/// closed before the event is stored must not look like it.
+#[tokio::test]
+async fn a_cut_off_is_never_taken_for_the_end_of_a_response() {
+    let signal = Signal::new();
+    let upstream = Upstream::always(vec![
+        send("HTTP/1.1 200 OK\r\n\r\ndo"),
+        Act::Await(signal.clone()),
+        send("ne"),
+        Act::Stall,
+    ])
+    .await;
+    let storage = Storage::new();
+    let (proxy, mut client) = ordering(&upstream, &storage, |_| {}).await;
+    client.send("GET /orders HTTP/1.0\r\nHost: a\r\n\r\n").await;
+    client.read_until("do").await;
+    signal.give();
+    client.read_until("done").await;
+    let drained = proxy.drain(Duration::ZERO).await;
+    assert_eq!(drained.matched_cut, 1);
+    assert!(client.rest().await.was_reset, "looks complete, but its event is not stored");
+    assert!(storage.as_after_a_crash().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_does_not_keep_its_event() {
+    let mut response = b"HTTP/1.1 200 OK\r\ncontent-length: 30000000\r\n\r\n".to_vec();
+    response.resize(response.len() + 30_000_000, b'x');
+    let upstream = Upstream::always(vec![Act::Send(response)]).await;
+    let storage = Storage::new();
+    let soon = |settings: &mut Settings| settings.idle_timeout = Duration::from_millis(300);
+    let (_proxy, mut client) = ordering(&upstream, &storage, soon).await;
+    client.send(POST).await;
+    assert_eq!(storage.events_of(1).await[0].exchange.response.body.size, 30_000_000);
+    let rest = client.rest().await;
+    assert!(rest.was_reset && rest.bytes.len() < 30_000_000, "it was cut off");
+}
