@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// A file that is good and asks for nothing that could clash.
-const GOOD: &str = "[proxy]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
+const GOOD: &str = "[proxy]\nlisten = \"127.0.0.1:0\"\nupstream = \"http://127.0.0.1:1\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
 
 /// `sidehook` in a folder, with none of this process's variables.
 fn sidehook(folder: &Path, arguments: &[&str]) -> Command {
