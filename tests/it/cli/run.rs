@@ -206,7 +206,7 @@ fn a_bad_configuration_starts_nothing() {
     let folder = folder("[store]\nretain = \"soon\"\n");
     let done = output(folder.path(), &["run"]);
     assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
-    assert!(stderr(&done).contains("sidehook.toml:6:10"), "{}", stderr(&done));
+    assert!(stderr(&done).contains("sidehook.toml:7:10"), "{}", stderr(&done));
     assert!(!folder.path().join("data").exists(), "nothing is made");
 }
 
