@@ -1,7 +1,7 @@
 //! One test binary over real sockets; modules are named for the stages they test.
 
-mod app;
 mod admin;
+mod app;
 mod cli;
 mod config;
 mod delivery;
