@@ -32,10 +32,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         writeln!(
             out,
-            "The configuration is good: {} event rules, {} webhooks.",
-            config.rules.len(),
-            config.webhooks.len()
+            "The configuration is good: {}, {}.",
+            counted(config.rules.len(), "event rule"),
+            counted(config.webhooks.len(), "webhook")
         )?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn counted(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }

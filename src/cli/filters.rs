@@ -10,7 +10,7 @@ use crate::model::Timestamp;
 /// What to list.
 #[derive(Debug, clap::Args)]
 pub(super) struct Filters {
-    /// With a delivery in this state.
+    /// Only deliveries in this state, or events that have one.
     #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(
         ["pending", "held", "delivered", "failed", "cancelled"]
     ))]

@@ -6,11 +6,14 @@ use std::process::ExitCode;
 use super::answers::{Attempt, Delivery, Event, Kind, Part, Typed, Webhook};
 use super::client::{AdminFlags, Client};
 use super::deliveries::name_of;
-use super::receiver::excerpt;
+use super::receiver::{excerpt, passage};
 use super::screen;
 
 /// Characters shown of a body.
 const BODY_CHARS_MAX: usize = 1000;
+
+/// Under what stands beside a name.
+const MARGIN: &str = "          ";
 
 /// Arguments of `history`.
 #[derive(Debug, clap::Args)]
@@ -80,8 +83,11 @@ fn tell(event: &WholeEvent, deliveries: &[WholeDelivery], webhooks: &[Webhook]) 
 fn tell_body(told: &mut String, side: &str, part: Option<&Part>) {
     let Some(part) = part else { return };
     let body = part.body.as_ref().map_or("null", |body| body.get());
-    let body =
-        if body == "null" { "-".to_owned() } else { excerpt(body.as_bytes(), BODY_CHARS_MAX) };
+    let body = if body == "null" {
+        "-".to_owned()
+    } else {
+        passage(body.as_bytes(), BODY_CHARS_MAX, MARGIN)
+    };
     let mut marks = Vec::new();
     marks.extend(part.body_encoding.as_deref().map(screen::cell));
     if part.body_truncated == Some(true) {

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use hyper::StatusCode;
 use tokio::net::TcpListener;
 
-use super::receiver::{self, Behaviour, Received, excerpt};
+use super::receiver::{self, Behaviour, Received, excerpt, passage};
 use crate::config;
 use crate::model::Secret;
 
@@ -89,6 +89,6 @@ fn print(webhook: &Received, chars_max: usize) -> std::io::Result<()> {
         webhook.answered.as_u16(),
     )?;
     writeln!(out, "  webhook-id {}  {}", header("webhook-id"), header("content-type"))?;
-    writeln!(out, "  {}\n", excerpt(&webhook.body, chars_max))?;
+    writeln!(out, "  {}\n", passage(&webhook.body, chars_max, "  "))?;
     out.flush()
 }

@@ -167,12 +167,29 @@ pub(super) fn in_words(signature: &Signature) -> String {
 /// Text from outside, safe to print on a terminal: control characters are escaped, and the text
 /// ends after `chars_max` characters.
 pub(super) fn excerpt(bytes: &[u8], chars_max: usize) -> String {
-    let text = String::from_utf8_lossy(bytes);
+    shown(&String::from_utf8_lossy(bytes), chars_max, None)
+}
+
+/// Like [`excerpt`], with its lines kept: each after the first begins with `indent`, so that none
+/// can pass for a line of ours. JSON that its maker spread over lines stays JSON to the eye.
+pub(super) fn passage(bytes: &[u8], chars_max: usize, indent: &str) -> String {
+    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+    shown(&text, chars_max, Some(indent))
+}
+
+fn shown(text: &str, chars_max: usize, indent: Option<&str>) -> String {
     let mut shown = String::new();
     for (n, letter) in text.chars().enumerate() {
         if n == chars_max {
             shown.push_str("...");
             break;
+        }
+        if let Some(indent) = indent
+            && matches!(letter, '\n' | '\t')
+        {
+            shown.push(letter);
+            shown.push_str(if letter == '\n' { indent } else { "" });
+            continue;
         }
         // Bidirectional overrides can make text read as something else (CVE-2021-42574).
         let is_sly = matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -194,5 +211,13 @@ mod tests {
         assert_eq!(excerpt(b"a\x1b[31mb\r\n", 100), "a\\u{1b}[31mb\\u{d}\\u{a}");
         assert_eq!(excerpt("abcd".as_bytes(), 2), "ab...");
         assert_eq!(excerpt("\u{202e}x".as_bytes(), 9), "\\u{202e}x");
+    }
+
+    #[test]
+    fn a_body_spread_over_lines_stays_readable_and_inside_its_margin() {
+        let body = b"{\r\n\t\"a\": 1\n}\n2026 signature verified\x1b[1m\r";
+        let shown = passage(body, 100, "  ");
+        assert_eq!(shown, "{\n  \t\"a\": 1\n  }\n  2026 signature verified\\u{1b}[1m\\u{d}");
+        assert_eq!(passage(b"a\nbc", 3, "  "), "a\n  b...");
     }
 }

@@ -53,7 +53,9 @@ fn addresses(c: &mut Check<'_>, root: &Table, proxy: &proxy::Settings) {
 
 /// Labels of webhooks that no rule makes.
 fn labels(c: &mut Check<'_>, rules: &[Rule], webhooks: &[Placed]) {
-    let labels: Vec<&str> = rules.iter().map(|rule| rule.rule.label.as_str()).collect();
+    let mut labels: Vec<&str> = rules.iter().map(|rule| rule.rule.label.as_str()).collect();
+    labels.sort_unstable();
+    labels.dedup(); // a label that is taken twice is a mistake of its own
     for placed in webhooks {
         for (pattern, place) in placed.webhook.events.iter().zip(&placed.event_places) {
             if labels.iter().any(|label| pattern.matches(label)) {
