@@ -169,16 +169,20 @@ impl Scheduler {
         self.webhooks = webhooks;
     }
 
-    /// Round after round over the lanes until none wants more or there is no place left.
+    /// Round after round over the lanes until none wants more or there is no place left. A lane
+    /// that cannot be read does not stop the others.
     fn serve_lanes(&mut self, now: Timestamp) -> Result<(), StoreError> {
         loop {
-            let mut started = 0;
+            let (mut started, mut failed) = (0, None);
             let idle = self.lanes.values().filter(|lane| lane.is_idle()).count();
             for at in 0..self.order.len() {
-                started += self.serve(self.order[at], now, idle)?;
+                match self.serve(self.order[at], now, idle) {
+                    Ok(n) => started += n,
+                    Err(error) => failed = Some(error),
+                }
             }
             if started == 0 {
-                return Ok(());
+                return failed.map_or(Ok(()), Err);
             }
             self.order.rotate_left(1);
         }

@@ -34,14 +34,13 @@ impl NewEvent {
     pub fn weight(&self) -> usize {
         let request = &self.exchange.request;
         let response = &self.exchange.response;
-        let headers = |list: &super::HeaderList| -> usize {
-            list.0.iter().map(|(n, v)| n.len() + v.len() + 48).sum()
-        };
+        let size = |(n, v): &(String, Vec<u8>)| n.len() + v.len() + 48;
+        let headers = |list: &super::HeaderList| -> usize { list.0.iter().map(size).sum() };
         512 + request.url.len()
             + headers(&request.headers)
             + headers(&response.headers)
-            + headers(&request.body.described_by)
-            + headers(&response.body.described_by)
+            + request.body.described_by().map(size).sum::<usize>()
+            + response.body.described_by().map(size).sum::<usize>()
             + request.body.bytes.len()
             + response.body.bytes.len()
     }

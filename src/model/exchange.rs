@@ -46,11 +46,6 @@ impl HeaderList {
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_slice())
     }
-
-    /// Whether there is no field.
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// Written as a list of pairs of strings; each byte of a value is one character (ISO 8859-1),
@@ -92,19 +87,14 @@ pub struct Body {
     pub state: BodyState,
     /// What says how to read the bytes (`content-type`, `content-encoding`), where the kept
     /// headers leave it out: for showing the body, never shown itself.
-    #[serde(default, skip_serializing_if = "HeaderList::is_empty")]
-    pub described_by: HeaderList,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described_by: Option<Box<HeaderList>>,
 }
 
 impl Body {
     /// No body at all.
     pub const fn none() -> Self {
-        Self {
-            bytes: Vec::new(),
-            size: 0,
-            state: BodyState::Complete,
-            described_by: HeaderList(Vec::new()),
-        }
+        Self { bytes: Vec::new(), size: 0, state: BodyState::Complete, described_by: None }
     }
 
     /// A body captured whole.
@@ -116,6 +106,11 @@ impl Body {
     /// True when the message had no body, or an empty one.
     pub const fn is_none(&self) -> bool {
         self.size == 0
+    }
+
+    /// The fields that say how to read the bytes and were not kept with the others.
+    pub fn described_by(&self) -> impl Iterator<Item = &(String, Vec<u8>)> {
+        self.described_by.iter().flat_map(|list| &list.0)
     }
 }
 

@@ -39,10 +39,10 @@ impl Media {
     pub(super) fn of(headers: &HeaderList, body: &Body) -> Self {
         let (kind, charset) = headers
             .get("content-type")
-            .or_else(|| body.described_by.get("content-type"))
+            .or_else(|| body.described_by.as_ref()?.get("content-type"))
             .filter(|value| !value.trim_ascii().is_empty())
             .map_or((Kind::Unknown, Charset::Utf8), content_type);
-        let is_encoded = headers.0.iter().chain(&body.described_by.0).any(|(name, value)| {
+        let is_encoded = headers.0.iter().chain(body.described_by()).any(|(name, value)| {
             name == "content-encoding"
                 && value.split(|&b| b == b',').any(|coding| {
                     let coding = coding.trim_ascii();

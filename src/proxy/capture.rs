@@ -45,11 +45,11 @@ pub(super) struct Capture {
     method: String,
     url: String,
     request_headers: HeaderList,
-    request_described_by: HeaderList,
+    request_described_by: Option<Box<HeaderList>>,
     pub(super) request: Rc<RefCell<Tap>>,
     status: u16,
     response_headers: HeaderList,
-    response_described_by: HeaderList,
+    response_described_by: Option<Box<HeaderList>>,
     pub(super) response: Tap,
 }
 
@@ -159,7 +159,7 @@ impl Capture {
             request: Rc::new(RefCell::new(request)),
             status: 0,
             response_headers: HeaderList::default(),
-            response_described_by: HeaderList::default(),
+            response_described_by: None,
             response,
             matched,
         }
@@ -186,7 +186,7 @@ impl Capture {
         let mut exchanges = Vec::with_capacity(hits.len());
         while let Some(hit) = hits.next() {
             let is_last = hits.peek().is_none();
-            let body = |tap: &mut Tap, limit: u64, described_by: &HeaderList| {
+            let body = |tap: &mut Tap, limit: u64, described_by: &Option<Box<HeaderList>>| {
                 let described_by = described_by.clone();
                 let body = Body { described_by, ..tap.body(limit, is_last) };
                 if body.state != BodyState::Complete {
@@ -241,7 +241,7 @@ fn is_secret(name: &str, settings: &CaptureSettings) -> bool {
 }
 
 /// What tells how to read the body, where `keep_headers` leaves it out.
-fn describing_headers(headers: &HeaderMap, settings: &CaptureSettings) -> HeaderList {
+fn describing_headers(headers: &HeaderMap, settings: &CaptureSettings) -> Option<Box<HeaderList>> {
     let names = [header::CONTENT_TYPE, header::CONTENT_ENCODING];
     let left_out = names
         .iter()
@@ -249,7 +249,8 @@ fn describing_headers(headers: &HeaderMap, settings: &CaptureSettings) -> Header
     let fields = left_out.flat_map(|name| {
         headers.get_all(name).iter().map(|v| (name.as_str().to_owned(), v.as_bytes().to_vec()))
     });
-    HeaderList(fields.collect())
+    let list: Vec<_> = fields.collect();
+    (!list.is_empty()).then(|| Box::new(HeaderList(list)))
 }
 
 /// The fields that `keep_headers` allows, secrets replaced.

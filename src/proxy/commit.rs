@@ -21,8 +21,8 @@ pub(super) enum CommitError {
     Store { reason: String, source: StoreError },
     #[error("the store did not answer within {0:?}")]
     Timeout(std::time::Duration),
-    #[error("the process is ending")]
-    Ending,
+    #[error("the redaction of its bodies did not end")]
+    Redaction,
 }
 
 /// Commits one event per rule that takes the call for a success. On return the response's end may
@@ -67,6 +67,7 @@ async fn events(
     let mut exchanges = capture.exchanges(worker);
     if !worker.shared.fields.is_empty() {
         let fields = Arc::clone(&worker.shared.fields);
+        let n = exchanges.len() as u64;
         // Large JSON takes its time: not on the thread that all calls share.
         let redacting = tokio::task::spawn_blocking(move || {
             exchanges.iter_mut().for_each(|(_, exchange)| fields.redact(exchange));
@@ -74,7 +75,11 @@ async fn events(
         });
         exchanges = redacting.await.map_err(|error| {
             tracing::error!(%error, "an event is not made: its redaction did not end");
-            CommitError::Ending
+            if worker.settings().commit == CommitMode::AfterResponse {
+                // The client has its success already.
+                worker.metrics().events_lost("redaction", n);
+            }
+            CommitError::Redaction
         })?;
     }
     let event = |(rule, exchange): (Arc<EventRule>, Exchange)| NewEvent {

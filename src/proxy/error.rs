@@ -21,6 +21,8 @@ pub(super) enum UpstreamError {
     ResponseTimeout { limit: Duration },
     #[error("the upstream's answer is not valid HTTP/1.1")]
     BadResponse { source: hyper::Error },
+    #[error("the upstream's answer has a transfer coding that is not known here")]
+    UnknownCoding,
     #[error("the upstream switched protocols unasked")]
     UnaskedUpgrade,
     #[error("the upstream broke its answer off")]
@@ -51,7 +53,9 @@ impl UpstreamError {
             Self::Connect { .. } => Some(UpstreamErrorKind::Connect),
             Self::ConnectTimeout { .. } => Some(UpstreamErrorKind::ConnectTimeout),
             Self::ResponseTimeout { .. } => Some(UpstreamErrorKind::ResponseTimeout),
-            Self::BadResponse { .. } | Self::UnaskedUpgrade => Some(UpstreamErrorKind::BadResponse),
+            Self::BadResponse { .. } | Self::UnknownCoding | Self::UnaskedUpgrade => {
+                Some(UpstreamErrorKind::BadResponse)
+            }
             Self::Broken { .. } | Self::Incomplete => Some(UpstreamErrorKind::Broken),
             Self::BrokenByClient | Self::SlowClient { .. } => None,
         }
@@ -84,6 +88,10 @@ impl UpstreamError {
                     "The upstream {upstream} answered with something that is not HTTP/1.1: {source}."
                 )
             }
+            Self::UnknownCoding => format!(
+                "The upstream {upstream} answered in a transfer coding other than `chunked`, which \
+                 nobody asked for."
+            ),
             Self::UnaskedUpgrade => {
                 format!("The upstream {upstream} switched protocols although nobody asked it to.")
             }
@@ -113,7 +121,9 @@ impl UpstreamError {
             Self::Connect { .. } => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
             Self::ConnectTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "connection_timeout"),
             Self::ResponseTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "http_response_timeout"),
-            Self::BadResponse { .. } => (StatusCode::BAD_GATEWAY, "http_protocol_error"),
+            Self::BadResponse { .. } | Self::UnknownCoding => {
+                (StatusCode::BAD_GATEWAY, "http_protocol_error")
+            }
             Self::UnaskedUpgrade => (StatusCode::BAD_GATEWAY, "http_upgrade_failed"),
             Self::Broken { .. } => (StatusCode::BAD_GATEWAY, "connection_terminated"),
             Self::Incomplete => (StatusCode::BAD_GATEWAY, "http_response_incomplete"),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::body::{RequestBody, UploadState};
@@ -101,6 +101,9 @@ async fn send(
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 return Err(UpstreamError::UnaskedUpgrade);
             }
+            Ok(response) if !is_plainly_framed(response.headers()) => {
+                return Err(UpstreamError::UnknownCoding);
+            }
             Ok(response) => return Ok((response, connection)),
             Err(mut error) => match error.take_message() {
                 Some(unsent) if connection.is_reused => request = unsent,
@@ -138,6 +141,14 @@ fn head_is_late(
             UpstreamError::ResponseTimeout { limit }
         });
     }
+}
+
+/// Whether the only transfer coding is `chunked`, if there is one. The body is framed anew on its
+/// way: with any other coding in it the client would get bytes that nothing labels.
+fn is_plainly_framed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = codings.next().is_none_or(|c| c.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    is_chunked && codings.next().is_none()
 }
 
 fn broken(connection: &Connection, source: hyper::Error) -> UpstreamError {

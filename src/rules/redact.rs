@@ -82,10 +82,8 @@ fn redact_body(body: &mut Body, headers: &HeaderList, pointers: &[Pointer]) {
     if pointers.is_empty() || body.is_none() {
         return;
     }
-    let spans = if body.state == BodyState::Complete
-        && !is_encoded(headers)
-        && !is_encoded(&body.described_by)
-    {
+    let is_encoded = is_encoded(headers.0.iter().chain(body.described_by()));
+    let spans = if body.state == BodyState::Complete && !is_encoded {
         find(&body.bytes, pointers)
     } else {
         None
@@ -101,8 +99,8 @@ fn leave_out(body: &mut Body) {
     body.state = BodyState::Redacted;
 }
 
-fn is_encoded(headers: &HeaderList) -> bool {
-    headers.get("content-encoding").is_some_and(|v| !v.eq_ignore_ascii_case(b"identity"))
+fn is_encoded<'a>(mut headers: impl Iterator<Item = &'a (String, Vec<u8>)>) -> bool {
+    headers.any(|(n, v)| n == "content-encoding" && !v.eq_ignore_ascii_case(b"identity"))
 }
 
 fn cut_out(bytes: &mut Vec<u8>, spans: &[Span]) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::StoreError;
+use super::health::Trouble;
 use super::index::keys::{self, Place};
 use super::index::rows::{DeliveryRow, EventRow};
 use super::index::{Tree, failed, get};
@@ -15,6 +16,10 @@ use crate::model::{Delivery, DeliveryId, Event, EventId, Timestamp, WebhookId};
 /// A segment can be removed between the look into the index and the look into the file.
 const N_TRIES: usize = 4;
 
+/// While the journal cannot be written an attempt's record waits in memory and its delivery stays
+/// held: so many, and then no more are handed out.
+pub(crate) const N_HELD_WHILE_DOWN: usize = 1024;
+
 impl Shared {
     pub(crate) fn lease_due(
         &self,
@@ -25,7 +30,7 @@ impl Shared {
         if n_max == 0 || !self.is_active(webhook) {
             return Ok(Vec::new());
         }
-        let taken = self.take_due(webhook, now, n_max)?;
+        let taken = self.take_due(webhook, now, n_max.min(self.lease_room()))?;
         let mut leases = Vec::with_capacity(taken.len());
         for (guard, delivery, failures) in taken {
             match self.event(delivery.event_id) {
@@ -43,6 +48,14 @@ impl Shared {
             }
         }
         Ok(leases)
+    }
+
+    /// How many more deliveries may be handed out.
+    fn lease_room(&self) -> usize {
+        if !self.health.has(Trouble::Journal) {
+            return usize::MAX;
+        }
+        N_HELD_WHILE_DOWN.saturating_sub(self.leases.lock().n_held())
     }
 
     /// Takes the first free rows of the lane. The table stays locked while the rows are read, so
@@ -79,7 +92,8 @@ impl Shared {
     }
 
     pub(crate) fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
-        if !self.is_active(webhook) {
+        // Without room: the end of a lease wakes whoever waits.
+        if !self.is_active(webhook) || self.lease_room() == 0 {
             return Ok(None);
         }
         let mut held = self.leases.lock();
@@ -103,6 +117,11 @@ impl Shared {
                 Err(error) if error.is_not_found() => {}
                 _ => break,
             }
+        }
+        if result.as_ref().is_err_and(StoreError::is_not_found) {
+            // Not removed by the committer: the index would no longer know the event.
+            let Some((_, row)) = self.event_row(id)? else { return Ok(None) };
+            result = Err(self.reader.damaged(row.location, "the file is gone"));
         }
         if let Err(StoreError::Damaged { detail }) = &result {
             self.report_damage(detail);

@@ -149,6 +149,10 @@ impl Held {
         }
     }
 
+    pub(crate) fn n_held(&self) -> usize {
+        self.deliveries.len()
+    }
+
     pub(crate) fn holds(&self, id: DeliveryId) -> bool {
         self.deliveries.contains_key(&id)
     }

@@ -169,6 +169,10 @@ impl Committer {
             self.shared.metrics.event_committed(&waiting.event.rule.label);
         }
         self.shared.queue.release(bytes);
+        self.disk_answers();
+    }
+
+    pub(super) fn disk_answers(&self) {
         if self.shared.health.clear(Trouble::Stalled) {
             tracing::info!("the disk answers again");
         }

@@ -123,6 +123,9 @@ impl Committer {
 
     fn tick(&mut self) {
         self.ticked = Instant::now();
+        // Whoever stands here does not wait for the disk. A batch alone would not tell: while
+        // calls are refused there may never be one.
+        self.disk_answers();
         self.look_at_space();
         if self.is_down() && self.probed.elapsed() >= PROBE_EVERY {
             self.probed = Instant::now();

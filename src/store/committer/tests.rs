@@ -8,12 +8,14 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{Committer, LIMITS};
 use crate::model::{
-    Body, EventId, Exchange, HeaderList, NewEvent, RequestPart, ResponsePart, RuleRef, Timestamp,
+    Body, DeliveryState, EventId, Exchange, Format, HeaderList, LabelPattern, NewEvent,
+    RequestPart, ResponsePart, RuleRef, Timestamp, Webhook, WebhookId, WebhookSource,
 };
 use crate::store::health::Trouble;
+use crate::store::lanes::N_HELD_WHILE_DOWN;
 use crate::store::lock::Lock;
 use crate::store::queue::Waiting;
-use crate::store::shared::Shared;
+use crate::store::shared::{Shared, WebhookSet};
 use crate::store::{Receipt, Settings, StoreError, open};
 use crate::telemetry::Metrics;
 
@@ -66,6 +68,33 @@ impl Bench {
     fn commit(&mut self) {
         let taken = self.shared.queue.take(LIMITS, Duration::ZERO);
         self.committer.commit(taken);
+    }
+
+    /// A webhook for everything.
+    fn subscribe(&self) -> WebhookId {
+        let id = WebhookId::of_name("w");
+        let webhook = Webhook {
+            id,
+            name: "w".to_owned(),
+            url: url::Url::parse("https://example.com/").expect("a URL"),
+            active: true,
+            events: vec![LabelPattern::new("*")],
+            secret: None,
+            signing_secret: None,
+            headers: Vec::new(),
+            basic_auth: None,
+            method: http::Method::POST,
+            format: Format::Exchange,
+            signatures: Vec::new(),
+            retry: Vec::new(),
+            timeout: Duration::from_secs(1),
+            concurrency: 8,
+            source: WebhookSource::Config,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+        };
+        self.shared.webhooks.store(Arc::new(WebhookSet::new(vec![webhook])));
+        id
     }
 
     fn has(&self, id: EventId) -> bool {
@@ -178,4 +207,51 @@ fn a_failed_index_loses_nothing_and_comes_back() {
     bench.committer.probe();
     assert_eq!(bench.shared.health.check(), Ok(()));
     assert!(bench.has(id) && !bench.has(refused));
+}
+
+#[test]
+fn a_disk_that_answers_again_is_believed_without_a_batch() {
+    let mut bench = Bench::new();
+    bench.shared.health.set(Trouble::Stalled, "slow".to_owned());
+    assert!(bench.shared.health.check().is_err());
+    // Matching calls are refused now, so there may never be another event to commit.
+    bench.committer.tick();
+    assert_eq!(bench.shared.health.check(), Ok(()));
+}
+
+#[test]
+fn attempts_that_cannot_be_recorded_are_bounded() {
+    let mut bench = Bench::new();
+    let webhook = bench.subscribe();
+    for _ in 0..N_HELD_WHILE_DOWN + 10 {
+        drop(bench.push(false));
+    }
+    while bench.shared.next_due(webhook).expect("readable").is_none() {
+        bench.commit();
+    }
+    bench.commit();
+    bench.shared.health.set(Trouble::Journal, "broken".to_owned());
+    let lease = |n| bench.shared.lease_due(webhook, Timestamp::MAX, n).expect("readable");
+    let some = lease(100);
+    let more = lease(N_HELD_WHILE_DOWN);
+    assert_eq!(some.len() + more.len(), N_HELD_WHILE_DOWN);
+    assert!(lease(1).is_empty(), "each would be one more in memory");
+    bench.shared.health.clear(Trouble::Journal);
+    assert_eq!(lease(10).len(), 10);
+}
+
+#[test]
+fn a_delivery_whose_segment_is_gone_fails_visibly() {
+    let mut bench = Bench::new();
+    let webhook = bench.subscribe();
+    let (id, _) = bench.push(false);
+    bench.commit();
+    std::fs::remove_file(bench.dir.path().join("journal/00000001.seg")).expect("removed");
+    let leases = bench.shared.lease_due(webhook, Timestamp::MAX, 10).expect("others go on");
+    assert!(leases.is_empty());
+    bench.commit();
+    let deliveries = bench.shared.deliveries_of(id).expect("readable");
+    assert_eq!(deliveries[0].state, DeliveryState::Failed);
+    assert!(deliveries[0].error.as_deref().is_some_and(|e| e.contains("00000001.seg")));
+    assert_eq!(bench.shared.damage().len(), 1);
 }

@@ -1,8 +1,9 @@
 //! One receiver's trouble is not another's.
 
 use sidehook::model::*;
+use sidehook::store::OnFailure;
 
-use super::world::{World, webhook};
+use super::world::{World, new_event, webhook};
 use crate::support::receiver::{Answer, Receiver};
 
 #[tokio::test]
@@ -62,4 +63,29 @@ async fn what_is_held_goes_out_when_its_webhook_is_active_again() {
     world.store.set_webhooks(set(true));
     world.stands(held, DeliveryState::Delivered).await;
     assert_eq!(paused.received(1).await[0].header("webhook-id"), held.to_string());
+}
+
+#[tokio::test]
+async fn a_webhook_whose_events_cannot_be_read_does_not_stop_another() {
+    let (unread, good) = (Receiver::start().await, Receiver::start().await);
+    let only = |label, webhook| Webhook { events: vec![LabelPattern::new(label)], ..webhook };
+    let set = |active| {
+        vec![
+            Webhook { active, ..only("unread", webhook("unread", &unread)) },
+            only("good", webhook("good", &good)),
+        ]
+    };
+    let world = World::start(set(false));
+    world.commit("unread").await;
+    let mut filler = new_event("filler");
+    filler.exchange.response.body = Body::complete(vec![b'x'; 2 << 20]);
+    world.store.commit(filler, OnFailure::Refuse).await.expect("fills the segment");
+    // Reads of a directory fail otherwise than of a file that is damaged or gone.
+    let segment = world.journal().join("00000001.seg");
+    std::fs::remove_file(&segment).expect("removed");
+    std::fs::create_dir(&segment).expect("created");
+    world.store.set_webhooks(set(true));
+    world.commit("good").await;
+    good.received(1).await;
+    assert_eq!(unread.connections(), 0);
 }

@@ -18,7 +18,7 @@ use crate::support::receiver::{PATIENCE, Receiver};
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) tasks: Tasks,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl World {
@@ -33,7 +33,7 @@ impl World {
         let store = open(directory.path());
         store.set_webhooks(webhooks);
         let tasks = run(&store, concurrency, allow);
-        Self { store, tasks, _directory: directory }
+        Self { store, tasks, directory }
     }
 
     /// Commits an event and gives its deliveries, one per webhook that wants it.
@@ -44,6 +44,11 @@ impl World {
     /// Waits until a delivery stands like this.
     pub(crate) async fn stands(&self, id: DeliveryId, state: DeliveryState) -> Delivery {
         stands(&self.store, id, state).await
+    }
+
+    /// Where the journal's files are.
+    pub(crate) fn journal(&self) -> std::path::PathBuf {
+        self.directory.path().join("data/journal")
     }
 
     /// The attempts of a delivery.

@@ -249,3 +249,39 @@ async fn pipelined_requests_are_answered_in_order() {
     }
     assert_eq!(head_end(b"a\r\n\r\n"), Some(5));
 }
+
+#[tokio::test]
+async fn f12_bytes_behind_a_response_never_answer_another_request() {
+    for first in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ] {
+        let evil = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+        let both = format!("{first}{evil}");
+        let upstream = Upstream::start(move |n, _| match n {
+            0 => vec![send(&both), Act::Stall],
+            _ => ok("good"),
+        })
+        .await;
+        let (_proxy, mut client) = plain(&upstream).await;
+        client.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let is_empty = first.contains("204");
+        if is_empty {
+            client.reply_without_body().await
+        } else {
+            client.reply().await
+        };
+        assert_eq!(client.reply().await.text(), "good", "{first}");
+    }
+}
+
+#[tokio::test]
+async fn f4_a_response_in_an_unknown_coding_is_not_passed_on_unlabelled() {
+    let coded =
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n2\r\n\x1f\x1e\r\n0\r\n\r\n";
+    let upstream = Upstream::always(vec![send(coded)]).await;
+    let (_proxy, mut client) = plain(&upstream).await;
+    client.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.reply().await.problem(502, "http_protocol_error");
+}

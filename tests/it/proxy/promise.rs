@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use sidehook::model::BodyState;
 use sidehook::proxy::{CommitMode, Drained, Proxy, Settings};
 use sidehook::store::OnFailure;
 
@@ -336,4 +337,57 @@ async fn a_client_that_never_reads_does_not_keep_its_event() {
     assert_eq!(storage.events_of(1).await[0].exchange.response.body.size, 30_000_000);
     let rest = client.rest().await;
     assert!(rest.was_reset && rest.bytes.len() < 30_000_000, "it was cut off");
+}
+
+#[tokio::test]
+async fn an_early_success_before_the_request_ends_is_stored_too() {
+    let upstream = Upstream::start_at_head(|_, _| ok("early")).await;
+    let storage = Storage::new();
+    let (_proxy, mut client) = ordering(&upstream, &storage, |_| {}).await;
+    client.send("POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf").await;
+    assert_eq!(client.reply().await.text(), "early");
+    let events = storage.as_after_a_crash();
+    assert_eq!(events.len(), 1, "stored when the client has it all");
+    let body = &events[0].exchange.request.body;
+    assert_eq!((body.bytes.as_slice(), body.state), (&b"half"[..], BodyState::Truncated));
+}
+
+#[tokio::test]
+async fn a_closed_store_breaks_off_a_success_for_a_client_of_http_1_0() {
+    let signal = Signal::new();
+    let upstream = Upstream::always(vec![
+        send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\ndo\r\n"),
+        Act::Await(signal.clone()),
+        send("2\r\nne\r\n0\r\nx-t: 1\r\n\r\n"),
+    ])
+    .await;
+    let storage = Storage::new();
+    let (_proxy, mut client) = ordering(&upstream, &storage, |_| {}).await;
+    client.send("GET /orders HTTP/1.0\r\nHost: a\r\n\r\n").await;
+    client.read_until("do").await;
+    storage.store.close();
+    signal.give();
+    assert!(client.rest().await.was_reset, "looks complete, but its event is not stored");
+}
+
+#[tokio::test]
+async fn a_stored_success_ends_properly_for_a_client_of_http_1_0() {
+    for end in ["0\r\n\r\n", "0\r\nx-t: 1\r\n\r\n"] {
+        let signal = Signal::new();
+        let upstream = Upstream::always(vec![
+            send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\ndo\r\n"),
+            Act::Await(signal.clone()),
+            send("2\r\nne\r\n"),
+            send(end),
+        ])
+        .await;
+        let storage = Storage::new();
+        let (_proxy, mut client) = ordering(&upstream, &storage, |_| {}).await;
+        client.send("GET /orders HTTP/1.0\r\nHost: a\r\n\r\n").await;
+        client.read_until("do").await;
+        signal.give();
+        let rest = client.rest().await;
+        assert!(!rest.was_reset && rest.bytes.ends_with(b"done"), "{end:?}");
+        assert_eq!(storage.as_after_a_crash().len(), 1, "{end:?}");
+    }
 }
