@@ -118,8 +118,11 @@ impl Download {
                 return Poll::Ready(step);
             }
             way.poll_given_up(worker, cx).map(|()| {
-                tracing::warn!(
-                    "the client is gone and the upstream's response does not end: no event is made"
+                // No client saw a success, but what the upstream did is told to nobody.
+                worker.metrics().events_lost("client_gone", 1);
+                tracing::error!(
+                    "an event is not made: its client is gone, and the upstream's response has not \
+                     ended within a minute or 64 MiB"
                 );
                 Step::Broken
             })

@@ -6,10 +6,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 
 use super::StoreError;
+
+/// How long a lock that is held is waited for, and how often it is tried.
+const PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Held while the store is open; dropping it frees the directory.
 #[derive(Debug)]
@@ -28,7 +33,7 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(|e| StoreError::io("open", &path, e))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match lock_soon(&file) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut text = String::new();
@@ -47,6 +52,20 @@ impl Lock {
             tracing::debug!(%error, "could not write the process id into the lock");
         }
         Ok(Self { file })
+    }
+}
+
+/// Takes the lock; waits a moment for a holder that has been killed and is still being cleared
+/// away by the kernel.
+fn lock_soon(file: &File) -> rustix::io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                std::thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
     }
 }
 

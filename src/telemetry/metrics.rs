@@ -239,7 +239,7 @@ where
 fn events_lost(to: &mut Registry) -> Family<OneLabel, Counter> {
     let help = "Events of successful calls that could not be stored";
     let family = family(to, "events_lost", help);
-    for reason in ["queue_full", "closed", "redaction"] {
+    for reason in ["queue_full", "closed", "redaction", "client_gone"] {
         one::<Counter>(&family, "reason", reason);
     }
     family

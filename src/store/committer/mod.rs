@@ -127,6 +127,7 @@ impl Committer {
         // calls are refused there may never be one.
         self.disk_answers();
         self.look_at_space();
+        self.look_for_segment();
         if self.is_down() && self.probed.elapsed() >= PROBE_EVERY {
             self.probed = Instant::now();
             self.probe();

@@ -236,7 +236,7 @@ impl Committer {
         segment::remove(&self.journal_dir(), number)
     }
 
-    fn journal_dir(&self) -> std::path::PathBuf {
+    pub(super) fn journal_dir(&self) -> std::path::PathBuf {
         self.shared.settings.path.join("journal")
     }
 }

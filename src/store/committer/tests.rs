@@ -220,6 +220,17 @@ fn a_disk_that_answers_again_is_believed_without_a_batch() {
 }
 
 #[test]
+fn a_segment_deleted_under_the_store_takes_no_more_events() {
+    let mut bench = Bench::new();
+    drop(bench.push(false));
+    bench.commit();
+    std::fs::remove_dir_all(bench.dir.path().join("journal")).expect("removed");
+    bench.committer.tick();
+    let refused = bench.shared.health.check().expect_err("nothing would be found again");
+    assert!(refused.reason.contains("deleted"), "{}", refused.reason);
+}
+
+#[test]
 fn attempts_that_cannot_be_recorded_are_bounded() {
     let mut bench = Bench::new();
     let webhook = bench.subscribe();

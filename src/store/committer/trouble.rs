@@ -6,6 +6,7 @@ use crate::store::StoreError;
 use crate::store::health::Trouble;
 use crate::store::index::open::is_out_of_space;
 use crate::store::journal::chain::Chain;
+use crate::store::journal::segment;
 use crate::store::open::open_index;
 use crate::store::space::{dir_bytes, free_bytes};
 
@@ -92,6 +93,16 @@ impl Committer {
             self.total_bytes(),
             self.shared.settings.max_bytes
         )
+    }
+
+    /// An operator who deletes the files of a running store is told at once, not at the restart
+    /// that finds nothing.
+    pub(super) fn look_for_segment(&mut self) {
+        if self.writer.is_deleted() {
+            let path = segment::path(&self.journal_dir(), self.writer.position().segment);
+            let error = std::io::Error::other("it was deleted while the store is open");
+            self.note_journal_failure(&StoreError::io("write on in", &path, error));
+        }
     }
 
     pub(super) fn note_journal_failure(&mut self, error: &StoreError) {

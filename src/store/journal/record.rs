@@ -12,10 +12,6 @@ use crate::model::{
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "records live for one batch; a box would cost every event an allocation"
-)]
 pub(crate) enum Record {
     Event { event: Event, committed_at: Timestamp },
     Attempt { attempt: Attempt, overtaken: bool },

@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::frame::{self, HEAD_BYTES, Kind, Origin};
@@ -70,6 +70,13 @@ impl Writer {
 
     pub(crate) const fn is_broken(&self) -> bool {
         self.file.is_none()
+    }
+
+    /// Whether somebody deleted the open segment: what is written into it now, nobody can find
+    /// again, however well it is synced.
+    pub(crate) fn is_deleted(&self) -> bool {
+        let metadata = self.file.as_ref().map(File::metadata);
+        matches!(metadata, Some(Ok(metadata)) if metadata.nlink() == 0)
     }
 
     /// Begins a batch of about `n_bytes`, in a new segment when the current one has no room.

@@ -99,10 +99,6 @@ fn folder(more: &str) -> TempDir {
 #[test]
 fn it_serves_and_leaves_with_0_when_it_is_told_to() {
     let folder = folder("");
-    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|gone| gone.local_addr());
-    let upstream = format!("upstream = \"http://{}\"", nobody.expect("a port"));
-    let config = GOOD.replacen("[proxy]", &format!("[proxy]\n{upstream}"), 1);
-    fs::write(folder.path().join("sidehook.toml"), config).expect("writable");
     for signal in [Signal::TERM, Signal::INT] {
         let running = Running::start(folder.path(), &[]);
         let proxied = get(&running.field("proxy"), "/");
