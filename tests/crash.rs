@@ -111,7 +111,7 @@ fn nothing_acknowledged_is_lost_in_a_power_cut() {
 fn a_damaged_record_is_told_and_never_delivered_altered() {
     let found = damage::flip_one_byte_of_a_waiting_event(Switch::None);
     assert_eq!(found.altered, 0, "an altered payload was delivered");
-    assert!(found.told, "the log does not tell of the damage:\n{}", found.log);
+    assert!(found.told, "log and status do not tell of the damage:\n{}", found.log);
     assert_eq!(found.delivered, found.undamaged, "an undamaged event was not delivered");
 }
 

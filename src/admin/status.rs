@@ -47,6 +47,9 @@ struct StoreStatus {
     max_bytes: u64,
     commit_p50_ms: Option<f64>,
     commit_p99_ms: Option<f64>,
+    /// What of the journal could not be read at this start; absent when all could.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    damage: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -127,6 +130,7 @@ pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Res
             max_bytes: stats.max_bytes,
             commit_p50_ms: quantiles.map(|(p50, _)| millis(p50.as_secs_f64())),
             commit_p99_ms: quantiles.map(|(_, p99)| millis(p99.as_secs_f64())),
+            damage: stats.damage.clone(),
         },
         webhooks: api
             .state

@@ -122,6 +122,8 @@ pub(super) struct Store {
     pub(super) max_bytes: u64,
     pub(super) commit_p50_ms: Option<f64>,
     pub(super) commit_p99_ms: Option<f64>,
+    #[serde(default)]
+    pub(super) damage: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

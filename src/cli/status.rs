@@ -36,8 +36,10 @@ fn summary(status: &Status) -> String {
         (Some(p50), Some(p99)) => format!(", commits {p50} ms (p99 {p99} ms)"),
         _ => String::new(),
     };
+    let damage: String =
+        store.damage.iter().map(|part| format!("\nDAMAGED   {}", screen::cell(part))).collect();
     format!(
-        "sidehook {}, up {}\nupstream  {}\nstore     {}, {} of {}{commits}",
+        "sidehook {}, up {}\nupstream  {}\nstore     {}, {} of {}{commits}{damage}",
         screen::cell(&status.version),
         ago(status.uptime_seconds),
         well(status.upstream.healthy, &status.upstream.last_error),

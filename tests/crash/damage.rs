@@ -15,7 +15,7 @@ pub(crate) struct Found {
     pub(crate) undamaged: usize,
     /// Calls delivered with other bytes.
     pub(crate) altered: usize,
-    /// Whether the log speaks of damage.
+    /// Whether the log and `/v1/status` speak of damage.
     pub(crate) told: bool,
     /// The log.
     pub(crate) log: String,
@@ -43,7 +43,7 @@ pub(crate) fn flip_one_byte_of_a_waiting_event(switch: Switch) -> Found {
         std::thread::sleep(Duration::from_millis(20)); // between two looks at the ledger
     }
     let log = sidehook.log_text();
-    let told = log.contains("damage");
+    let told = log.contains("damage") && sidehook.status().contains("\"damage\":[");
     sidehook.kill();
     Found {
         delivered: world.delivered(),

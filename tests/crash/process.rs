@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::world::World;
 
+/// The admin API's token.
+pub(crate) const TOKEN: &str = "crash-test-token-0123456789abcdef";
+
 /// A mechanism of the promise to take away (needs the cargo feature `sabotage`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "sabotage"), allow(dead_code))] // only the sabotaged tests use the others
@@ -33,6 +36,7 @@ impl Switch {
 pub(crate) struct Sidehook {
     child: Child,
     pub(crate) proxy: SocketAddr,
+    admin: SocketAddr,
     pub(crate) log: PathBuf,
 }
 
@@ -46,7 +50,7 @@ impl Sidehook {
              [store]\npath = \"data\"\n\
              [delivery]\nallow_networks = [\"127.0.0.0/8\"]\nretry = [\"200ms\", \"200ms\", \"200ms\", \
              \"1s\", \"1s\", \"2s\", \"5s\", \"5s\", \"5s\", \"5s\"]\n\
-             [admin]\nlisten = \"{admin}\"\ntoken = \"crash-test-token-0123456789abcdef\"\n\
+             [admin]\nlisten = \"{admin}\"\ntoken = \"{TOKEN}\"\n\
              [[event]]\nlabel = \"item.created\"\nmethod = \"POST\"\nurl = '^/items$'\n\
              [[webhook]]\nname = \"ledger\"\nurl = \"http://{}/\"\nevents = [\"*\"]\nconcurrency = 64\n",
             world.upstream, world.receiver,
@@ -63,20 +67,25 @@ impl Sidehook {
             .stderr(stderr)
             .spawn()
             .expect("the binary starts");
-        let mut sidehook = Self { child, proxy, log };
-        sidehook.wait_until_ready(admin);
+        let mut sidehook = Self { child, proxy, admin, log };
+        sidehook.wait_until_ready();
         sidehook
     }
 
-    fn wait_until_ready(&mut self, admin: SocketAddr) {
+    fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !crate::world::is_ready(admin) {
+        while !crate::world::get(self.admin, "/readyz").starts_with("HTTP/1.1 200") {
             if let Some(status) = self.child.try_wait().expect("the child is ours") {
                 panic!("sidehook ended at start ({status}):\n{}", self.log_text());
             }
             assert!(Instant::now() < deadline, "not ready in a minute:\n{}", self.log_text());
             std::thread::sleep(Duration::from_millis(20)); // between two looks at /readyz
         }
+    }
+
+    /// What `/v1/status` answers.
+    pub(crate) fn status(&self) -> String {
+        crate::world::get(self.admin, "/v1/status")
     }
 
     /// Everything it wrote to its log, over all its lives.

@@ -16,7 +16,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::value::RawValue;
 
-use crate::process::Sidehook;
+use crate::process::{Sidehook, TOKEN};
 
 /// xorshift64*: enough to choose moments.
 pub(crate) struct Random(u64);
@@ -206,18 +206,20 @@ impl Load<'_> {
     }
 }
 
-/// Whether `/readyz` answers 200.
-pub(crate) fn is_ready(admin: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<bool> {
+/// What the admin API answers, head and body; empty while it does not.
+pub(crate) fn get(admin: SocketAddr, path: &str) -> String {
+    let ask = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        stream
-            .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut head = [0; 12];
-        stream.read_exact(&mut head)?;
-        Ok(&head == b"HTTP/1.1 200")
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     };
-    ask().unwrap_or(false)
+    ask().unwrap_or_default()
 }
 
 /// The body of a call: JSON whose every byte follows from its number.
