@@ -39,19 +39,27 @@ fn report(name: &str, seed: u64, rounds: usize, findings: &Findings) {
     );
 }
 
+/// In every other round the receiver refuses: then everything acknowledged is on the disk alone when
+/// the end comes. In the others, attempts and their records are under way.
+const fn is_refusing(round: usize) -> bool {
+    round.is_multiple_of(2)
+}
+
 /// `kill -9` at random moments under load, `rounds` times, on one store.
 fn kill_rounds(rounds: usize, switch: Switch) -> (u64, Findings) {
     let seed = world::seed();
     let mut random = world::Random::new(seed);
     let world = World::new(700);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for _ in 0..rounds {
+    for round in 0..rounds {
+        world.receiver_refuses(is_refusing(round));
         let sidehook = Sidehook::start(folder.path(), &world, switch);
         let load = world.load(&sidehook, 32);
         std::thread::sleep(Duration::from_millis(100 + random.below(600))); // the random moment
         sidehook.kill();
         load.stop();
     }
+    world.receiver_refuses(false);
     let sidehook = Sidehook::start(folder.path(), &world, switch);
     let findings = world.settle(&sidehook);
     sidehook.kill();
@@ -68,7 +76,8 @@ fn power_cut_rounds(
     let seed = world::seed();
     let mut random = world::Random::new(seed);
     let world = World::new(size);
-    for _ in 0..rounds {
+    for round in 0..rounds {
+        world.receiver_refuses(is_refusing(round));
         disk.mount();
         let sidehook = Sidehook::start(disk.path(), &world, switch);
         let load = world.load(&sidehook, 16);
@@ -80,6 +89,7 @@ fn power_cut_rounds(
         disk.unmount();
         world.darkness(false);
     }
+    world.receiver_refuses(false);
     disk.mount();
     let sidehook = Sidehook::start(disk.path(), &world, switch);
     let findings = world.settle(&sidehook);
