@@ -88,6 +88,8 @@ fn event() -> NewEvent {
     NewEvent {
         id: EventId::from_uuid(uuid::Uuid::now_v7()),
         time: clock::now(),
+        subject: None,
+        depth: 0,
         rule: RuleRef { id: 1, label: "task.created".to_owned(), tag: None },
         exchange: Exchange {
             request: RequestPart {
@@ -129,5 +131,6 @@ fn webhook() -> Webhook {
         source: WebhookSource::Config,
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
+        ..Webhook::new("", url::Url::parse("http://stand-in.invalid/").expect("a URL"))
     }
 }

@@ -2,10 +2,13 @@
 //! The modules stand in reading order; `src/README.md` is the map.
 
 pub mod clock;
+pub mod expr;
 pub mod model;
 pub mod sabotage;
 pub mod shutdown;
 pub mod telemetry;
+
+pub mod view;
 
 pub mod payload;
 pub mod rules;

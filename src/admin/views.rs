@@ -8,8 +8,8 @@ use crate::model::{
     Attempt, Delivery, DeliveryCounts, DeliveryId, Event, EventId, HeaderList, Timestamp, Verdict,
     WebhookId,
 };
-use crate::payload::{RequestView, ResponseView, request_view, response_view};
 use crate::store::{EventSummary, Listed};
+use crate::view::{RequestView, ResponseView, request_view, response_view};
 
 /// `{"data": [...], "next": cursor or null}`.
 #[derive(Serialize)]

@@ -101,7 +101,7 @@ fn view(webhook: &Webhook) -> WebhookView<'_> {
         events: webhook.events.iter().map(LabelPattern::as_str).collect(),
         method: webhook.method.as_str(),
         format: webhook.format.name(),
-        signatures: webhook.signatures.iter().copied().map(Scheme::name).collect(),
+        signatures: webhook.signatures.iter().map(Scheme::name).collect(),
         headers: headers(webhook),
         basic_auth: webhook
             .basic_auth

@@ -36,6 +36,7 @@ pub(super) async fn deliver(context: &Context, webhook: &Arc<Webhook>, lease: Le
         delivery: lease.delivery().id,
         number: lease.attempt_number(),
         started_at: clock::now(),
+        source: Arc::clone(&context.settings.source),
         span: random(),
     };
     if order.number == 1 {

@@ -75,6 +75,7 @@ mod tests {
             source: WebhookSource::Config,
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
+            ..Webhook::new("", url::Url::parse("http://stand-in.invalid/").expect("a URL"))
         };
         Lane { in_flight, ..Lane::new(Arc::new(webhook)) }
     }

@@ -25,6 +25,8 @@ pub(super) struct Order {
     /// Number of the attempt, from 1.
     pub(super) number: u32,
     pub(super) started_at: Timestamp,
+    /// Where events come from.
+    pub(super) source: Arc<str>,
     /// The span of `traceparent`.
     pub(super) span: u64,
 }
@@ -36,8 +38,6 @@ pub(super) enum OutgoingError {
     Render(#[from] payload::RenderError),
     #[error("the signing key: {0}")]
     Key(#[from] sign::KeyError),
-    #[error("a signature is asked for but there is no key")]
-    NoKey,
     #[error("a header's value: {0}")]
     Header(#[from] InvalidHeaderValue),
     #[error("internal error: {0}")]
@@ -60,13 +60,13 @@ pub(super) async fn build(order: Order) -> Result<Outgoing, OutgoingError> {
 
 fn outgoing(order: &Order) -> Result<Outgoing, OutgoingError> {
     let webhook = &order.webhook;
-    let rendered = payload::render(&order.event, order.delivery, webhook)?;
+    let rendered = payload::render(&order.event, order.delivery, webhook, &order.source)?;
     let mut headers = headers(order, rendered.content_type)?;
     if !webhook.signatures.is_empty() {
-        let key = webhook.hmac_key().ok_or(OutgoingError::NoKey)?;
+        let keys = sign::Keys::of(webhook, order.started_at);
         let id = order.delivery.to_string();
         let secs = order.started_at.as_secs();
-        for (name, value) in sign::headers(&webhook.signatures, key, &id, secs, &rendered.body)? {
+        for (name, value) in sign::headers(&webhook.signatures, &keys, &id, secs, &rendered.body)? {
             headers.insert(name, value);
         }
     }
@@ -74,12 +74,13 @@ fn outgoing(order: &Order) -> Result<Outgoing, OutgoingError> {
         method: webhook.method.clone(),
         url: webhook.url.clone(),
         headers,
+        tls: webhook.tls.clone(),
         body: Bytes::from(rendered.body),
     })
 }
 
 /// The webhook's own headers first, so that none of them can stand in for one of ours.
-fn headers(order: &Order, content_type: HeaderValue) -> Result<HeaderMap, OutgoingError> {
+fn headers(order: &Order, content_type: Option<HeaderValue>) -> Result<HeaderMap, OutgoingError> {
     const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
     const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
     const X_WEBHOOK_ID: HeaderName = HeaderName::from_static("x-webhook-id");
@@ -93,7 +94,9 @@ fn headers(order: &Order, content_type: HeaderValue) -> Result<HeaderMap, Outgoi
         headers.append(name, value.clone());
     }
     let secs = HeaderValue::from(order.started_at.as_secs());
-    headers.insert(CONTENT_TYPE, content_type);
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
     headers.insert(WEBHOOK_ID, HeaderValue::from_str(&order.delivery.to_string())?);
     headers.insert(WEBHOOK_TIMESTAMP, secs.clone());
     headers.insert(X_WEBHOOK_ID, HeaderValue::from_str(&webhook.id.to_string())?);

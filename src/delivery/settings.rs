@@ -1,10 +1,14 @@
 //! What the delivery half needs to know; what differs by webhook stands in `model::Webhook`.
 
+use std::sync::Arc;
+
 /// Settings of the delivery half.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Attempts at a time, all webhooks together.
     pub concurrency: usize,
     /// Each wait of a retry schedule varies by this fraction either way (0.1: +-10 %).
     pub jitter: f64,
+    /// Where events come from, as CloudEvents write it: `//` and the upstream's authority.
+    pub source: Arc<str>,
 }

@@ -16,7 +16,8 @@ mod settings;
 mod tls;
 
 pub use send::{Egress, EgressError, Outgoing};
-pub use settings::Settings;
+pub use settings::{EgressProxy, Settings};
+pub use tls::{TlsIdentityError, check_identity};
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use url::Url;
 use super::connector::{ConnectError, Connector, PROGRESS, Progress};
 use super::resolve::Resolver;
 use super::{Settings, guard, tls};
-use crate::model::{Failure, FailurePhase, HeaderList, Reply};
+use crate::model::{Failure, FailurePhase, HeaderList, Reply, TlsIdentity};
 
 /// Idle connections kept per receiver, and for how long.
 const IDLE_MAX: usize = 64;
@@ -44,6 +44,8 @@ pub struct Outgoing {
     pub url: Url,
     /// All headers but `host`, `content-length` and `user-agent`.
     pub headers: HeaderMap,
+    /// The webhook's own CA and client certificate.
+    pub tls: Option<Arc<TlsIdentity>>,
     /// The body.
     pub body: Bytes,
 }

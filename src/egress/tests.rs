@@ -27,6 +27,7 @@ fn settings() -> Settings {
         require_https: false,
         user_agent: "sidehook/test".to_owned(),
         response_kept_max: 100,
+        ..Settings::default()
     }
 }
 
@@ -40,6 +41,7 @@ fn egress(answers: &[&[&str]], roots: rustls::RootCertStore) -> Egress {
 
 async fn post(egress: &Egress, url: &str) -> Result<Reply, Failure> {
     let outgoing = Outgoing {
+        tls: None,
         method: http::Method::POST,
         url: Url::parse(url).expect("a URL"),
         headers: http::HeaderMap::new(),

@@ -25,6 +25,11 @@ pub struct NewEvent {
     pub time: Timestamp,
     /// The rule that matched.
     pub rule: RuleRef,
+    /// What the event is about, as the rule's `subject` says; at most 1 KiB.
+    pub subject: Option<String>,
+    /// How many webhooks stand before the call in a chain: 0 for a call of its own, 1 for one
+    /// that a receiver makes because of a webhook.
+    pub depth: u8,
     /// The captured, redacted call.
     pub exchange: Exchange,
 }
@@ -57,6 +62,10 @@ pub struct Event {
     pub time: Timestamp,
     /// The rule that matched.
     pub rule: RuleRef,
+    /// What the event is about.
+    pub subject: Option<String>,
+    /// How many webhooks stand before the call in a chain.
+    pub depth: u8,
     /// The captured call.
     pub exchange: Exchange,
     /// Its deliveries, one per webhook it is for.

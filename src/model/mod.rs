@@ -7,8 +7,11 @@
 mod delivery;
 mod event;
 mod exchange;
+mod format;
 mod id;
+mod label;
 mod rule;
+mod scheme;
 mod secret;
 mod time;
 mod webhook;
@@ -18,8 +21,14 @@ pub use delivery::{
 };
 pub use event::{DeliveryCounts, Event, NewEvent, RuleRef};
 pub use exchange::{Body, BodyState, Exchange, HeaderList, RequestPart, ResponsePart};
+pub use format::Format;
 pub use id::{AnyId, DeliveryId, EventId, IdError, WebhookId};
+pub use label::{LabelPattern, SYSTEM_LABELS};
 pub use rule::{EventRule, RuleId, StatusRange};
+pub use scheme::{CustomScheme, Scheme, SignatureAlgorithm, SignatureEncoding, SignedContent};
 pub use secret::Secret;
 pub use time::Timestamp;
-pub use webhook::{BasicAuth, Format, LabelPattern, Scheme, Webhook, WebhookSource};
+pub use webhook::{
+    BasicAuth, PreviousSecret, RateLimit, TlsIdentity, Webhook, WebhookSource, WebhookState,
+    WebhookStatus,
+};

@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use crate::expr::Expression;
+
 /// The number of a rule, as shown in payloads (`event.id`).
 pub type RuleId = i64;
 
@@ -22,6 +24,10 @@ pub struct EventRule {
     pub query: Option<regex::bytes::Regex>,
     /// Response statuses that count as success.
     pub status: Vec<StatusRange>,
+    /// Optional condition: the call becomes an event only where it is true.
+    pub when: Option<Expression>,
+    /// Optional expression: what the event is about.
+    pub subject: Option<Expression>,
     /// Override of `[capture] max_request_body`, bytes.
     pub max_request_body: Option<u64>,
     /// Override of `[capture] max_response_body`, bytes.

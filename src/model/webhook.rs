@@ -1,8 +1,11 @@
 //! A webhook: where deliveries go, how they look and how they are signed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Secret, Timestamp, WebhookId};
+use serde::{Deserialize, Serialize};
+
+use super::{Format, LabelPattern, Scheme, Secret, Timestamp, WebhookId};
 
 /// A target URL with everything that shapes its deliveries, already checked.
 #[derive(Clone, Debug)]
@@ -21,6 +24,11 @@ pub struct Webhook {
     pub secret: Option<Secret>,
     /// The signing key.
     pub signing_secret: Option<Secret>,
+    /// Keys that sign beside the current one until their overlap ends (schemes `standard` and
+    /// `stripe`).
+    pub previous_secrets: Vec<PreviousSecret>,
+    /// The key of `standard-ed25519`: `whsk_` and base64.
+    pub ed25519_key: Option<Secret>,
     /// Further headers of every attempt, checked against the reserved names.
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// `authorization: Basic`.
@@ -37,6 +45,16 @@ pub struct Webhook {
     pub timeout: Duration,
     /// Attempts at a time.
     pub concurrency: usize,
+    /// Attempts in a time; `None`: no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// One delivery at a time in the order of events, per subject where there is one.
+    pub ordered: bool,
+    /// Consecutive deliveries that ended as failed after which it is disabled; 0: never.
+    pub disable_after: u32,
+    /// Consecutive failed attempts after which it is paused; 0: never.
+    pub pause_after: u32,
+    /// A private CA and a client certificate.
+    pub tls: Option<Arc<TlsIdentity>>,
     /// Where it is defined.
     pub source: WebhookSource,
     /// When it was first seen (the start of the process, for webhooks of the file).
@@ -46,6 +64,39 @@ pub struct Webhook {
 }
 
 impl Webhook {
+    /// A webhook of this name and target that wants every event, with nothing else set: no
+    /// secrets, no retries, no limits but 15 s and 8 attempts at a time.
+    pub fn new(name: impl Into<String>, url: url::Url) -> Self {
+        let name = name.into();
+        Self {
+            id: WebhookId::of_name(&name),
+            name,
+            url,
+            active: true,
+            events: vec![LabelPattern::new("*")],
+            secret: None,
+            signing_secret: None,
+            previous_secrets: Vec::new(),
+            ed25519_key: None,
+            headers: Vec::new(),
+            basic_auth: None,
+            method: http::Method::POST,
+            format: Format::Exchange,
+            signatures: Vec::new(),
+            retry: Vec::new(),
+            timeout: Duration::from_secs(15),
+            concurrency: 8,
+            rate_limit: None,
+            ordered: false,
+            disable_after: 0,
+            pause_after: 0,
+            tls: None,
+            source: WebhookSource::Config,
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+        }
+    }
+
     /// Whether it wants events of this label.
     pub fn wants(&self, label: &str) -> bool {
         self.events.iter().any(|pattern| pattern.matches(label))
@@ -66,47 +117,67 @@ pub struct BasicAuth {
     pub password: Secret,
 }
 
-/// The body's format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// The whole exchange, with the secret.
-    Exchange,
+/// A key that was replaced and still signs beside its successor.
+#[derive(Clone, Debug)]
+pub struct PreviousSecret {
+    /// The key.
+    pub secret: Secret,
+    /// When the overlap ends.
+    pub until: Timestamp,
 }
 
-impl Format {
-    /// Its name in configuration and API.
+/// At most `n` attempts in `per`, as a token bucket whose burst is one second's worth, at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Attempts, 1 or more.
+    pub n: u32,
+    /// A second, a minute or an hour.
+    pub per: Duration,
+}
+
+/// What a webhook's TLS connections use beyond the system's roots. PEM bytes, already checked to
+/// be readable.
+#[derive(Clone, Debug)]
+pub struct TlsIdentity {
+    /// Certificates of a private CA, in place of the system's roots.
+    pub ca: Option<Vec<u8>>,
+    /// The client certificate chain and its key.
+    pub client: Option<(Vec<u8>, Secret)>,
+}
+
+/// Whether a webhook gets its deliveries, as it was decided at run time. (One that the
+/// configuration says is not `active` is disabled whatever stands here.)
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookState {
+    /// The status.
+    pub status: WebhookStatus,
+    /// Why, in words; `None` when active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Whether a webhook gets its deliveries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WebhookStatus {
+    /// Yes.
+    #[default]
+    Active,
+    /// One probe at a time, until one is accepted.
+    Paused,
+    /// No: its deliveries are held until somebody enables it.
+    Disabled,
+}
+
+impl WebhookStatus {
+    /// Its name on the API.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Exchange => "exchange",
-        }
-    }
-
-    /// Whether a body of this format shows the webhook's `secret`: then it cannot also be a key.
-    pub const fn shows_secret(self) -> bool {
-        match self {
-            Self::Exchange => true,
-        }
-    }
-}
-
-/// A signature scheme.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// Standard Webhooks: `webhook-signature: v1,<base64>` over `id.timestamp.body`.
-    Standard,
-    /// `x-webhook-signature: sha256=<hex>` over the body.
-    Sha256,
-}
-
-impl Scheme {
-    /// Every scheme.
-    pub const ALL: [Self; 2] = [Self::Standard, Self::Sha256];
-
-    /// Its name in configuration and API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Sha256 => "sha256",
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Disabled => "disabled",
         }
     }
 }
@@ -116,67 +187,4 @@ impl Scheme {
 pub enum WebhookSource {
     /// The configuration file or flags.
     Config,
-}
-
-/// A label, or labels with `*`: alone for all of them, or for one whole segment between dots
-/// (`invoice.*` is `invoice.paid` but not `invoice` and not `invoice.item.added`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelPattern(String);
-
-impl LabelPattern {
-    /// Takes the pattern as written; its characters are checked by the configuration.
-    pub fn new(pattern: impl Into<String>) -> Self {
-        Self(pattern.into())
-    }
-
-    /// The pattern as written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether the label fits.
-    pub fn matches(&self, label: &str) -> bool {
-        if self.0 == "*" {
-            return true;
-        }
-        let mut pattern = self.0.split('.');
-        let mut label = label.split('.');
-        loop {
-            match (pattern.next(), label.next()) {
-                (None, None) => return true,
-                (Some(p), Some(l)) if segment_matches(p, l) => {}
-                _ => return false,
-            }
-        }
-    }
-}
-
-/// `*` stands for any run of characters within a segment.
-fn segment_matches(pattern: &str, segment: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == segment,
-        Some((head, tail)) => segment.strip_prefix(head).is_some_and(|rest| {
-            rest.char_indices()
-                .map(|(at, _)| at)
-                .chain([rest.len()])
-                .any(|at| segment_matches(tail, &rest[at..]))
-        }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stays_within_its_segment() {
-        let fits = |pattern: &str, label: &str| LabelPattern::new(pattern).matches(label);
-        assert!(fits("*", "a.b.c"));
-        assert!(fits("invoice.*", "invoice.paid"));
-        assert!(!fits("invoice.*", "invoice"));
-        assert!(!fits("invoice.*", "invoice.item.added"));
-        assert!(fits("*.paid", "invoice.paid"));
-        assert!(fits("in*ce.p*", "invoice.paid"));
-        assert!(!fits("task.created", "task.create"));
-    }
 }

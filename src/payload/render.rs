@@ -1,17 +1,22 @@
 //! Builds the body of a delivery.
 
-use http::HeaderValue;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use super::body::{BodyView, body_view};
+use crate::expr::ExprError;
 use crate::model::{DeliveryId, Event, Format, RuleId, Webhook};
+use crate::view::{BodyView, body_view};
 
 /// A body ready to be signed and sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
-    /// Its `content-type`.
-    pub content_type: HeaderValue,
+    /// Its `content-type`; `None` for a body whose own is not known (`cloudevents-binary`).
+    pub content_type: Option<HeaderValue>,
+    /// Further headers that belong to the format (`ce-*`).
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Exactly the bytes to sign and send.
     pub body: Vec<u8>,
 }
@@ -19,22 +24,32 @@ pub struct Rendered {
 /// Why there is no body.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
+    /// The format's expression or template failed.
+    #[error("format: {0}")]
+    Expression(#[from] ExprError),
+    /// Stand-in of the skeleton.
+    #[error("format {0} is not built")]
+    NotBuilt(&'static str),
     /// The JSON writer gave up.
     #[error("the body cannot be written as JSON")]
     Json(#[from] serde_json::Error),
 }
 
-/// Renders an event for one of its deliveries. The same input gives the same bytes.
+/// Renders an event for one of its deliveries. The same input gives the same bytes. `source` is
+/// where the event comes from, as CloudEvents write it: `//` and the upstream's authority.
 ///
 /// # Errors
 /// The format fails on this event.
 pub fn render(
-    event: &Event,
+    event: &Arc<Event>,
     delivery: DeliveryId,
     webhook: &Webhook,
+    source: &str,
 ) -> Result<Rendered, RenderError> {
-    match webhook.format {
+    let _ = source;
+    match &webhook.format {
         Format::Exchange => exchange(event, delivery, webhook),
+        other => Err(RenderError::NotBuilt(other.name())),
     }
 }
 
@@ -61,7 +76,8 @@ fn exchange(
         secret: webhook.secret.as_ref().map(|secret| secret.reveal()),
     };
     Ok(Rendered {
-        content_type: HeaderValue::from_static("application/json"),
+        content_type: Some(HeaderValue::from_static("application/json")),
+        headers: Vec::new(),
         body: serde_json::to_vec(&payload)?,
     })
 }

@@ -20,6 +20,8 @@ fn event(request: (HeaderList, Body), response: (HeaderList, Body)) -> Event {
         id: EventId::from_uuid(uuid::Uuid::nil()),
         ordinal: 1,
         time: Timestamp::from_millis(1_769_851_800_123),
+        subject: None,
+        depth: 0,
         rule: RuleRef { id: 1, label: "event-1".to_owned(), tag: Some("tag-1".to_owned()) },
         exchange: Exchange {
             request: RequestPart {
@@ -55,6 +57,7 @@ fn webhook(secret: Option<&str>) -> Webhook {
         source: WebhookSource::Config,
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
+        ..Webhook::new("", url::Url::parse("http://stand-in.invalid/").expect("a URL"))
     }
 }
 

@@ -86,6 +86,8 @@ async fn events(
         id: EventId::from_uuid(Uuid::now_v7()),
         time,
         rule: RuleRef { id: rule.id, label: rule.label.clone(), tag: rule.tag.clone() },
+        subject: None,
+        depth: 0,
         exchange,
     };
     Ok(exchanges.into_iter().map(event).collect())

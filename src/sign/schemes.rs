@@ -44,21 +44,39 @@ pub enum SchemeError {
     Key(#[from] KeyError),
 }
 
-/// The schemes of a webhook: as listed, or the default (`standard` and `sha256` when there is
-/// a key that the format does not show, else none).
+/// What a webhook says about its secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// The body's format, which may show `secret`.
+    pub format: &'a Format,
+    /// `secret`.
+    pub secret: Option<&'a Secret>,
+    /// `signing_secret`.
+    pub signing_secret: Option<&'a Secret>,
+    /// `ed25519_key`.
+    pub ed25519_key: Option<&'a Secret>,
+    /// Whether `basic_auth` takes the `authorization` header.
+    pub has_basic_auth: bool,
+}
+
+/// The schemes of a webhook: as listed, or the default of contract 3.3. Looks at the secrets
+/// themselves: every key must be one, and no key may be the shown secret under another name.
 ///
 /// # Errors
-/// A listed scheme would give its key away, has no key, or is listed twice.
+/// A listed scheme would give its key away, has no key, is listed twice, or a key is bad.
 pub fn check_schemes(
-    format: Format,
-    has_secret: bool,
-    has_signing_secret: bool,
+    offer: &Offer<'_>,
     schemes: Option<&[Scheme]>,
 ) -> Result<Vec<Scheme>, SchemeError> {
+    let Offer { format, secret, signing_secret, .. } = *offer;
+    let (has_secret, has_signing_secret) = (secret.is_some(), signing_secret.is_some());
     let is_shown = !has_signing_secret && has_secret && format.shows_secret();
     let has_key = (has_signing_secret || has_secret) && !is_shown;
-    let Some(schemes) = schemes else {
-        return Ok(if has_key { Scheme::ALL.to_vec() } else { Vec::new() });
+    let default = [Scheme::Standard, Scheme::Sha256];
+    let schemes = match schemes {
+        None if has_key => default.to_vec(),
+        None => Vec::new(),
+        Some(schemes) => schemes.to_vec(),
     };
     for (at, scheme) in schemes.iter().enumerate() {
         if schemes[..at].contains(scheme) {
@@ -71,21 +89,6 @@ pub fn check_schemes(
             return Err(SchemeError::NoKey { scheme: scheme.name() });
         }
     }
-    Ok(schemes.to_vec())
-}
-
-/// As [`check_schemes`], and looks at the secrets themselves: the key must be one, and must not
-/// be the shown secret under another name.
-///
-/// # Errors
-/// Those of [`check_schemes`], a bad key, or one key for both.
-pub fn check_secrets(
-    format: Format,
-    secret: Option<&Secret>,
-    signing_secret: Option<&Secret>,
-    schemes: Option<&[Scheme]>,
-) -> Result<Vec<Scheme>, SchemeError> {
-    let schemes = check_schemes(format, secret.is_some(), signing_secret.is_some(), schemes)?;
     if schemes.is_empty() {
         return Ok(schemes);
     }

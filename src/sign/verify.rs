@@ -46,7 +46,7 @@ pub enum VerifyError {
 /// # Errors
 /// The signature does not hold, and why.
 pub fn verify(
-    scheme: Scheme,
+    scheme: &Scheme,
     secret: &Secret,
     headers: &HeaderMap,
     body: &[u8],
@@ -64,6 +64,7 @@ pub fn verify(
                 .ok_or(VerifyError::Malformed { name: SHA256_HEADER })?;
             sha256_mac(&key, body).verify_slice(&tag).map_err(|_| VerifyError::Mismatch)
         }
+        _ => Err(VerifyError::Mismatch),
     }
 }
 

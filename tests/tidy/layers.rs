@@ -3,10 +3,12 @@
 use crate::source::Source;
 
 /// The layers of src/README.md, lowest first. Modules of one layer do not import each other.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 12] = [
+    &["expr"],
     &["model"],
     &["clock", "shutdown", "sabotage"],
     &["telemetry"],
+    &["view"],
     &["rules", "payload", "sign"],
     &["store", "egress"],
     &["proxy", "delivery", "admin"],

@@ -58,6 +58,8 @@ fn rule(c: &mut Check<'_>, table: &Table, place: &Place, position: usize) -> Rul
     let overridden =
         |c: &mut Check<'_>, key: &str| table.get(key).map(|node| c.size(node, 0..=BODY_BYTES_MAX));
     let rule = EventRule {
+        when: None,
+        subject: None,
         id: table
             .get("id")
             .map_or_else(|| RuleId::try_from(position).unwrap_or(RuleId::MAX), |node| id(c, node)),

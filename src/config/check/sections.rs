@@ -192,6 +192,7 @@ pub(super) fn delivery(c: &mut Check<'_>, table: &Table) -> Delivery {
     let k = |name| key(table, name);
     Delivery {
         settings: delivery::Settings {
+            source: "//localhost".into(),
             concurrency: c.count(k("concurrency"), 1..=65_536),
             jitter: c.real(k("jitter"), 0.0..=1.0),
         },
@@ -209,6 +210,8 @@ pub(super) fn egress(c: &mut Check<'_>, table: &Table) -> egress::Settings {
         c.problem(&k("user_agent").place, "not a value for a User-Agent", cure);
     }
     egress::Settings {
+        proxy: None,
+        source_address: None,
         allow_networks: c.networks(k("allow_networks")),
         deny_networks: c.networks(k("deny_networks")),
         require_https: c.flag(k("require_https")),

@@ -88,7 +88,7 @@ fn webhook(
     let basic_auth = table.get("basic_auth").and_then(|node| basic_auth(c, node));
     let headers = table.get("headers").map(|node| headers(c, node, basic_auth.is_some()));
     let format = table.get("format").map_or(Format::Exchange, |node| format(c, node));
-    let signatures = signatures(c, table, place, format, secret.as_ref(), signing_secret.as_ref());
+    let signatures = signatures(c, table, place, &format, secret.as_ref(), signing_secret.as_ref());
     let methods = [("POST", 0), ("PUT", 1), ("PATCH", 2)];
     let method = table.get("method").map_or(0, |node| c.choice(node, &methods));
     let now = clock::now();
@@ -112,7 +112,7 @@ fn webhook(
         source: WebhookSource::Config,
         created_at: now,
         updated_at: now,
-        url: url.unwrap_or_else(nowhere),
+        ..Webhook::new("", url.unwrap_or_else(nowhere))
     };
     Placed { webhook, event_places }
 }
@@ -285,7 +285,10 @@ fn format(c: &mut Check<'_>, node: &Node) -> Format {
             c.problem(&node.place, message, "write \"exchange\"");
             Format::Exchange
         }
-        None => c.choice(node, &[(Format::Exchange.name(), Format::Exchange)]),
+        None => {
+            c.choice(node, &[("exchange", ())]);
+            Format::Exchange
+        }
     }
 }
 
@@ -295,16 +298,23 @@ fn signatures(
     c: &mut Check<'_>,
     table: &Table,
     place: &Place,
-    format: Format,
+    format: &Format,
     secret: Option<&Secret>,
     signing_secret: Option<&Secret>,
 ) -> Vec<Scheme> {
     let written = table.get("signatures").map(|node| schemes(c, node));
     // A bad key is a mistake even where nothing signs yet.
     let key = signing_secret.map_or(Ok(()), |secret| Key::parse(secret).map(|_| ()));
-    let chosen = key
-        .map_err(SchemeError::from)
-        .and_then(|()| sign::check_secrets(format, secret, signing_secret, written.as_deref()));
+    let chosen = key.map_err(SchemeError::from).and_then(|()| {
+        let offer = sign::Offer {
+            format,
+            secret,
+            signing_secret,
+            ed25519_key: None,
+            has_basic_auth: false,
+        };
+        sign::check_schemes(&offer, written.as_deref())
+    });
     let error = match chosen {
         Ok(schemes) => return schemes,
         Err(error) => error,
@@ -339,7 +349,8 @@ fn schemes(c: &mut Check<'_>, node: &Node) -> Vec<Scheme> {
             c.problem(&item.place, message, "write \"standard\" or \"sha256\"");
             continue;
         }
-        schemes.push(c.choice(item, &Scheme::ALL.map(|scheme| (scheme.name(), scheme))));
+        let is_standard = c.choice(item, &[("standard", true), ("sha256", false)]);
+        schemes.push(if is_standard { Scheme::Standard } else { Scheme::Sha256 });
     }
     schemes
 }

@@ -8,6 +8,7 @@ fn settings(allow: &[&str], deny: &[&str]) -> Settings {
         require_https: false,
         user_agent: "sidehook/test".to_owned(),
         response_kept_max: 0,
+        ..Settings::default()
     }
 }
 

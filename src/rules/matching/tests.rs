@@ -9,6 +9,8 @@ fn rule(label: &str, methods: Option<&[&str]>, url: &str, query: Option<&str>) -
         url: Regex::new(url).expect("valid"),
         query: query.map(|q| Regex::new(q).expect("valid")),
         status: vec![200..=299],
+        when: None,
+        subject: None,
         max_request_body: None,
         max_response_body: None,
     }

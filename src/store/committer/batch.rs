@@ -150,6 +150,8 @@ impl Committer {
             ordinal,
             time: new.time,
             rule: new.rule.clone(),
+            subject: new.subject.clone(),
+            depth: new.depth,
             exchange: new.exchange.clone(),
             deliveries: wanting
                 .map(|webhook| (DeliveryId::from_uuid(uuid::Uuid::now_v7()), webhook.id))

@@ -92,6 +92,7 @@ impl Bench {
             source: WebhookSource::Config,
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
+            ..Webhook::new("", url::Url::parse("http://stand-in.invalid/").expect("a URL"))
         };
         self.shared.webhooks.store(Arc::new(WebhookSet::new(vec![webhook])));
         id
@@ -106,6 +107,8 @@ fn event() -> NewEvent {
     NewEvent {
         id: EventId::from_uuid(uuid::Uuid::now_v7()),
         time: Timestamp::default(),
+        subject: None,
+        depth: 0,
         rule: RuleRef { id: 1, label: "a".to_owned(), tag: None },
         exchange: Exchange {
             request: RequestPart {

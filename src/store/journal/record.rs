@@ -12,6 +12,7 @@ use crate::model::{
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // events are what there is most of: a box each would only cost
 pub(crate) enum Record {
     Event { event: Event, committed_at: Timestamp },
     Attempt { attempt: Attempt, overtaken: bool },
@@ -58,6 +59,9 @@ struct MetaOut<'a> {
     time: Timestamp,
     committed_at: Timestamp,
     rule: &'a RuleRef,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    depth: u8,
     deliveries: Vec<Target>,
     request_body_len: usize,
     exchange: &'a Exchange,
@@ -70,6 +74,10 @@ struct MetaIn {
     time: Timestamp,
     committed_at: Timestamp,
     rule: RuleRef,
+    #[serde(default)]
+    subject: Option<String>,
+    #[serde(default)]
+    depth: u8,
     deliveries: Vec<Target>,
     request_body_len: usize,
     exchange: Exchange,
@@ -133,6 +141,8 @@ fn encode_event(event: &Event, committed_at: Timestamp, out: &mut Vec<u8>) {
             time: event.time,
             committed_at,
             rule: &event.rule,
+            subject: event.subject.as_deref(),
+            depth: event.depth,
             deliveries: event.deliveries.iter().map(target).collect(),
             request_body_len: request.len(),
             exchange: &event.exchange,
@@ -159,6 +169,8 @@ fn decode_event(payload: &[u8]) -> io::Result<(Event, Timestamp)> {
         ordinal: meta.ordinal,
         time: meta.time,
         rule: meta.rule,
+        subject: meta.subject,
+        depth: meta.depth,
         exchange: meta.exchange,
         deliveries: meta.deliveries.into_iter().map(|t| (t.id, t.webhook_id)).collect(),
     };

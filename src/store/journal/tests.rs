@@ -26,6 +26,8 @@ fn event() -> Record {
         id: EventId::from_uuid(id(1)),
         ordinal: 12,
         time: Timestamp::from_millis(5),
+        subject: None,
+        depth: 0,
         rule: RuleRef { id: -1, label: "a.b".to_owned(), tag: None },
         exchange: Exchange {
             request: RequestPart {

@@ -76,6 +76,8 @@ impl Desk {
         let event = NewEvent {
             id,
             time: clock::now(),
+            subject: None,
+            depth: 0,
             rule: RuleRef { id: 7, label: label.to_owned(), tag: Some("tasks".to_owned()) },
             exchange: exchange(n),
         };
@@ -237,5 +239,6 @@ fn webhook(name: &str, active: bool) -> Webhook {
         source: WebhookSource::Config,
         created_at: clock::now(),
         updated_at: clock::now(),
+        ..Webhook::new("", url::Url::parse("http://stand-in.invalid/").expect("a URL"))
     }
 }

@@ -75,7 +75,7 @@ fn a_rule_and_a_webhook_have_the_contracts_defaults() {
     assert_eq!((rule.max_request_body, rule.max_response_body), (None, None));
     let webhook = &config.webhooks[0];
     assert!(webhook.active && webhook.headers.is_empty() && webhook.signatures.is_empty());
-    assert_eq!((webhook.method.as_str(), webhook.format), ("POST", Format::Exchange));
+    assert_eq!((webhook.method.as_str(), &webhook.format), ("POST", &Format::Exchange));
     assert_eq!(webhook.retry, [60, 300, 1800, 3600, 21_600].map(secs));
     assert_eq!((webhook.timeout, webhook.concurrency), (secs(15), 8));
 }

@@ -22,6 +22,7 @@ fn egress(allow: &[&str]) -> Egress {
         require_https: false,
         user_agent: "sidehook/test".to_owned(),
         response_kept_max: KEPT_MAX,
+        ..Settings::default()
     })
     .expect("builds")
 }
@@ -33,7 +34,13 @@ fn open() -> Egress {
 fn post(url: url::Url) -> Outgoing {
     let mut headers = http::HeaderMap::new();
     headers.insert("x-mine", http::HeaderValue::from_static("1"));
-    Outgoing { method: http::Method::POST, url, headers, body: Bytes::from_static(b"hello") }
+    Outgoing {
+        method: http::Method::POST,
+        url,
+        headers,
+        tls: None,
+        body: Bytes::from_static(b"hello"),
+    }
 }
 
 async fn answered(answer: Answer, deadline: Duration) -> Result<Reply, (Failure, Option<Reply>)> {

@@ -1,5 +1,6 @@
 //! What a receiver gets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
@@ -15,7 +16,7 @@ async fn an_event_arrives_with_everything_that_the_contract_names() {
     let webhook = Webhook {
         secret: Some(Secret::new("shown")),
         signing_secret: Some(Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
-        signatures: Scheme::ALL.to_vec(),
+        signatures: vec![Scheme::Standard, Scheme::Sha256],
         headers: vec![(HeaderName::from_static("x-env"), HeaderValue::from_static("prod"))],
         basic_auth: Some(BasicAuth { username: "u".to_owned(), password: Secret::new("p:w") }),
         method: http::Method::PUT,
@@ -59,7 +60,7 @@ async fn an_event_arrives_with_everything_that_the_contract_names() {
     );
     assert_eq!(String::from_utf8_lossy(&received.body), expected);
     let key = webhook.hmac_key().expect("a key");
-    for scheme in Scheme::ALL {
+    for scheme in &[Scheme::Standard, Scheme::Sha256] {
         let tolerance = Duration::from_secs(300);
         let now = clock::now().as_secs();
         let verified = sign::verify(scheme, key, &received.headers, &received.body, now, tolerance);
@@ -74,7 +75,9 @@ async fn an_event_arrives_with_everything_that_the_contract_names() {
     let reply = attempts[0].outcome.reply().expect("a reply");
     assert_eq!((reply.status, reply.body.as_slice()), (200, b"ok".as_slice()));
     let event = world.store.event(delivery.event_id).expect("readable").expect("known");
-    let rendered = payload::render(&event, delivery.id, &webhook).expect("renders");
+    let event = Arc::new(event);
+    let rendered =
+        payload::render(&event, delivery.id, &webhook, "//upstream.test").expect("renders");
     assert_eq!(rendered.body, received.body, "what is rendered again is what was sent");
 }
 

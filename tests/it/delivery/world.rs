@@ -78,10 +78,12 @@ pub(crate) fn run(store: &Store, concurrency: usize, allow: &[&str]) -> Tasks {
         require_https: false,
         user_agent: "sidehook/test".to_owned(),
         response_kept_max: 1000,
+        ..egress::Settings::default()
     })
     .expect("builds");
     let tasks = Tasks::new(Stop::new());
-    let settings = delivery::Settings { concurrency, jitter: 0.0 };
+    let settings =
+        delivery::Settings { concurrency, jitter: 0.0, source: "//upstream.test".into() };
     delivery::start(settings, store.clone(), egress, Arc::new(Metrics::default()), &tasks);
     tasks
 }
@@ -124,6 +126,8 @@ pub(crate) fn new_event(label: &str) -> NewEvent {
     NewEvent {
         id: EventId::from_uuid(uuid::Uuid::now_v7()),
         time: sidehook::clock::now(),
+        subject: None,
+        depth: 0,
         rule: RuleRef { id: 7, label: label.to_owned(), tag: None },
         exchange: Exchange {
             request: RequestPart {
@@ -163,5 +167,6 @@ pub(crate) fn webhook(name: &str, receiver: &Receiver) -> Webhook {
         source: WebhookSource::Config,
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
+        ..Webhook::new("", url::Url::parse("http://stand-in.invalid/").expect("a URL"))
     }
 }

@@ -2,8 +2,8 @@
 
 use sidehook::clock;
 use sidehook::model::{BodyState, Event, EventRule};
-use sidehook::payload::{request_view, response_view};
 use sidehook::proxy::{CaptureSettings, Proxy};
+use sidehook::view::{request_view, response_view};
 
 use super::stand::{Storage, rule, settings, start};
 use crate::support::client::RawClient;

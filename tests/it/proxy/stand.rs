@@ -144,6 +144,8 @@ pub(crate) fn rule(label: &str, when: &str) -> EventRule {
         url: regex::bytes::Regex::new(url).expect("a regex"),
         query: None,
         status: vec![200..=299],
+        when: None,
+        subject: None,
         max_request_body: None,
         max_response_body: None,
     }

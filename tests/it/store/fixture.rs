@@ -91,6 +91,7 @@ pub(super) fn webhook(name: &str, labels: &str, active: bool) -> Webhook {
         source: WebhookSource::Config,
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
+        ..Webhook::new("", url::Url::parse("http://stand-in.invalid/").expect("a URL"))
     }
 }
 
@@ -106,6 +107,8 @@ pub(super) fn event_of(label: &str, body: Vec<u8>) -> NewEvent {
     NewEvent {
         id: EventId::from_uuid(uuid::Uuid::now_v7()),
         time: clock::now(),
+        subject: None,
+        depth: 0,
         rule: RuleRef { id: 7, label: label.to_owned(), tag: Some("tag".to_owned()) },
         exchange: Exchange {
             request: RequestPart {

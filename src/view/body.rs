@@ -45,7 +45,7 @@ pub enum BodyValue<'a> {
 impl BodyView<'_> {
     /// Writes the body and its markers as members of the object that they belong to. (Serde's
     /// `flatten` would lose the raw JSON.)
-    pub(super) fn serialize_into<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+    pub fn serialize_into<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         map.serialize_entry("body", &self.body)?;
         if let Some(encoding) = self.body_encoding {
             map.serialize_entry("body_encoding", encoding)?;
