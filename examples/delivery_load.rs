@@ -77,7 +77,7 @@ async fn serve(served: &[(u16, Temper)]) {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
         tokio::task::spawn_local(accept(listener, move |request| answer(temper, request)));
     }
-    std::future::pending().await;
+    std::future::pending::<()>().await;
 }
 
 async fn accept<F, R>(listener: TcpListener, answer: F)
