@@ -20,7 +20,7 @@ impl Check<'_> {
         self.secret_text(node).map_or_else(stand_in, Secret::new)
     }
 
-    fn secret_text(&mut self, node: &Node) -> Option<String> {
+    pub(super) fn secret_text(&mut self, node: &Node) -> Option<String> {
         let text = match &node.value {
             Value::Text(text) => {
                 self.sources().mask(&node.place);
