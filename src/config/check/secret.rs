@@ -28,6 +28,7 @@ impl Check<'_> {
             }
             Value::Table(table) => {
                 let [entry] = table.entries.as_slice() else {
+                    self.sources().mask(&node.place);
                     let message = format!("a secret has one source, found {}", table.entries.len());
                     self.problem(&node.place, message, format!("write {FORM}"));
                     return None;
@@ -49,6 +50,7 @@ impl Check<'_> {
                 }
             }
             _ => {
+                self.sources().mask(&node.place);
                 self.wrong_kind(node, FORM);
                 return None;
             }
