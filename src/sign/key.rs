@@ -36,8 +36,8 @@ pub enum KeyError {
          32-byte seed alone"
     )]
     OtherPublicKey,
-    /// Not the public part of an ed25519 key.
-    #[error("a public ed25519 key is `whpk_` and the base64 of its 32 bytes")]
+    /// No ed25519 key to verify with.
+    #[error("an ed25519 key to verify with is `whpk_` or `whsk_` and its base64")]
     NotPublic,
     /// Something that cannot stand in a header.
     #[error(
