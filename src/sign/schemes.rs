@@ -118,13 +118,8 @@ pub enum SchemeError {
     )]
     Prefix,
     /// A secret is no key.
-    #[error("`{name}`: {error}")]
-    Key {
-        /// The configuration key that holds it.
-        name: &'static str,
-        /// Why.
-        error: KeyError,
-    },
+    #[error(transparent)]
+    Key(#[from] KeyError),
 }
 
 impl SchemeError {
@@ -132,7 +127,10 @@ impl SchemeError {
     pub const fn key(&self) -> &'static str {
         match self {
             Self::SameSecret { .. } => "signing_secret",
-            Self::Key { name, .. } => name,
+            Self::Key(KeyError::NotEd25519 | KeyError::OtherPublicKey) => "ed25519_key",
+            Self::Key(KeyError::NotHeaderValue) => "secret",
+            // Where there is none, it is `secret` that signs.
+            Self::Key(_) => "signing_secret",
             _ => "signatures",
         }
     }
@@ -153,7 +151,7 @@ impl SchemeError {
             Self::BasicAuth { .. } => "keep either it or basic_auth",
             Self::ReservedHeader { .. } => "choose another header, such as \"X-Signature\"",
             Self::Prefix => "write a prefix such as \"sha256=\", or leave it out",
-            Self::Key { error, .. } => match error {
+            Self::Key(error) => match error {
                 KeyError::NotBase64 | KeyError::Empty => {
                     "write whsec_ and base64, or any other text"
                 }
@@ -206,12 +204,10 @@ impl Offer<'_> {
     /// writes them for another purpose.
     fn check_keys(&self) -> Result<(), SchemeError> {
         if let Some(secret) = self.signing_secret {
-            let name = "signing_secret";
-            Key::parse(secret).map_err(|error| SchemeError::Key { name, error })?;
+            Key::parse(secret)?;
         }
         if let Some(secret) = self.ed25519_key {
-            let name = "ed25519_key";
-            SigningKey::parse(secret).map_err(|error| SchemeError::Key { name, error })?;
+            SigningKey::parse(secret)?;
         }
         Ok(())
     }
@@ -225,9 +221,7 @@ impl Offer<'_> {
             Scheme::Authorization => match self.secret {
                 None => no_key("secret"),
                 Some(secret) if is_header_value(secret) => Ok(()),
-                Some(_) => {
-                    Err(SchemeError::Key { name: "secret", error: KeyError::NotHeaderValue })
-                }
+                Some(_) => Err(KeyError::NotHeaderValue.into()),
             },
             _ if self.key_is_shown() => Err(SchemeError::KeyIsShown { format: self.format.name() }),
             _ if !self.has_hmac_key() => no_key("signing_secret"),
@@ -262,8 +256,7 @@ impl Offer<'_> {
         };
         let is_sent = schemes.contains(&Scheme::Authorization);
         let Some(signing) = self.signing_secret.or(self.secret) else { return Ok(()) };
-        let name = if self.signing_secret.is_some() { "signing_secret" } else { "secret" };
-        let key = Key::parse(signing).map_err(|error| SchemeError::Key { name, error })?;
+        let key = Key::parse(signing)?;
         let shown_by = match self.format {
             format if format.shows_secret() => format!("format `{}`", format.name()),
             _ if is_sent => "signature `authorization`".to_owned(),

@@ -13,7 +13,7 @@ use crate::egress::guard::{self, TargetError};
 use crate::model::{
     BasicAuth, Format, LabelPattern, Scheme, Secret, Webhook, WebhookId, WebhookSource,
 };
-use crate::sign;
+use crate::sign::{self, Key, SchemeError};
 use crate::{clock, egress};
 
 /// Attempts at a time where the webhook does not say: enough for a fast receiver, few enough not
@@ -303,13 +303,31 @@ fn signatures(
     signing_secret: Option<&Secret>,
 ) -> Vec<Scheme> {
     let written = table.get("signatures").map(|node| schemes(c, node));
-    let offer =
-        sign::Offer { format, secret, signing_secret, ed25519_key: None, has_basic_auth: false };
-    let error = match sign::check_schemes(&offer, written.as_deref()) {
+    // A bad key is a mistake even where nothing signs yet.
+    let key = signing_secret.map_or(Ok(()), |secret| Key::parse(secret).map(|_| ()));
+    let chosen = key.map_err(SchemeError::from).and_then(|()| {
+        let offer = sign::Offer {
+            format,
+            secret,
+            signing_secret,
+            ed25519_key: None,
+            has_basic_auth: false,
+        };
+        sign::check_schemes(&offer, written.as_deref())
+    });
+    let error = match chosen {
         Ok(schemes) => return schemes,
         Err(error) => error,
     };
-    let (key, cure) = (error.key(), error.cure());
+    let (key, cure) = match &error {
+        SchemeError::KeyIsShown { .. } => {
+            ("signatures", "set signing_secret, or remove signatures")
+        }
+        SchemeError::NoKey { .. } => ("signatures", "set signing_secret, or remove signatures"),
+        SchemeError::Twice { .. } => ("signatures", "list each scheme once"),
+        SchemeError::SameSecret { .. } => ("signing_secret", "choose a signing_secret of its own"),
+        SchemeError::Key(_) => ("signing_secret", "write whsec_ and base64, or any other text"),
+    };
     let at = table.get(key).or_else(|| table.get("secret")).map_or(place, |node| &node.place);
     c.problem(at, error.to_string(), cure);
     Vec::new()

@@ -119,13 +119,13 @@ fn every_scheme_needs_its_key() {
 fn bad_keys_are_named() {
     let key = |given: Given<'_>, schemes: Option<&[Scheme]>| {
         let error = given.choose(schemes).expect_err("refused");
-        assert!(matches!(error, SchemeError::Key { .. }), "{error}");
+        assert!(matches!(error, SchemeError::Key(_)), "{error}");
         error.key()
     };
     let none: Option<&[Scheme]> = Some(&[]);
     assert_eq!(key(Given { signing: Some("whsec_?"), ..NOTHING }, none), "signing_secret");
     assert_eq!(key(Given { ed25519: Some("whsk_?"), ..NOTHING }, none), "ed25519_key");
-    assert_eq!(key(Given { secret: Some("whsec_?"), ..NOTHING }, None), "secret");
+    assert_eq!(key(Given { secret: Some("whsec_?"), ..NOTHING }, None), "signing_secret");
     for text in ["two\nlines", "caf\u{e9}\u{0}", "", " blank", "blank\t"] {
         let given = Given { secret: Some(text), ..NOTHING };
         assert_eq!(key(given, Some(&[Scheme::Authorization])), "secret", "{text:?}");
