@@ -81,6 +81,7 @@ fn event(check: &mut Check<'_>, text: &str) -> Option<Node> {
             "an event needs a label, a method and a regex",
             "write --event 'LABEL=METHOD REGEX', such as 'task.created=POST ^/tasks$'",
         );
+        check.note_unread_rule();
         return None;
     };
     let mut table = Table::default();

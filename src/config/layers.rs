@@ -65,7 +65,8 @@ fn mask_line(check: &mut Check<'_>, place: &Place, text: &str) {
     let start = before.rfind('\n').map_or(0, |at| at + 1);
     let end = text[start..].find('\n').map_or(text.len(), |at| start + at);
     let line = text[start..end].to_ascii_lowercase();
-    let named = ["secret", "password", "token"].iter().filter_map(|word| line.find(word)).min();
+    let telling = ["secret", "password", "token", "egress_proxy", "_key"];
+    let named = telling.iter().filter_map(|word| line.find(word)).min();
     if let Some(value) = named.and_then(|at| line[at..].find('=').map(|eq| at + eq + 1)) {
         check.sources().mask(&Place { source: place.source, start: start + value, end });
     }
@@ -158,8 +159,19 @@ fn unknown_key(section: &Section, key: &str) -> (String, String) {
 fn mask_unknown(check: &mut Check<'_>, entry: &Entry) {
     let name = entry.key.to_ascii_lowercase();
     let telling = ["secret", "password", "token", "key", "auth"];
-    let alike = suggest(&name, ["secret", "signing_secret", "basic_auth", "token", "password"]);
-    if alike.is_some() || telling.iter().any(|word| name.contains(word)) {
+    let secrets = [
+        "secret",
+        "signing_secret",
+        "ed25519_key",
+        "basic_auth",
+        "token",
+        "password",
+        "egress_proxy",
+    ];
+    let alike = suggest(&name, secrets);
+    // `user:password@` in a URL, whatever its key is called.
+    let has_userinfo = matches!(&entry.node.value, Value::Text(text) if text.contains("://") && text.contains('@'));
+    if alike.is_some() || has_userinfo || telling.iter().any(|word| name.contains(word)) {
         check.sources().mask(&entry.node.place);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::check::is_confidential;
+use super::check::{has_credentials, is_confidential};
 use super::keys::{Kind, SECTIONS, Section};
 use super::node::{Node, Table, Value};
 
@@ -36,6 +36,7 @@ fn write_table(out: &mut String, section: &Section, table: &Table) {
     for (key, kind) in section.keys {
         let Some(node) = table.get(key) else { continue };
         let value = match (*key, kind) {
+            ("egress_proxy", _) => egress_proxy(node),
             (_, Kind::Secret) => secret(node),
             ("headers", _) => headers(node),
             ("basic_auth", _) => basic_auth(node),
@@ -50,6 +51,18 @@ fn secret(node: &Node) -> String {
     match &node.value {
         Value::Table(_) => plain(node),
         _ => MASK.to_owned(),
+    }
+}
+
+/// Where it is, without who asks.
+fn egress_proxy(node: &Node) -> String {
+    match &node.value {
+        Value::Text(text) if !has_credentials(text) => plain(node),
+        Value::Text(text) => match text.rsplit_once('@') {
+            Some((_, host)) => quote(&format!("http://***:***@{host}")),
+            None => MASK.to_owned(),
+        },
+        _ => secret(node),
     }
 }
 

@@ -30,6 +30,9 @@ pub struct Settings {
     pub head_bytes_max: usize,
     /// Adds `Via: 1.1 sidehook-<instance>` to requests.
     pub via: bool,
+    /// Chains of webhooks: a call that a receiver makes because of a webhook becomes an event up to
+    /// this depth.
+    pub depth_max: u8,
     /// This process's pseudonym in `Via` (8 hexadecimal digits, random per start).
     pub instance: String,
     /// TCP connect to the upstream.

@@ -4,9 +4,18 @@ use super::event::Rule;
 use super::read::key;
 use super::webhook::Placed;
 use super::{Check, section};
-use crate::config::node::Table;
+use crate::config::node::{Place, Table};
 use crate::config::problem::{quoted, suggest};
+use crate::model::{Format, LabelPattern};
 use crate::{egress, proxy, store};
+
+/// The labels of the events that sidehook itself makes.
+const OWN_EVENTS: [&str; 4] = [
+    "sidehook.webhook.disabled",
+    "sidehook.webhook.paused",
+    "sidehook.webhook.recovered",
+    "sidehook.delivery.failed",
+];
 
 pub(super) fn check(
     c: &mut Check<'_>,
@@ -19,6 +28,7 @@ pub(super) fn check(
 ) {
     addresses(c, root, proxy);
     labels(c, rules, webhooks);
+    segments(c, rules, webhooks);
     idle(c, rules, webhooks);
     sizes(c, proxy, store, rules);
     broad_networks(c, egress);
@@ -56,9 +66,15 @@ fn labels(c: &mut Check<'_>, rules: &[Rule], webhooks: &[Placed]) {
     let mut labels: Vec<&str> = rules.iter().map(|rule| rule.rule.label.as_str()).collect();
     labels.sort_unstable();
     labels.dedup(); // a label that is taken twice is a mistake of its own
+    // A rule without a label, already reported, may be the one that is wanted.
+    let is_complete = !c.has_unread_rule && !labels.contains(&"");
     for placed in webhooks {
-        for (pattern, place) in placed.webhook.events.iter().zip(&placed.event_places) {
-            if labels.iter().any(|label| pattern.matches(label)) {
+        for (pattern, place) in wanted(placed) {
+            if pattern.is_of_system() {
+                own_label(c, pattern, place);
+                continue;
+            }
+            if !is_complete || labels.iter().any(|label| pattern.matches(label)) {
                 continue;
             }
             let message = format!("no event rule has a label like {}", quoted(pattern.as_str()));
@@ -71,6 +87,50 @@ fn labels(c: &mut Check<'_>, rules: &[Rule], webhooks: &[Placed]) {
             c.absence(place, message, cure);
         }
     }
+}
+
+/// A pattern for sidehook's own events; no rule is needed for them.
+fn own_label(c: &mut Check<'_>, pattern: &LabelPattern, place: &Place) {
+    if OWN_EVENTS.iter().any(|label| pattern.matches(label)) {
+        return;
+    }
+    let message = format!("sidehook makes no event with a label like {}", quoted(pattern.as_str()));
+    let cure = match suggest(pattern.as_str(), OWN_EVENTS) {
+        Some(meant) => format!("did you mean {}? \"sidehook.*\" is all of them", quoted(meant)),
+        None => format!("it makes {}; \"sidehook.*\" is all of them", OWN_EVENTS.join(", ")),
+    };
+    c.problem(place, message, cure);
+}
+
+/// Labels that cannot become `entity` and `event` of the format `wireguard-portal`.
+fn segments(c: &mut Check<'_>, rules: &[Rule], webhooks: &[Placed]) {
+    let portals = webhooks.iter().filter(|p| p.webhook.format == Format::WireguardPortal);
+    for (pattern, place) in portals.flat_map(wanted) {
+        let single = rules
+            .iter()
+            .map(|rule| rule.rule.label.as_str())
+            .find(|label| !label.is_empty() && !has_two_segments(label) && pattern.matches(label));
+        if let Some(label) = single {
+            let message = format!(
+                "the format `wireguard-portal` needs labels of an entity and an event, and {} is \
+                 not one",
+                quoted(label)
+            );
+            let cure = "label the rule like \"peer.create\", or name other labels here";
+            c.problem(place, message, cure);
+        }
+    }
+}
+
+fn has_two_segments(label: &str) -> bool {
+    let first = label.split('.').next();
+    let last = label.rsplit_once('.').map(|(_, last)| last);
+    first.is_some_and(|s| !s.is_empty()) && last.is_some_and(|s| !s.is_empty())
+}
+
+/// The patterns of a webhook, each with its place.
+fn wanted(placed: &Placed) -> impl Iterator<Item = (&LabelPattern, &Place)> {
+    placed.webhook.events.iter().zip(&placed.event_places)
 }
 
 /// Rules and webhooks that do nothing.

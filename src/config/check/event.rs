@@ -2,18 +2,13 @@
 
 use std::collections::HashMap;
 
-use regex::bytes::{Regex, RegexBuilder};
-
 use super::Check;
+use super::pattern::nothing;
 use super::sections::BODY_BYTES_MAX;
 use crate::config::node::{Node, Place, Table, Value};
 use crate::config::problem::quoted;
-use crate::model::{EventRule, RuleId, StatusRange};
+use crate::model::{EventRule, RuleId, SYSTEM_LABELS, StatusRange};
 
-/// Longest pattern, bytes.
-const PATTERN_BYTES_MAX: usize = 1 << 10;
-/// Memory of one compiled pattern, bytes: generous for 1 KiB of it, and finite.
-const PATTERN_MEMORY_MAX: usize = 4 << 20;
 /// Longest label and tag, bytes: they are stored with every event.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -58,16 +53,16 @@ fn rule(c: &mut Check<'_>, table: &Table, place: &Place, position: usize) -> Rul
     let overridden =
         |c: &mut Check<'_>, key: &str| table.get(key).map(|node| c.size(node, 0..=BODY_BYTES_MAX));
     let rule = EventRule {
-        when: None,
-        subject: None,
+        when: table.get("when").and_then(|node| c.expression(node)),
+        subject: table.get("subject").and_then(|node| c.expression(node)),
         id: table
             .get("id")
             .map_or_else(|| RuleId::try_from(position).unwrap_or(RuleId::MAX), |node| id(c, node)),
         label,
         tag: table.get("tag").and_then(|node| tag(c, node)),
         methods: method.and_then(|node| methods(c, node)),
-        url: url.map_or_else(nothing, |node| pattern(c, node)),
-        query: table.get("query").map(|node| pattern(c, node)),
+        url: url.map_or_else(nothing, |node| c.pattern(node)),
+        query: table.get("query").map(|node| c.pattern(node)),
         status: table.get("status").map_or_else(|| vec![200..=299], |node| status(c, node)),
         max_request_body: overridden(c, "max_request_body"),
         max_response_body: overridden(c, "max_response_body"),
@@ -96,6 +91,9 @@ fn label(c: &mut Check<'_>, node: &Node) -> String {
     if text.is_empty() || text.len() > NAME_BYTES_MAX || !text.chars().all(allowed) {
         let cure = "use 1 to 256 letters, digits and _ . : - only, such as \"task.created\"";
         c.problem(&node.place, format!("{} is not a label", quoted(text)), cure);
+    } else if text.starts_with(SYSTEM_LABELS) {
+        let message = format!("labels that begin with {} are reserved", quoted(SYSTEM_LABELS));
+        c.problem(&node.place, message, "write another: they are for sidehook's own events");
     }
     text.to_owned()
 }
@@ -173,64 +171,4 @@ fn status_range(text: &str) -> Option<StatusRange> {
     }
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
-}
-
-/// A regex within its limits; reports the mistake at its place in the pattern.
-fn pattern(c: &mut Check<'_>, node: &Node) -> Regex {
-    let Some(text) = c.text(node, "a regex, such as '^/tasks$'") else { return nothing() };
-    if text.len() > PATTERN_BYTES_MAX {
-        let message = format!("a regex of {} bytes is too long", text.len());
-        c.problem(&node.place, message, format!("write at most {PATTERN_BYTES_MAX} bytes"));
-        return nothing();
-    }
-    match RegexBuilder::new(text).size_limit(PATTERN_MEMORY_MAX).build() {
-        Ok(regex) => regex,
-        Err(regex::Error::CompiledTooBig(_)) => {
-            let cure = "use smaller repetitions, or [0-9] for \\d and [A-Za-z0-9_] for \\w";
-            c.problem(&node.place, "this regex needs too much memory", cure);
-            nothing()
-        }
-        Err(error) => {
-            let error = error.to_string();
-            let (at, why) = syntax_error(&error, text);
-            let place = place_in(c, node, text, at);
-            let position = at.map(|at| format!(" at its byte {}", at + 1)).unwrap_or_default();
-            let cure = "correct it there; in '...' backslashes stand for themselves";
-            c.problem(&place, format!("this regex is wrong{position}: {why}"), cure);
-            nothing()
-        }
-    }
-}
-
-/// What the regex crate draws (the pattern, a caret below it, the reason) as position and reason.
-fn syntax_error<'e>(error: &'e str, pattern: &str) -> (Option<usize>, &'e str) {
-    let why = error.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or(error);
-    let caret = error.lines().find_map(|line| {
-        let before = line.strip_suffix('^').map(|l| l.trim_end_matches('^'))?;
-        before.bytes().all(|byte| byte == b' ').then_some(before.len())
-    });
-    // The drawing indents by four and counts characters.
-    let at = caret
-        .and_then(|column| column.checked_sub(4))
-        .and_then(|n| pattern.char_indices().map(|(at, _)| at).chain([pattern.len()]).nth(n))
-        .filter(|_| !pattern.contains('\n'));
-    (at, why)
-}
-
-/// A place inside a string, when it stands in its source byte for byte.
-fn place_in(c: &mut Check<'_>, node: &Node, text: &str, at: Option<usize>) -> Place {
-    let source = c.sources().get(node.place.source);
-    let written = source.text.get(node.place.start..node.place.end).unwrap_or_default();
-    match (at, written.find(text)) {
-        (Some(at), Some(quote)) => {
-            let start = node.place.start + quote + at;
-            Place { source: node.place.source, start, end: (start + 1).min(node.place.end) }
-        }
-        _ => node.place.clone(),
-    }
-}
-
-/// Stands in for a regex that could not be read.
-fn nothing() -> Regex {
-    Regex::new(r"[^\s\S]").expect("a constant, valid pattern")
 }

@@ -4,16 +4,23 @@
 //! found too; a `Config` with a stand-in in it is never handed out.
 
 mod cross;
+mod egress_proxy;
 mod event;
+mod format;
+mod headers;
+mod pattern;
 mod place;
 mod read;
+mod schemes;
 mod secret;
 mod sections;
+mod tls;
 mod webhook;
 
 use std::path::{Path, PathBuf};
 
-pub(super) use webhook::is_confidential;
+pub(super) use egress_proxy::has_credentials;
+pub(super) use headers::is_confidential;
 
 use super::node::{Place, Table, Value};
 use super::problem::{Problems, Sources};
@@ -25,12 +32,20 @@ pub(super) struct Check<'e> {
     syntax_errors: usize,
     environment: &'e Environment,
     warnings: Vec<String>,
+    /// A rule could not be read at all, so that nothing can be said about missing labels.
+    has_unread_rule: bool,
 }
 
 impl<'e> Check<'e> {
     pub(super) fn new(environment: &'e Environment) -> Self {
         let problems = Problems::new(Sources::default());
-        Self { problems, syntax_errors: 0, environment, warnings: Vec::new() }
+        Self {
+            problems,
+            syntax_errors: 0,
+            environment,
+            warnings: Vec::new(),
+            has_unread_rule: false,
+        }
     }
 
     pub(super) const fn sources(&mut self) -> &mut Sources {
@@ -56,6 +71,10 @@ impl<'e> Check<'e> {
         self.syntax_errors += n;
     }
 
+    pub(super) const fn note_unread_rule(&mut self) {
+        self.has_unread_rule = true;
+    }
+
     /// Notes what works but may not be meant.
     fn warn(&mut self, warning: impl Into<String>) {
         self.warnings.push(warning.into());
@@ -74,7 +93,7 @@ pub(super) fn config(mut check: Check<'_>, root: &Table) -> Result<Config, Probl
     let proxy = sections::proxy(c, section(root, "proxy"), capture);
     let store = sections::store(c, section(root, "store"));
     let egress = sections::egress(c, section(root, "delivery"));
-    let delivery = sections::delivery(c, section(root, "delivery"));
+    let delivery = sections::delivery(c, section(root, "delivery"), &proxy);
     let admin = sections::admin(c, section(root, "admin"));
     let rules = event::rules(c, repeated(root, "event"));
     let webhooks = webhook::webhooks(c, repeated(root, "webhook"), &delivery, &egress);

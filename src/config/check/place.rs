@@ -71,7 +71,14 @@ impl Check<'_> {
         let url = match Url::parse(text) {
             Ok(url) => url,
             Err(error) => {
-                let message = format!("{} is not a URL: {error}", quoted(text));
+                // What cannot be read may hold a password all the same.
+                let shown = if text.contains('@') {
+                    self.sources().mask(&node.place);
+                    "this".to_owned()
+                } else {
+                    quoted(text)
+                };
+                let message = format!("{shown} is not a URL: {error}");
                 self.problem(&node.place, message, format!("write {form}"));
                 return None;
             }

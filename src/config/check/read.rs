@@ -37,6 +37,35 @@ impl Check<'_> {
         found
     }
 
+    /// A table inside a value, such as `client_cert = { cert = "c.pem", key = "k.pem" }`; keys
+    /// that it does not have are reported.
+    pub(super) fn inline_table<'n>(
+        &mut self,
+        node: &'n Node,
+        names: &[&str],
+        what: &str,
+        form: &str,
+    ) -> Option<&'n Table> {
+        let Value::Table(table) = &node.value else {
+            let message = format!("expected a table, found {}", node.value.kind());
+            self.problem(&node.place, message, format!("write {form}"));
+            return None;
+        };
+        for entry in table.entries.iter().filter(|entry| !names.contains(&entry.key.as_str())) {
+            // It may be a misspelt password.
+            if what == "basic_auth" {
+                self.sources().mask(&entry.node.place);
+            }
+            let cure = match suggest(&entry.key, names.iter().copied()) {
+                Some(meant) => format!("did you mean {}?", quoted(meant)),
+                None => format!("write {form}"),
+            };
+            let message = format!("{} is not a key of {what}", quoted(&entry.key));
+            self.problem(&entry.key_place, message, cure);
+        }
+        Some(table)
+    }
+
     /// Reports a value of the wrong kind.
     pub(super) fn wrong_kind(&mut self, node: &Node, wanted: &str) {
         let message = format!("expected {wanted}, found {}", node.value.kind());
@@ -76,6 +105,11 @@ impl Check<'_> {
                 *limits.start()
             }
         }
+    }
+
+    /// How often something happens before something is done; 0: it never is.
+    pub(super) fn times(&mut self, node: &Node) -> u32 {
+        u32::try_from(self.count(node, 0..=1_000_000)).unwrap_or(u32::MAX)
     }
 
     /// A number within limits.

@@ -20,7 +20,7 @@ impl Check<'_> {
         self.secret_text(node).map_or_else(stand_in, Secret::new)
     }
 
-    fn secret_text(&mut self, node: &Node) -> Option<String> {
+    pub(super) fn secret_text(&mut self, node: &Node) -> Option<String> {
         let text = match &node.value {
             Value::Text(text) => {
                 self.sources().mask(&node.place);
@@ -28,6 +28,7 @@ impl Check<'_> {
             }
             Value::Table(table) => {
                 let [entry] = table.entries.as_slice() else {
+                    self.sources().mask(&node.place);
                     let message = format!("a secret has one source, found {}", table.entries.len());
                     self.problem(&node.place, message, format!("write {FORM}"));
                     return None;
@@ -49,6 +50,7 @@ impl Check<'_> {
                 }
             }
             _ => {
+                self.sources().mask(&node.place);
                 self.wrong_kind(node, FORM);
                 return None;
             }

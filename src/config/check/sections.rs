@@ -38,6 +38,8 @@ pub(super) struct Delivery {
     pub(super) settings: delivery::Settings,
     pub(super) retry: Vec<Duration>,
     pub(super) timeout: Duration,
+    pub(super) disable_after: u32,
+    pub(super) pause_after: u32,
 }
 
 pub(super) fn proxy(c: &mut Check<'_>, table: &Table, capture: CaptureSettings) -> proxy::Settings {
@@ -65,6 +67,7 @@ pub(super) fn proxy(c: &mut Check<'_>, table: &Table, capture: CaptureSettings) 
         connections_max: c.count(k("max_connections"), 1..=1_000_000),
         head_bytes_max: c.memory(k("max_head"), 8 << 10..=1 << 20),
         via: c.flag(k("via")),
+        depth_max: u8::try_from(c.count(k("max_depth"), 0..=16)).unwrap_or(u8::MAX),
         instance: instance(),
         connect_timeout: c.duration(k("connect_timeout"), TICK..=HOUR),
         response_timeout: c.optional_duration(k("response_timeout"), DAY),
@@ -188,17 +191,26 @@ pub(super) fn store(c: &mut Check<'_>, table: &Table) -> store::Settings {
     }
 }
 
-pub(super) fn delivery(c: &mut Check<'_>, table: &Table) -> Delivery {
+pub(super) fn delivery(c: &mut Check<'_>, table: &Table, proxy: &proxy::Settings) -> Delivery {
     let k = |name| key(table, name);
     Delivery {
         settings: delivery::Settings {
-            source: "//localhost".into(),
+            source: source(proxy).into(),
             concurrency: c.count(k("concurrency"), 1..=65_536),
             jitter: c.real(k("jitter"), 0.0..=1.0),
         },
         retry: c.retry(k("retry")),
         timeout: c.duration(k("timeout"), TICK..=HOUR),
+        disable_after: c.times(k("disable_after")),
+        pause_after: c.times(k("pause_after")),
     }
+}
+
+/// `//` and the upstream's authority (RFC 3986 3.2), without the default port.
+fn source(proxy: &proxy::Settings) -> String {
+    let (host, port) = (&proxy.upstream_host, proxy.upstream_port);
+    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    if port == 80 { format!("//{host}") } else { format!("//{host}:{port}") }
 }
 
 pub(super) fn egress(c: &mut Check<'_>, table: &Table) -> egress::Settings {
@@ -210,8 +222,8 @@ pub(super) fn egress(c: &mut Check<'_>, table: &Table) -> egress::Settings {
         c.problem(&k("user_agent").place, "not a value for a User-Agent", cure);
     }
     egress::Settings {
-        proxy: None,
-        source_address: None,
+        proxy: table.get("egress_proxy").and_then(|node| c.egress_proxy(node)),
+        source_address: table.get("source_address").and_then(|node| c.source_address(node)),
         allow_networks: c.networks(k("allow_networks")),
         deny_networks: c.networks(k("deny_networks")),
         require_https: c.flag(k("require_https")),

@@ -1,19 +1,19 @@
 //! `[[webhook]]`: who gets events.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::Method;
 
 use super::Check;
 use super::read::{HOUR, TICK};
 use super::sections::Delivery;
-use crate::config::node::{Entry, Node, Place, Table, Value};
-use crate::config::problem::{quoted, suggest};
+use super::{format, headers, schemes, tls};
+use crate::config::node::{Node, Place, Table, Value};
+use crate::config::problem::quoted;
 use crate::egress::guard::{self, TargetError};
-use crate::model::{
-    BasicAuth, Format, LabelPattern, Scheme, Secret, Webhook, WebhookId, WebhookSource,
-};
-use crate::sign::{self, Key, SchemeError};
+use crate::model::{Format, LabelPattern, RateLimit, Webhook, WebhookId, WebhookSource};
+use crate::sign::Offer;
 use crate::{clock, egress};
 
 /// Attempts at a time where the webhook does not say: enough for a fast receiver, few enough not
@@ -21,26 +21,6 @@ use crate::{clock, egress};
 const CONCURRENCY: usize = 8;
 /// Longest name, bytes: it is a label of metrics and a column of tables.
 const NAME_BYTES_MAX: usize = 128;
-
-/// Headers that sidehook or HTTP itself sets: what a webhook's own headers cannot be.
-const RESERVED: [&str; 16] = [
-    "host",
-    "content-length",
-    "content-type",
-    "content-encoding",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "user-agent",
-    "traceparent",
-    "tracestate",
-];
 
 /// A webhook and where its parts were written.
 pub(super) struct Placed {
@@ -83,38 +63,98 @@ fn webhook(
     let url = c.required(table, place, "url", cure);
     let url = url.and_then(|node| target(c, node, egress));
     let (events, event_places) = events(c, table, place);
-    let secret = table.get("secret").map(|node| c.secret(node));
-    let signing_secret = table.get("signing_secret").map(|node| c.secret(node));
-    let basic_auth = table.get("basic_auth").and_then(|node| basic_auth(c, node));
-    let headers = table.get("headers").map(|node| headers(c, node, basic_auth.is_some()));
-    let format = table.get("format").map_or(Format::Exchange, |node| format(c, node));
-    let signatures = signatures(c, table, place, &format, secret.as_ref(), signing_secret.as_ref());
-    let methods = [("POST", 0), ("PUT", 1), ("PATCH", 2)];
-    let method = table.get("method").map_or(0, |node| c.choice(node, &methods));
+    let secret = |c: &mut Check<'_>, key: &str| table.get(key).map(|node| c.secret(node));
+    let shown = secret(c, "secret");
+    let signing_secret = secret(c, "signing_secret");
+    let ed25519_key = secret(c, "ed25519_key");
+    let basic_auth = table.get("basic_auth").and_then(|node| headers::basic_auth(c, node));
+    let has_basic_auth = table.get("basic_auth").is_some();
+    let headers = table.get("headers").map(|node| headers::headers(c, node, has_basic_auth));
+    let headers = headers.unwrap_or_default();
+    let format = table.get("format").map_or(Format::Exchange, |node| format::format(c, node));
+    let offer = Offer {
+        format: &format,
+        secret: shown.as_ref(),
+        signing_secret: signing_secret.as_ref(),
+        ed25519_key: ed25519_key.as_ref(),
+        has_basic_auth,
+    };
+    let names: Vec<_> = headers.iter().map(|(name, _)| name.clone()).collect();
+    let signatures = schemes::signatures(c, table, place, &offer, &names);
+    if let Some(url) = &url {
+        tls::warn_about_http(c, table, &name, url);
+    }
     let now = clock::now();
     let webhook = Webhook {
         id: WebhookId::of_name(&name),
         name,
         active: table.get("active").is_none_or(|node| c.flag(node)),
         events,
-        secret,
+        secret: shown,
         signing_secret,
-        headers: headers.unwrap_or_default(),
+        ed25519_key,
+        headers,
         basic_auth,
-        method: [Method::POST, Method::PUT, Method::PATCH][method].clone(),
+        method: table.get("method").map_or(Method::POST, |node| method(c, node)),
         format,
         signatures,
-        retry: table.get("retry").map_or_else(|| delivery.retry.clone(), |node| c.retry(node)),
-        timeout: table
-            .get("timeout")
-            .map_or(delivery.timeout, |node| c.duration(node, TICK..=HOUR)),
-        concurrency: table.get("concurrency").map_or(CONCURRENCY, |node| c.count(node, 1..=4096)),
+        tls: tls::identity(c, table),
         source: WebhookSource::Config,
         created_at: now,
         updated_at: now,
-        ..Webhook::new("", url.unwrap_or_else(nowhere))
+        ..limits(c, table, delivery, url.unwrap_or_else(nowhere))
     };
     Placed { webhook, event_places }
+}
+
+/// A webhook with what bounds its attempts: its own values over those of `[delivery]`.
+fn limits(c: &mut Check<'_>, table: &Table, delivery: &Delivery, url: url::Url) -> Webhook {
+    let get = |key| table.get(key);
+    Webhook {
+        retry: get("retry").map_or_else(|| delivery.retry.clone(), |node| c.retry(node)),
+        timeout: get("timeout").map_or(delivery.timeout, |node| c.duration(node, TICK..=HOUR)),
+        disable_after: get("disable_after").map_or(delivery.disable_after, |node| c.times(node)),
+        pause_after: get("pause_after").map_or(delivery.pause_after, |node| c.times(node)),
+        concurrency: get("concurrency").map_or(CONCURRENCY, |node| c.count(node, 1..=4096)),
+        rate_limit: get("rate_limit").and_then(|node| rate_limit(c, node)),
+        ordered: get("ordered").is_some_and(|node| c.flag(node)),
+        ..Webhook::new("", url)
+    }
+}
+
+fn method(c: &mut Check<'_>, node: &Node) -> Method {
+    let choices = [("POST", 0), ("PUT", 1), ("PATCH", 2)];
+    [Method::POST, Method::PUT, Method::PATCH][c.choice(node, &choices)].clone()
+}
+
+/// `"10/s"`, `"100/m"`, `"1000/h"`.
+fn rate_limit(c: &mut Check<'_>, node: &Node) -> Option<RateLimit> {
+    const N_MAX: u32 = 1_000_000;
+    let form = "attempts in a second, a minute or an hour: \"10/s\", \"100/m\" or \"1000/h\"";
+    let text = c.text(node, form)?;
+    let limit = text.split_once('/').and_then(|(n, unit)| {
+        let per = match unit {
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_secs(60),
+            "h" => HOUR,
+            _ => return None,
+        };
+        let digits = !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| RateLimit { n: n.parse().unwrap_or(u32::MAX), per })
+    });
+    match limit {
+        Some(limit) if (1..=N_MAX).contains(&limit.n) => return Some(limit),
+        Some(_) => {
+            let cure =
+                format!("write a number from 1 to {N_MAX}; to stop a webhook: active = false");
+            c.problem(&node.place, "out of range", cure);
+        }
+        None => {
+            let message = format!("{} is not a rate", quoted(text));
+            c.problem(&node.place, message, format!("write {form}"));
+        }
+    }
+    None
 }
 
 /// Stands in for a target that could not be read.
@@ -174,183 +214,4 @@ fn events(c: &mut Check<'_>, table: &Table, place: &Place) -> (Vec<LabelPattern>
         found.1.push(item.place.clone());
     }
     found
-}
-
-fn basic_auth(c: &mut Check<'_>, node: &Node) -> Option<BasicAuth> {
-    let form = "basic_auth = { username = \"u\", password = { env = \"NAME\" } }";
-    let Value::Table(table) = &node.value else {
-        c.sources().mask(&node.place);
-        let message = format!("expected a table, found {}", node.value.kind());
-        c.problem(&node.place, message, format!("write {form}"));
-        return None;
-    };
-    for entry in &table.entries {
-        if !matches!(entry.key.as_str(), "username" | "password") {
-            c.sources().mask(&entry.node.place);
-            let cure = match suggest(&entry.key, ["username", "password"]) {
-                Some(meant) => format!("did you mean {}?", quoted(meant)),
-                None => format!("write {form}"),
-            };
-            let message = format!("{} is not a key of basic_auth", quoted(&entry.key));
-            c.problem(&entry.key_place, message, cure);
-        }
-    }
-    let password = c.required(table, &node.place, "password", form).map(|node| c.secret(node));
-    let name_node = c.required(table, &node.place, "username", form)?;
-    let username = c.text(name_node, "a string")?;
-    // RFC 7617 2: the colon ends the user name, and control characters are not allowed.
-    if username.contains(':') || username.chars().any(char::is_control) {
-        let cure = "write a name without colon and control characters (RFC 7617)";
-        c.problem(&name_node.place, format!("{} is not a user name", quoted(username)), cure);
-    }
-    Some(BasicAuth { username: username.to_owned(), password: password? })
-}
-
-fn headers(c: &mut Check<'_>, node: &Node, has_basic_auth: bool) -> Vec<(HeaderName, HeaderValue)> {
-    let Value::Table(table) = &node.value else {
-        c.wrong_kind(node, "a table, such as { \"X-Env\" = \"prod\" }");
-        return Vec::new();
-    };
-    let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
-    for entry in &table.entries {
-        let Some(name) = header_name(c, entry, has_basic_auth) else { continue };
-        if headers.iter().any(|(other, _)| *other == name) {
-            let message = format!("the header {} is written twice", quoted(name.as_str()));
-            c.problem(&entry.key_place, message, "write it once: names are the same in any case");
-        }
-        let secret = matches!(entry.node.value, Value::Table(_)) || is_confidential(&name);
-        let text = match &entry.node.value {
-            Value::Text(text) if !secret => text.clone(),
-            _ => c.secret(&entry.node).reveal().to_owned(),
-        };
-        match HeaderValue::from_str(&text) {
-            Ok(mut value) => {
-                value.set_sensitive(secret);
-                headers.push((name, value));
-            }
-            Err(_) => {
-                let cure = "write visible ASCII characters, spaces and tabs only (RFC 9110 5.5)";
-                c.problem(&entry.node.place, "this cannot be a header's value", cure);
-            }
-        }
-    }
-    headers
-}
-
-/// Whether a header's value is likely to be a secret even when it is written as text.
-pub(in crate::config) fn is_confidential(name: &HeaderName) -> bool {
-    ["auth", "token", "key", "secret", "cookie", "password"]
-        .iter()
-        .any(|word| name.as_str().contains(word))
-}
-
-fn header_name(c: &mut Check<'_>, entry: &Entry, has_basic_auth: bool) -> Option<HeaderName> {
-    let Ok(name) = HeaderName::from_bytes(entry.key.as_bytes()) else {
-        let message = format!("{} is not a header name", quoted(&entry.key));
-        c.problem(&entry.key_place, message, "write a name such as \"X-Env\"");
-        return None;
-    };
-    let text = name.as_str();
-    let own = text.starts_with("webhook-") || text.starts_with("x-webhook-");
-    let cure = match text {
-        "user-agent" => "set [delivery] user_agent",
-        "authorization" if has_basic_auth => "keep either it or basic_auth",
-        _ if own || RESERVED.contains(&text) => "take it out: sidehook sets it where it is needed",
-        _ => return Some(name),
-    };
-    c.problem(&entry.key_place, format!("the header {} is reserved", quoted(&entry.key)), cure);
-    None
-}
-
-fn format(c: &mut Check<'_>, node: &Node) -> Format {
-    const LATER: [&str; 7] = [
-        "vikunja",
-        "timestamped",
-        "wireguard-portal",
-        "typed",
-        "standard",
-        "cloudevents",
-        "cloudevents-binary",
-    ];
-    let later = match &node.value {
-        Value::Table(_) => Some("a format of your own".to_owned()),
-        Value::Text(text) if LATER.contains(&text.as_str()) => {
-            Some(format!("the format {}", quoted(text)))
-        }
-        _ => None,
-    };
-    match later {
-        Some(later) => {
-            let message = format!("{later} is not supported by this version yet");
-            c.problem(&node.place, message, "write \"exchange\"");
-            Format::Exchange
-        }
-        None => {
-            c.choice(node, &[("exchange", ())]);
-            Format::Exchange
-        }
-    }
-}
-
-/// The schemes as written or by default, under the rule that a secret is never both shown and used
-/// as a key.
-fn signatures(
-    c: &mut Check<'_>,
-    table: &Table,
-    place: &Place,
-    format: &Format,
-    secret: Option<&Secret>,
-    signing_secret: Option<&Secret>,
-) -> Vec<Scheme> {
-    let written = table.get("signatures").map(|node| schemes(c, node));
-    // A bad key is a mistake even where nothing signs yet.
-    let key = signing_secret.map_or(Ok(()), |secret| Key::parse(secret).map(|_| ()));
-    let chosen = key.map_err(SchemeError::from).and_then(|()| {
-        let offer = sign::Offer {
-            format,
-            secret,
-            signing_secret,
-            ed25519_key: None,
-            has_basic_auth: false,
-        };
-        sign::check_schemes(&offer, written.as_deref())
-    });
-    let error = match chosen {
-        Ok(schemes) => return schemes,
-        Err(error) => error,
-    };
-    let (key, cure) = match &error {
-        SchemeError::KeyIsShown { .. } => {
-            ("signatures", "set signing_secret, or remove signatures")
-        }
-        SchemeError::NoKey { .. } => ("signatures", "set signing_secret, or remove signatures"),
-        SchemeError::Twice { .. } => ("signatures", "list each scheme once"),
-        SchemeError::SameSecret { .. } => ("signing_secret", "choose a signing_secret of its own"),
-        SchemeError::Key(_) => ("signing_secret", "write whsec_ and base64, or any other text"),
-    };
-    let at = table.get(key).or_else(|| table.get("secret")).map_or(place, |node| &node.place);
-    c.problem(at, error.to_string(), cure);
-    Vec::new()
-}
-
-fn schemes(c: &mut Check<'_>, node: &Node) -> Vec<Scheme> {
-    const LATER: [&str; 5] = ["standard-ed25519", "vikunja", "github", "stripe", "authorization"];
-    let mut schemes = Vec::new();
-    for item in c.list(node, "signature schemes, such as [\"standard\", \"sha256\"]") {
-        let later = match &item.value {
-            Value::Table(_) => Some("a scheme of your own".to_owned()),
-            Value::Text(text) if LATER.contains(&text.as_str()) => {
-                Some(format!("the scheme {}", quoted(text)))
-            }
-            _ => None,
-        };
-        if let Some(later) = later {
-            let message = format!("{later} is not supported by this version yet");
-            c.problem(&item.place, message, "write \"standard\" or \"sha256\"");
-            continue;
-        }
-        let is_standard = c.choice(item, &[("standard", true), ("sha256", false)]);
-        schemes.push(if is_standard { Scheme::Standard } else { Scheme::Sha256 });
-    }
-    schemes
 }

@@ -26,6 +26,7 @@ fn the_request_half_has_the_contracts_defaults() {
     assert!(proxy.trusted_proxies.is_empty());
     assert_eq!((proxy.connections_max, proxy.head_bytes_max), (10_000, 64 << 10));
     assert!(proxy.via);
+    assert_eq!(proxy.depth_max, 1);
     assert_eq!(proxy.instance.len(), 8);
     assert_eq!((proxy.connect_timeout, proxy.response_timeout), (secs(5), Some(secs(60))));
     assert_eq!((proxy.idle_timeout, proxy.header_timeout), (secs(75), secs(10)));
@@ -53,7 +54,9 @@ fn the_store_the_delivery_half_and_the_admin_api_have_the_contracts_defaults() {
     assert_eq!((config.store.retain, config.store.max_bytes), (secs(30 * 86_400), 10 << 30));
     assert_eq!(config.store.segment_bytes, 16 << 20);
     assert_eq!((config.delivery.concurrency, config.delivery.jitter), (256, 0.1));
+    assert_eq!(&*config.delivery.source, "//127.0.0.1:3000");
     let egress = config.egress;
+    assert!(egress.proxy.is_none() && egress.source_address.is_none());
     assert!(!egress.require_https && egress.allow_networks.is_empty());
     assert!(egress.deny_networks.is_empty());
     assert_eq!(egress.user_agent, concat!("sidehook/", env!("CARGO_PKG_VERSION")));
@@ -72,12 +75,16 @@ fn a_rule_and_a_webhook_have_the_contracts_defaults() {
     assert_eq!((rule.id, rule.tag.as_deref()), (1, None));
     assert_eq!(rule.methods.as_deref(), Some(&["POST".to_owned()][..]));
     assert_eq!(rule.status, [200..=299]);
+    assert!(rule.when.is_none() && rule.subject.is_none());
     assert_eq!((rule.max_request_body, rule.max_response_body), (None, None));
     let webhook = &config.webhooks[0];
     assert!(webhook.active && webhook.headers.is_empty() && webhook.signatures.is_empty());
     assert_eq!((webhook.method.as_str(), &webhook.format), ("POST", &Format::Exchange));
     assert_eq!(webhook.retry, [60, 300, 1800, 3600, 21_600].map(secs));
     assert_eq!((webhook.timeout, webhook.concurrency), (secs(15), 8));
+    assert_eq!((webhook.disable_after, webhook.pause_after), (0, 10));
+    assert_eq!((webhook.rate_limit, webhook.ordered), (None, false));
+    assert!(webhook.ed25519_key.is_none() && webhook.tls.is_none());
 }
 
 /// The example with its examples: "#" directly before a key or a heading taken away.
@@ -92,10 +99,15 @@ fn uncommented() -> String {
 #[test]
 fn the_examples_of_the_example_file_work_and_name_every_key() {
     let folder = super::Folder::new(&uncommented());
+    let identity = super::way_out::Certificates::new();
+    folder.write("ca.pem", &identity.ca);
+    folder.write("c.pem", &identity.certificate);
+    folder.write("k.pem", &identity.key);
     let environment = [
         ("SIDEHOOK_TOKEN", "0123456789abcdef"),
         ("BILLING_SECRET", "shown"),
         ("BILLING_SIGNING_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("BILLING_ED25519_KEY", "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A="),
         ("BILLING_PASSWORD", "p"),
     ];
     let config = folder

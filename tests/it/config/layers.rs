@@ -145,3 +145,18 @@ fn what_may_not_be_meant_is_a_warning() {
     let broad = "[delivery]\nallow_networks = [\"0.0.0.0/0\"]\n";
     assert!(warnings(broad).contains("0.0.0.0/0"), "{}", warnings(broad));
 }
+
+#[test]
+fn a_flag_that_is_no_rule_is_the_only_mistake() {
+    let flags = Flags {
+        events: vec!["nonsense".into()],
+        webhooks: vec![FlagWebhook {
+            url: "https://example.com/".into(),
+            ..FlagWebhook::default()
+        }],
+        ..Flags::default()
+    };
+    let problems = problems(load(&Inputs { flags, ..Inputs::default() }));
+    assert_eq!(problems.count(), 1, "{problems}");
+    assert!(problems.to_string().contains("LABEL=METHOD REGEX"), "{problems}");
+}

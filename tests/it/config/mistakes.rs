@@ -62,30 +62,14 @@ fn keys_of_later_versions_are_refused_as_such() {
     for (section, line) in [
         ("[proxy]", "tls = { cert = \"c\", key = \"k\" }"),
         ("[store]", "url = \"postgres://h/d\""),
-        ("[delivery]", "pause_after = 10"),
-        ("[delivery]", "disable_after = 3"),
-        ("[delivery]", "egress_proxy = \"http://127.0.0.1:1\""),
         ("[admin]", "watch_config = true"),
     ] {
         let problem = only_mistake(&format!("{section}\n{line}\n"));
         assert!(problem.message.contains("not supported by this version yet"), "{problem:?}");
         assert_eq!(problem.line, 2);
     }
-    let problem = only_mistake(&format!("{RULE}when = 'true'\n"));
+    let problem = only_mistake(&format!("{RULE}on_disconnect = \"cancel\"\n"));
     assert!(problem.message.contains("not supported by this version yet"), "{problem:?}");
-    for line in [
-        "ordered = true",
-        "rate_limit = \"1/s\"",
-        "format = \"vikunja\"",
-        "signatures = [\"github\"]",
-    ] {
-        let toml = format!(
-            "{RULE}[[webhook]]\nname = \"a\"\nurl = \"https://example.com/\"\nevents = [\"*\"]\n\
-             signing_secret = \"s\"\n{line}\n"
-        );
-        let problem = only_mistake(&toml);
-        assert!(problem.message.contains("not supported by this version yet"), "{problem:?}");
-    }
 }
 
 #[test]

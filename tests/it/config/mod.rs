@@ -1,9 +1,13 @@
 //! Configuration: what operators write, and what they are told about it.
 
+mod conditions;
 mod defaults;
+mod dialects;
+mod health;
 mod layers;
 mod mistakes;
 mod secrets;
+mod way_out;
 
 use std::path::PathBuf;
 
@@ -12,6 +16,10 @@ use tempfile::TempDir;
 
 /// One rule, so that webhooks have something to want.
 const RULE: &str = "[[event]]\nlabel = \"task.created\"\nmethod = \"POST\"\nurl = '^/tasks$'\n";
+
+/// The begin of a webhook that wants every label.
+const WEBHOOK: &str =
+    "[[webhook]]\nname = \"w\"\nurl = \"https://example.com/\"\nevents = [\"*\"]\n";
 
 /// A folder with a `sidehook.toml`.
 struct Folder(TempDir);

@@ -3,10 +3,7 @@
 use sidehook::config::Flags;
 use sidehook::model::Scheme;
 
-use super::{Folder, RULE, good, load_text, only_mistake, problems};
-
-const WEBHOOK: &str =
-    "[[webhook]]\nname = \"w\"\nurl = \"https://example.com/\"\nevents = [\"*\"]\n";
+use super::{Folder, RULE, WEBHOOK, good, load_text, only_mistake, problems};
 
 #[test]
 fn a_secret_is_text_or_comes_from_the_environment_or_a_file() {
@@ -109,6 +106,9 @@ fn secrets_are_shown_nowhere() {
         "basic_auth = { username = \"u\", pasword = \"hunter7\" }",
         "headers = { Host = \"x\", Authorization = \"hunter7\" }",
         "url = \"https://u:hunter7@example.com\"",
+        "url = \"https://u:hunter7@exam ple.com\"",
+        "secret = [\"hunter7\"]",
+        "secret = { env = \"A\", text = \"hunter7\" }",
         "signing_secret = \"hunter7",
     ] {
         let webhook = WEBHOOK.replace("url = \"https://example.com/\"\n", "");

@@ -28,6 +28,7 @@ pub(crate) fn settings(upstream: SocketAddr) -> Settings {
         connections_max: 100,
         head_bytes_max: 64 << 10,
         via: true,
+        depth_max: 1,
         instance: "0badcafe".into(),
         connect_timeout: Duration::from_secs(5),
         response_timeout: Some(Duration::from_secs(30)),
