@@ -82,8 +82,8 @@ pub enum SchemeError {
     },
     /// Two schemes that write one header.
     #[error(
-        "signatures `{first}` and `{second}` both write the header `{header}`: keep one of them, \
-         or give your own another header"
+        "the header `{header}` is written by another signature too (`{first}` and `{second}`): \
+         keep one of them, or give your own another header"
     )]
     SameHeader {
         /// The header.
@@ -111,12 +111,6 @@ pub enum SchemeError {
         /// The header.
         header: HeaderName,
     },
-    /// An own scheme with a prefix that no header can begin with.
-    #[error(
-        "a signature's prefix is visible ASCII characters and spaces, and does not begin with a \
-         space"
-    )]
-    Prefix,
     /// A secret is no key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -150,7 +144,6 @@ impl SchemeError {
             Self::SameHeader { .. } => "keep one of them, or choose another header",
             Self::BasicAuth { .. } => "keep either it or basic_auth",
             Self::ReservedHeader { .. } => "choose another header, such as \"X-Signature\"",
-            Self::Prefix => "write a prefix such as \"sha256=\", or leave it out",
             Self::Key(error) => match error {
                 KeyError::NotBase64 | KeyError::Empty => {
                     "write whsec_ and base64, or any other text"
@@ -235,15 +228,13 @@ impl Offer<'_> {
         if self.has_basic_auth && header == AUTHORIZATION {
             return Err(SchemeError::BasicAuth { scheme: scheme.name() });
         }
-        let Scheme::Custom(custom) = scheme else { return Ok(()) };
+        if !matches!(scheme, Scheme::Custom(_)) {
+            return Ok(());
+        }
         let is_of_format =
             *self.format == Format::CloudEventsBinary && header.as_str().starts_with("ce-");
         if is_of_format || RESERVED.contains(&header.as_str()) {
             return Err(SchemeError::ReservedHeader { header });
-        }
-        let is_sendable = custom.prefix.bytes().all(|b| matches!(b, b' '..=b'~'));
-        if !is_sendable || custom.prefix.starts_with(' ') {
-            return Err(SchemeError::Prefix);
         }
         Ok(())
     }

@@ -172,7 +172,7 @@ fn two_schemes_never_write_one_header() {
 }
 
 #[test]
-fn reserved_headers_and_bad_prefixes_are_refused() {
+fn reserved_headers_are_refused() {
     let given = Given { secret: Some("s"), ..NOTHING };
     for header in ["host", "content-type", "webhook-id", "x-webhook-attempt", "traceparent"] {
         let refused = given.choose(Some(&[plain_custom(header)]));
@@ -182,16 +182,6 @@ fn reserved_headers_and_bad_prefixes_are_refused() {
     let binary = Given { format: &Format::CloudEventsBinary, ..given };
     let refused = binary.choose(Some(&[plain_custom("ce-id")]));
     assert!(matches!(refused, Err(SchemeError::ReservedHeader { .. })));
-    for prefix in ["a\n", "\u{e9}", " a", "a\t"] {
-        let own = custom(
-            "x-sig",
-            prefix,
-            SignatureEncoding::Hex,
-            SignedContent::Body,
-            SignatureAlgorithm::Sha256,
-        );
-        assert_eq!(given.choose(Some(&[own])), Err(SchemeError::Prefix), "{prefix:?}");
-    }
     let basic = Given { secret: Some("s"), basic: true, ..NOTHING };
     for scheme in [Scheme::Authorization, plain_custom("authorization")] {
         let refused = basic.choose(Some(std::slice::from_ref(&scheme)));
