@@ -9,8 +9,8 @@ use hyper::StatusCode;
 use tokio::net::TcpListener;
 
 use super::receiver::{self, Behaviour, Received, excerpt, passage};
-use crate::config;
-use crate::model::Secret;
+use crate::model::{Scheme, Secret};
+use crate::{config, sign};
 
 /// Arguments of `listen`.
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,8 @@ pub(super) struct Arguments {
     /// Port on 127.0.0.1; 0 for a free one.
     #[arg(long, value_name = "N", default_value_t = 9000)]
     port: u16,
-    /// The signing secret to check signatures with.
+    /// The secret to check signatures with: the HMAC key, an ed25519 key (whsk_, whpk_), or the
+    /// text sent as `authorization`.
     #[arg(long, value_name = "S", value_parser = parse_secret)]
     secret: Option<Secret>,
     /// Status of every answer.
@@ -37,7 +38,9 @@ pub(super) struct Arguments {
 
 fn parse_secret(text: &str) -> Result<Secret, String> {
     let secret = Secret::new(text);
-    crate::sign::Key::parse(&secret).map(|_| secret).map_err(|error| error.to_string())
+    let is_pair = receiver::is_ed25519(&secret);
+    let scheme = if is_pair { Scheme::StandardEd25519 } else { Scheme::Standard };
+    sign::check_key(&scheme, &secret).map(|()| secret).map_err(|error| error.to_string())
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {

@@ -14,11 +14,13 @@ mod filters;
 mod history;
 mod listen;
 mod logging;
+mod raw_request;
 mod receiver;
 mod retry;
 mod run;
 mod screen;
 mod status;
+mod verify;
 mod webhook_flags;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -47,6 +49,8 @@ enum Command {
     Demo(demo::Arguments),
     /// A receiver for development: prints each webhook and checks its signature.
     Listen(listen::Arguments),
+    /// Check the signature of a captured webhook request.
+    Verify(verify::Arguments),
     /// How a running sidehook is: upstream, store, queues.
     Status(status::Arguments),
     /// The latest events.
@@ -66,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Listen(arguments) => listen::run(arguments),
+        Command::Verify(arguments) => verify::run(arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Deliveries(arguments) => deliveries::run(&arguments),

@@ -67,9 +67,9 @@ impl Received {
 pub(super) enum Signature {
     /// It carries none.
     Absent,
-    /// It carries some, but no secret was given to check them with.
+    /// It carries some, but no secret for them was given.
     Unchecked,
-    /// Every scheme that it carries holds.
+    /// Every scheme that the secret is for holds.
     Verified(Vec<Scheme>),
     /// A scheme does not hold.
     Wrong(Scheme, VerifyError),
@@ -115,7 +115,8 @@ async fn answer(
         ));
     };
     let body = body.to_bytes();
-    let signature = judge(&head.headers, &body, behaviour.secret.as_ref());
+    let now_secs = clock::now().as_secs();
+    let signature = judge(&head.headers, &body, behaviour.secret.as_ref(), now_secs);
     let fails = number < behaviour.fail_first;
     let answered = if fails { StatusCode::INTERNAL_SERVER_ERROR } else { behaviour.status };
     tokio::time::sleep(behaviour.delay).await;
@@ -132,32 +133,56 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     response
 }
 
-/// Checks every scheme whose header is there.
-fn judge(headers: &HeaderMap, body: &[u8], secret: Option<&Secret>) -> Signature {
-    let carried = |scheme: &Scheme| match scheme {
-        Scheme::Standard => headers.contains_key("webhook-signature"),
-        Scheme::Sha256 => headers.contains_key("x-webhook-signature"),
-        _ => false,
-    };
-    let schemes: Vec<Scheme> =
-        [Scheme::Standard, Scheme::Sha256].into_iter().filter(carried).collect();
-    let Some(secret) = secret else {
-        return if schemes.is_empty() { Signature::Absent } else { Signature::Unchecked };
-    };
-    for scheme in &schemes {
-        let now_secs = clock::now().as_secs();
-        if let Err(error) = sign::verify(scheme, secret, headers, body, now_secs, TOLERANCE) {
-            return Signature::Wrong(scheme.clone(), error);
+/// Checks every scheme that the request carries and the secret is for.
+fn judge(headers: &HeaderMap, body: &[u8], secret: Option<&Secret>, now_secs: u64) -> Signature {
+    let carried: Vec<Scheme> =
+        Scheme::NAMED.into_iter().filter(|scheme| carries(headers, scheme)).collect();
+    if carried.is_empty() {
+        return Signature::Absent;
+    }
+    let Some(secret) = secret else { return Signature::Unchecked };
+    // The key of an HMAC is no ed25519 key, and the other way round.
+    let is_pair = is_ed25519(secret);
+    let is_alone = carried.len() == 1;
+    let mut verified = Vec::new();
+    for scheme in carried {
+        if (scheme == Scheme::StandardEd25519) != is_pair {
+            continue;
+        }
+        match sign::verify(&scheme, secret, headers, body, now_secs, TOLERANCE) {
+            Ok(()) => verified.push(scheme),
+            // Beside a signature it is a secret of its own, or somebody else's token.
+            Err(_) if scheme == Scheme::Authorization && !is_alone => {}
+            Err(error) => return Signature::Wrong(scheme, error),
         }
     }
-    if schemes.is_empty() { Signature::Absent } else { Signature::Verified(schemes) }
+    if verified.is_empty() { Signature::Unchecked } else { Signature::Verified(verified) }
+}
+
+/// Whether the request says that it is signed by the scheme.
+fn carries(headers: &HeaderMap, scheme: &Scheme) -> bool {
+    let Some(value) = headers.get(sign::header_name(scheme)) else { return false };
+    let text = value.to_str().unwrap_or_default();
+    let has = |version: &str| text.split(' ').any(|one| one.starts_with(version));
+    match scheme {
+        // One header for both; what is neither is a `standard` one that is wrong.
+        Scheme::Standard => has("v1,") || !has("v1a,"),
+        Scheme::StandardEd25519 => has("v1a,"),
+        Scheme::Authorization => !text.starts_with("Basic "),
+        _ => true,
+    }
+}
+
+/// Whether a secret is an ed25519 key, private or public.
+pub(super) fn is_ed25519(secret: &Secret) -> bool {
+    ["whsk_", "whpk_"].iter().any(|prefix| secret.reveal().starts_with(prefix))
 }
 
 /// A signature's worth in words.
 pub(super) fn in_words(signature: &Signature) -> String {
     match signature {
         Signature::Absent => "not signed".to_owned(),
-        Signature::Unchecked => "signed (give --secret to check it)".to_owned(),
+        Signature::Unchecked => "signed (give its key as --secret to check it)".to_owned(),
         Signature::Verified(schemes) => {
             let names: Vec<&str> = schemes.iter().map(|scheme| scheme.name()).collect();
             format!("signature verified ({})", names.join(", "))
@@ -221,5 +246,71 @@ mod tests {
         let shown = passage(body, 100, "  ");
         assert_eq!(shown, "{\n  \t\"a\": 1\n  }\n  2026 signature verified\\u{1b}[1m\\u{d}");
         assert_eq!(passage(b"a\nbc", 3, "  "), "a\n  b...");
+    }
+
+    const KEY: &str = "a key";
+    const PAIR: &str = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbc=";
+
+    /// The headers of `{}` signed at second 5 by `schemes`; `authorization` sends `token`.
+    fn signed(schemes: &[Scheme]) -> HeaderMap {
+        let (key, pair, token) = (Secret::new(KEY), Secret::new(PAIR), Secret::new("token"));
+        let keys = sign::Keys {
+            hmac: Some(&key),
+            previous: vec![],
+            ed25519: Some(&pair),
+            secret: Some(&token),
+        };
+        let mut map: HeaderMap =
+            sign::headers(schemes, &keys, "id", 5, b"{}").expect("keys").into_iter().collect();
+        map.insert("webhook-id", hyper::header::HeaderValue::from_static("id"));
+        map.insert("webhook-timestamp", hyper::header::HeaderValue::from_static("5"));
+        map
+    }
+
+    fn judged(headers: &HeaderMap, secret: &str) -> Signature {
+        judge(headers, b"{}", Some(&Secret::new(secret)), 5)
+    }
+
+    #[test]
+    fn every_scheme_is_recognised_and_checked_with_what_it_is_for() {
+        for scheme in Scheme::NAMED {
+            let headers = signed(std::slice::from_ref(&scheme));
+            let right = match scheme {
+                Scheme::StandardEd25519 => PAIR,
+                Scheme::Authorization => "token",
+                _ => KEY,
+            };
+            let verified = Signature::Verified(vec![scheme.clone()]);
+            assert_eq!(judged(&headers, right), verified);
+            assert_eq!(judge(&headers, b"{}", None, 5), Signature::Unchecked);
+            let wrong = judged(&headers, "another");
+            if scheme == Scheme::StandardEd25519 {
+                assert_eq!(wrong, Signature::Unchecked, "no key for it");
+            } else {
+                assert!(matches!(wrong, Signature::Wrong(..)), "{wrong:?}");
+            }
+        }
+        let all = signed(&Scheme::NAMED);
+        let hmacs = Scheme::NAMED
+            .into_iter()
+            .filter(|scheme| !matches!(scheme, Scheme::StandardEd25519 | Scheme::Authorization));
+        assert_eq!(judged(&all, KEY), Signature::Verified(hmacs.collect()));
+        assert_eq!(judged(&all, PAIR), Signature::Verified(vec![Scheme::StandardEd25519]));
+    }
+
+    #[test]
+    fn what_is_no_signature_is_not_taken_for_one() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(judged(&headers, KEY), Signature::Absent);
+        headers.insert("authorization", "Basic dTpw".parse().expect("a value"));
+        assert_eq!(judged(&headers, KEY), Signature::Absent);
+        let broken = [("webhook-signature", "v2,x"), ("x-webhook-signature", "")];
+        for (name, value) in broken {
+            let headers = HeaderMap::from_iter([(
+                hyper::header::HeaderName::from_static(name),
+                value.parse().expect("a value"),
+            )]);
+            assert!(matches!(judged(&headers, KEY), Signature::Wrong(..)), "{name}");
+        }
     }
 }

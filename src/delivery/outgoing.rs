@@ -62,6 +62,9 @@ fn outgoing(order: &Order) -> Result<Outgoing, OutgoingError> {
     let webhook = &order.webhook;
     let rendered = payload::render(&order.event, order.delivery, webhook, &order.source)?;
     let mut headers = headers(order, rendered.content_type)?;
+    for (name, value) in rendered.headers {
+        headers.insert(name, value);
+    }
     if !webhook.signatures.is_empty() {
         let keys = sign::Keys::of(webhook, order.started_at);
         let id = order.delivery.to_string();
@@ -106,9 +109,12 @@ fn headers(order: &Order, content_type: Option<HeaderValue>) -> Result<HeaderMap
     if let Some(auth) = &webhook.basic_auth {
         headers.insert(AUTHORIZATION, basic(auth)?);
     }
-    let parent = order.event.exchange.request.headers.get("traceparent");
+    let call = &order.event.exchange.request.headers;
+    let parent = call.get("traceparent");
     if let Some(child) = parent.and_then(|parent| trace::child_of(parent, order.span)) {
         headers.insert("traceparent", HeaderValue::from_str(&child)?);
+        let state = trace::state_of(call, order.delivery);
+        headers.insert("tracestate", HeaderValue::from_str(&state)?);
     }
     Ok(headers)
 }

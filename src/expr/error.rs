@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use minijinja::ErrorKind;
+use minijinja::machinery::Span;
+
 /// Why an expression cannot be compiled or evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -10,4 +13,34 @@ pub struct ExprError {
     pub message: String,
     /// Where in the source, bytes.
     pub span: Option<Range<usize>>,
+}
+
+impl ExprError {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), span: None }
+    }
+
+    pub(super) fn at(span: Span, message: impl Into<String>) -> Self {
+        let span = Some(span.start_offset as usize..span.end_offset as usize);
+        Self { message: message.into(), span }
+    }
+
+    /// What the language says; never the values that were at hand.
+    pub(super) fn of(error: &minijinja::Error, source: &str) -> Self {
+        let message = match (error.kind(), error.detail()) {
+            (ErrorKind::OutOfFuel, _) => "it takes too many steps".to_owned(),
+            (_, Some(detail)) => detail.to_owned(),
+            (kind, None) => kind.to_string(),
+        };
+        let span = error.range().or_else(|| error.line().and_then(|n| line(source, n)));
+        let span = span.filter(|span| source.get(span.clone()).is_some());
+        Self { message, span }
+    }
+}
+
+/// The range of a line, counted from 1.
+fn line(source: &str, number: usize) -> Option<Range<usize>> {
+    let line = source.split('\n').nth(number.checked_sub(1)?)?;
+    let start = line.as_ptr() as usize - source.as_ptr() as usize;
+    Some(start..start + line.len())
 }

@@ -89,12 +89,27 @@ pub struct Body {
     /// headers leave it out: for showing the body, never shown itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub described_by: Option<Box<HeaderList>>,
+    /// The limit under which it was captured, bytes: decoding it for show is limited by eight
+    /// times as many. 0: not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub limit: u64,
+    /// The bytes are the body without its content coding, whatever the headers say: redaction
+    /// could not leave it encoded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub decoded: bool,
 }
 
 impl Body {
     /// No body at all.
     pub const fn none() -> Self {
-        Self { bytes: Vec::new(), size: 0, state: BodyState::Complete, described_by: None }
+        Self {
+            bytes: Vec::new(),
+            size: 0,
+            state: BodyState::Complete,
+            described_by: None,
+            limit: 0,
+            decoded: false,
+        }
     }
 
     /// A body captured whole.
@@ -126,4 +141,9 @@ pub enum BodyState {
     OverBudget,
     /// Left out whole because redaction could not be sure of it.
     Redacted,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
 }

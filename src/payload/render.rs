@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::{cloudevents, exchange, flat};
 use crate::expr::ExprError;
-use crate::model::{DeliveryId, Event, Format, RuleId, Webhook};
-use crate::view::{BodyView, body_view};
+use crate::model::{DeliveryId, Event, Format, Webhook};
+use crate::view;
+
+/// Room for what stands around the bodies, bytes.
+const FRAME_BYTES: usize = 512;
 
 /// A body ready to be signed and sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +30,6 @@ pub enum RenderError {
     /// The format's expression or template failed.
     #[error("format: {0}")]
     Expression(#[from] ExprError),
-    /// Stand-in of the skeleton.
-    #[error("format {0} is not built")]
-    NotBuilt(&'static str),
     /// The JSON writer gave up.
     #[error("the body cannot be written as JSON")]
     Json(#[from] serde_json::Error),
@@ -46,89 +46,33 @@ pub fn render(
     webhook: &Webhook,
     source: &str,
 ) -> Result<Rendered, RenderError> {
-    let _ = source;
-    match &webhook.format {
-        Format::Exchange => exchange(event, delivery, webhook),
-        other => Err(RenderError::NotBuilt(other.name())),
-    }
-}
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    const CLOUD_EVENT: HeaderValue = HeaderValue::from_static("application/cloudevents+json");
 
-fn exchange(
-    event: &Event,
-    delivery: DeliveryId,
-    webhook: &Webhook,
-) -> Result<Rendered, RenderError> {
-    let request = &event.exchange.request;
-    let response = &event.exchange.response;
-    let payload = Payload {
-        event: EventPart { id: event.rule.id, label: &event.rule.label },
-        id: delivery,
-        request: Request {
-            tag: event.rule.tag.as_deref(),
-            method: request.method.to_ascii_lowercase(),
-            url: &request.url,
-            body: body_view(&request.body, &request.headers),
-        },
-        response: Response {
-            status: response.status,
-            body: body_view(&response.body, &response.headers),
-        },
-        secret: webhook.secret.as_ref().map(|secret| secret.reveal()),
-    };
-    Ok(Rendered {
-        content_type: Some(HeaderValue::from_static("application/json")),
-        headers: Vec::new(),
-        body: serde_json::to_vec(&payload)?,
-    })
-}
-
-/// Format `exchange`; the order of members is the contract's.
-#[derive(Serialize)]
-struct Payload<'a> {
-    event: EventPart<'a>,
-    id: DeliveryId,
-    request: Request<'a>,
-    response: Response<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct EventPart<'a> {
-    id: RuleId,
-    label: &'a str,
-}
-
-struct Request<'a> {
-    tag: Option<&'a str>,
-    method: String,
-    url: &'a str,
-    body: BodyView<'a>,
-}
-
-struct Response<'a> {
-    status: u16,
-    body: BodyView<'a>,
-}
-
-impl Serialize for Request<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if let Some(tag) = self.tag {
-            map.serialize_entry("tag", tag)?;
+    let (content_type, body) = match &webhook.format {
+        Format::Exchange => (JSON, json(event, &exchange::payload(event, delivery, webhook))?),
+        Format::Vikunja => (JSON, json(event, &flat::vikunja(event))?),
+        Format::Timestamped => (JSON, json(event, &flat::timestamped(event, webhook))?),
+        Format::WireguardPortal => (JSON, json(event, &flat::wireguard_portal(event))?),
+        Format::Typed => (JSON, json(event, &flat::typed(event))?),
+        Format::Standard => (JSON, json(event, &flat::standard(event))?),
+        Format::CloudEvents => (CLOUD_EVENT, json(event, &cloudevents::structured(event, source))?),
+        Format::CloudEventsBinary => return Ok(cloudevents::binary(event, source)),
+        Format::Json(expression) => {
+            (JSON, expression.json(&view::delivery_scope(event, delivery, webhook))?)
         }
-        map.serialize_entry("method", &self.method)?;
-        map.serialize_entry("url", self.url)?;
-        self.body.serialize_into(&mut map)?;
-        map.end()
-    }
+        Format::Template { template, content_type } => {
+            let text = template.render(&view::delivery_scope(event, delivery, webhook))?;
+            (content_type.clone(), text.into_bytes())
+        }
+    };
+    Ok(Rendered { content_type: Some(content_type), headers: Vec::new(), body })
 }
 
-impl Serialize for Response<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("status", &self.status)?;
-        self.body.serialize_into(&mut map)?;
-        map.end()
-    }
+fn json(event: &Event, payload: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let exchange = &event.exchange;
+    let bodies = exchange.request.body.bytes.len() + exchange.response.body.bytes.len();
+    let mut body = Vec::with_capacity(bodies + FRAME_BYTES);
+    serde_json::to_writer(&mut body, payload)?;
+    Ok(body)
 }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _};
-use sha2::Sha256;
+use hmac::{Hmac, KeyInit as _, Mac};
+use sha2::{Sha256, Sha512};
 
-use crate::model::Secret;
+use crate::model::{Secret, SignatureAlgorithm};
 
 const PREFIX: &str = "whsec_";
 
@@ -24,6 +24,27 @@ pub enum KeyError {
     /// Nothing.
     #[error("a signing key must not be empty")]
     Empty,
+    /// Not an ed25519 key.
+    #[error(
+        "an ed25519 key is `whsk_` and the base64 of its 32-byte seed, or of the seed and the \
+         32-byte public key"
+    )]
+    NotEd25519,
+    /// Seed and public key are of different pairs.
+    #[error(
+        "the public key in this ed25519 key does not belong to its seed: write the base64 of the \
+         32-byte seed alone"
+    )]
+    OtherPublicKey,
+    /// No ed25519 key to verify with.
+    #[error("an ed25519 key to verify with is `whpk_` or `whsk_` and its base64")]
+    NotPublic,
+    /// Something that cannot stand in a header.
+    #[error(
+        "a secret that is sent as a header's value is visible ASCII characters, spaces and tabs \
+         only (RFC 9110 5.5), none of them blank at its ends"
+    )]
+    NotHeaderValue,
 }
 
 impl Key {
@@ -41,15 +62,49 @@ impl Key {
         if bytes.is_empty() { Err(KeyError::Empty) } else { Ok(Self(bytes)) }
     }
 
-    /// An HMAC-SHA256 that has seen nothing yet.
-    pub(super) fn mac(&self) -> Hmac<Sha256> {
-        Hmac::new_from_slice(&self.0).expect("HMAC takes a key of any length (RFC 2104 2)")
+    /// The HMAC of `parts`, one after the other.
+    pub(super) fn tag(&self, algorithm: SignatureAlgorithm, parts: &[&[u8]]) -> Vec<u8> {
+        match algorithm {
+            SignatureAlgorithm::Sha256 => {
+                self.sha256(parts).finalize().into_bytes().as_slice().to_vec()
+            }
+            SignatureAlgorithm::Sha512 => {
+                self.sha512(parts).finalize().into_bytes().as_slice().to_vec()
+            }
+        }
+    }
+
+    /// Whether `tag` is the HMAC of `parts`, in constant time.
+    pub(super) fn holds(&self, algorithm: SignatureAlgorithm, parts: &[&[u8]], tag: &[u8]) -> bool {
+        match algorithm {
+            SignatureAlgorithm::Sha256 => self.sha256(parts).verify_slice(tag).is_ok(),
+            SignatureAlgorithm::Sha512 => self.sha512(parts).verify_slice(tag).is_ok(),
+        }
     }
 
     /// Whether two secrets are the same key.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.0 == other.0
     }
+
+    fn sha256(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        let mac = Hmac::new_from_slice(&self.0).expect(ANY_LENGTH);
+        updated(mac, parts)
+    }
+
+    fn sha512(&self, parts: &[&[u8]]) -> Hmac<Sha512> {
+        let mac = Hmac::new_from_slice(&self.0).expect(ANY_LENGTH);
+        updated(mac, parts)
+    }
+}
+
+const ANY_LENGTH: &str = "HMAC takes a key of any length (RFC 2104 2)";
+
+fn updated<M: Mac>(mut mac: M, parts: &[&[u8]]) -> M {
+    for part in parts {
+        mac.update(part);
+    }
+    mac
 }
 
 impl fmt::Debug for Key {

@@ -2,17 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, Mac as _};
 use http::{HeaderName, HeaderValue};
-use sha2::Sha256;
 
+use super::ed25519::SigningKey;
+use super::form::{Form, header_name, lead};
 use super::{Key, KeyError};
-use crate::model::{PreviousSecret, Scheme, Secret, Timestamp, Webhook};
-
-/// `webhook-signature`: the `standard` scheme.
-pub(super) const STANDARD_HEADER: HeaderName = HeaderName::from_static("webhook-signature");
-/// `x-webhook-signature`: the `sha256` scheme.
-pub(super) const SHA256_HEADER: HeaderName = HeaderName::from_static("x-webhook-signature");
+use crate::model::{PreviousSecret, Scheme, Secret, SignedContent, Timestamp, Webhook};
 
 /// The keys of one webhook at one time.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +22,13 @@ pub struct Keys<'a> {
     pub secret: Option<&'a Secret>,
 }
 
+/// What is signed.
+struct Message<'a> {
+    id: &'a str,
+    timestamp: &'a str,
+    body: &'a [u8],
+}
+
 impl<'a> Keys<'a> {
     /// The keys of a webhook at a time.
     pub fn of(webhook: &'a Webhook, now: Timestamp) -> Self {
@@ -38,15 +40,44 @@ impl<'a> Keys<'a> {
             secret: webhook.secret.as_ref(),
         }
     }
+
+    fn current(&self) -> Result<Key, KeyError> {
+        Key::parse(self.hmac.ok_or(KeyError::Empty)?)
+    }
+
+    /// The current key, then the replaced ones that are still live.
+    fn live(&self) -> Result<Vec<Key>, KeyError> {
+        let current = self.current();
+        [current].into_iter().chain(self.previous.iter().map(|secret| Key::parse(secret))).collect()
+    }
 }
 
-/// The headers that `schemes` add to an attempt, in their order.
+impl Message<'_> {
+    fn tag(&self, form: &Form<'_>, key: &Key) -> String {
+        let lead = lead(form.content, self.id, self.timestamp);
+        form.write(&key.tag(form.algorithm, &[lead.as_bytes(), self.body]))
+    }
+
+    /// One signature by each key.
+    fn tags(&self, form: &Form<'_>, keys: &[Key]) -> Vec<String> {
+        keys.iter().map(|key| self.tag(form, key)).collect()
+    }
+
+    fn ed25519(&self, key: &SigningKey) -> String {
+        let lead = lead(SignedContent::IdTimestampBody, self.id, self.timestamp);
+        let signature = key.sign(&[lead.as_bytes(), self.body].concat());
+        format!("v1a,{}", STANDARD.encode(signature))
+    }
+}
+
+/// The headers that `schemes` add to an attempt, in their order; the two standard schemes share
+/// one.
 ///
 /// `id` is the value of `webhook-id`, `timestamp_secs` that of `webhook-timestamp` (Unix
 /// seconds), `body` exactly the bytes that are sent.
 ///
 /// # Errors
-/// The secret is no key.
+/// The key of a scheme is missing or is none.
 pub fn headers(
     schemes: &[Scheme],
     keys: &Keys<'_>,
@@ -54,51 +85,48 @@ pub fn headers(
     timestamp_secs: u64,
     body: &[u8],
 ) -> Result<Vec<(HeaderName, HeaderValue)>, KeyError> {
-    let Some(secret) = keys.hmac else { return Err(KeyError::Empty) };
-    let key = Key::parse(secret)?;
-    Ok(schemes.iter().map(|scheme| header(scheme, &key, id, timestamp_secs, body)).collect())
-}
-
-fn header(
-    scheme: &Scheme,
-    key: &Key,
-    id: &str,
-    timestamp_secs: u64,
-    body: &[u8],
-) -> (HeaderName, HeaderValue) {
-    let (name, text) = match scheme {
-        Scheme::Standard => {
-            let tag = standard_mac(key, id, timestamp_secs, body).finalize().into_bytes();
-            (STANDARD_HEADER, format!("v1,{}", STANDARD.encode(tag)))
+    let timestamp = timestamp_secs.to_string();
+    let message = Message { id, timestamp: &timestamp, body };
+    let mut texts: Vec<(HeaderName, String)> = Vec::with_capacity(schemes.len());
+    for scheme in schemes {
+        let name = header_name(scheme);
+        let text = signature(scheme, keys, &message)?;
+        match texts.iter_mut().find(|(other, _)| *other == name) {
+            // Standard Webhooks: several signatures are separated by spaces.
+            Some((_, others)) => {
+                others.push(' ');
+                others.push_str(&text);
+            }
+            None => texts.push((name, text)),
         }
-        Scheme::Sha256 => {
-            let tag = sha256_mac(key, body).finalize().into_bytes();
-            (SHA256_HEADER, format!("sha256={}", hex(&tag)))
+    }
+    texts.into_iter().map(|(name, text)| Ok((name, header_value(&text)?))).collect()
+}
+
+fn signature(scheme: &Scheme, keys: &Keys<'_>, message: &Message<'_>) -> Result<String, KeyError> {
+    if let Some(form) = Form::of(scheme) {
+        return Ok(match scheme {
+            Scheme::Standard => message.tags(&form, &keys.live()?).join(" "),
+            Scheme::Stripe => {
+                let tags = message.tags(&form, &keys.live()?).join(",");
+                format!("t={},{tags}", message.timestamp)
+            }
+            _ => message.tag(&form, &keys.current()?),
+        });
+    }
+    match scheme {
+        Scheme::StandardEd25519 => {
+            let key = SigningKey::parse(keys.ed25519.ok_or(KeyError::Empty)?)?;
+            Ok(message.ed25519(&key))
         }
-        _ => (SHA256_HEADER, String::new()),
-    };
-    (name, HeaderValue::from_str(&text).expect("base64 and hexadecimal are visible ASCII"))
+        // `authorization`: the secret, verbatim.
+        _ => Ok(keys.secret.ok_or(KeyError::Empty)?.reveal().to_owned()),
+    }
 }
 
-/// HMAC-SHA256 of `{id}.{timestamp}.{body}`.
-pub(super) fn standard_mac(key: &Key, id: &str, timestamp_secs: u64, body: &[u8]) -> Hmac<Sha256> {
-    let mut mac = key.mac();
-    mac.update(format!("{id}.{timestamp_secs}.").as_bytes());
-    mac.update(body);
-    mac
-}
-
-/// HMAC-SHA256 of the body.
-pub(super) fn sha256_mac(key: &Key, body: &[u8]) -> Hmac<Sha256> {
-    let mut mac = key.mac();
-    mac.update(body);
-    mac
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes everything");
-        text
-    })
+/// Some of them are secrets: none is to be logged.
+fn header_value(text: &str) -> Result<HeaderValue, KeyError> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| KeyError::NotHeaderValue)?;
+    value.set_sensitive(true);
+    Ok(value)
 }

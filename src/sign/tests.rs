@@ -1,14 +1,22 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::*;
-use crate::model::{Format, Scheme, Secret};
+use crate::model::{
+    CustomScheme, PreviousSecret, Scheme, Secret, SignatureAlgorithm, SignatureEncoding,
+    SignedContent, Timestamp, Webhook,
+};
+
+mod choice;
+mod verifying;
 
 const TOLERANCE: Duration = Duration::from_secs(300);
 
-/// Secret, id, timestamp, body, `webhook-signature`: the Standard Webhooks libraries' own vectors.
-const VECTORS: [(&str, &str, u64, &str, &str); 2] = [
+/// Secret, id, timestamp, body, `webhook-signature`: the Standard Webhooks libraries' own vectors,
+/// and Svix's for ed25519.
+const VECTORS: [(&str, &str, u64, &str, &str); 3] = [
     (
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         "msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -23,156 +31,204 @@ const VECTORS: [(&str, &str, u64, &str, &str); 2] = [
         r#"{"email":"test@example.com","username":"test_user"}"#,
         "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=",
     ),
+    (
+        PRIVATE_KEY,
+        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        1_614_265_330,
+        r#"{"test": 2432232314}"#,
+        "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==",
+    ),
 ];
 
+const PRIVATE_KEY: &str =
+    "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
+const SEED_ALONE: &str = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbc=";
+const PUBLIC_KEY: &str = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=";
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text)
+}
+
+/// One header, made with one secret for everything.
+fn made(scheme: &Scheme, key: &str, id: &str, secs: u64, body: &[u8]) -> Result<String, KeyError> {
+    let key = secret(key);
+    let keys = Keys { hmac: Some(&key), previous: vec![], ed25519: Some(&key), secret: Some(&key) };
+    let made = headers(std::slice::from_ref(scheme), &keys, id, secs, body)?;
+    assert_eq!(made.len(), 1);
+    assert_eq!(made[0].0, header_name(scheme));
+    Ok(made[0].1.to_str().expect("ASCII").to_owned())
+}
+
+fn custom(
+    header: &'static str,
+    prefix: &str,
+    encoding: SignatureEncoding,
+    content: SignedContent,
+    algorithm: SignatureAlgorithm,
+) -> Scheme {
+    Scheme::Custom(Arc::new(CustomScheme {
+        header: HeaderName::from_static(header),
+        prefix: prefix.to_owned(),
+        encoding,
+        content,
+        algorithm,
+    }))
+}
+
+fn plain_custom(header: &'static str) -> Scheme {
+    custom(header, "", SignatureEncoding::Hex, SignedContent::Body, SignatureAlgorithm::Sha256)
+}
+
 #[test]
-fn standard_gives_the_published_signatures() {
-    for (secret, id, secs, body, expected) in VECTORS {
-        let made = headers(&[Scheme::Standard], &Secret::new(secret), id, secs, body.as_bytes());
-        let expected = HeaderValue::from_static(expected);
-        assert_eq!(made, Ok(vec![(HeaderName::from_static("webhook-signature"), expected)]));
+fn the_standard_schemes_give_the_published_signatures() {
+    for (key, id, secs, body, expected) in VECTORS {
+        let scheme = if key == PRIVATE_KEY { Scheme::StandardEd25519 } else { Scheme::Standard };
+        assert_eq!(made(&scheme, key, id, secs, body.as_bytes()).as_deref(), Ok(expected));
     }
+    let (_, id, secs, body, expected) = VECTORS[2];
+    let made = made(&Scheme::StandardEd25519, SEED_ALONE, id, secs, body.as_bytes());
+    assert_eq!(made.as_deref(), Ok(expected), "the seed alone is the same key");
 }
 
 #[test]
-fn sha256_gives_githubs_published_signature() {
-    let secret = Secret::new("It's a Secret to Everybody");
-    let made = headers(&[Scheme::Sha256], &secret, "id", 1, b"Hello, World!");
-    let expected = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
-    let expected = HeaderValue::from_static(expected);
-    assert_eq!(made, Ok(vec![(HeaderName::from_static("x-webhook-signature"), expected)]));
+fn githubs_published_signature_comes_out_in_each_spelling() {
+    const HEX: &str = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+    let made = |scheme| made(&scheme, "It's a Secret to Everybody", "id", 1, b"Hello, World!");
+    assert_eq!(made(Scheme::Github), Ok(format!("sha256={HEX}")));
+    assert_eq!(made(Scheme::Sha256), Ok(format!("sha256={HEX}")));
+    assert_eq!(made(Scheme::Vikunja), Ok(HEX.to_owned()));
+    assert_eq!(made(plain_custom("x-sig")), Ok(HEX.to_owned()));
+    let scheme = custom(
+        "x-sig",
+        "HMAC ",
+        SignatureEncoding::Base64,
+        SignedContent::Body,
+        SignatureAlgorithm::Sha256,
+    );
+    let expected = "HMAC dXEH6g6yUJ/CESIczphLijdXC211hsIsRvQ3nIsEPhc=";
+    assert_eq!(made(scheme).as_deref(), Ok(expected));
+}
+
+/// RFC 4231 4.3, test case 2.
+#[test]
+fn sha512_is_the_rfcs() {
+    let scheme = custom(
+        "x-sig",
+        "sha512=",
+        SignatureEncoding::Hex,
+        SignedContent::Body,
+        SignatureAlgorithm::Sha512,
+    );
+    let expected = "sha512=164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737";
+    let made = made(&scheme, "Jefe", "id", 1, b"what do ya want for nothing?");
+    assert_eq!(made.as_deref(), Ok(expected));
 }
 
 #[test]
-fn a_key_is_decoded_only_after_its_prefix() {
+fn signed_content_is_joined_by_dots() {
+    let of =
+        |content| custom("x-sig", "", SignatureEncoding::Hex, content, SignatureAlgorithm::Sha256);
+    let bare = |body: &str| made(&Scheme::Vikunja, "key", "id", 1, body.as_bytes());
+    let made = |scheme| made(&scheme, "key", "msg_1", 5, b"{}");
+    assert_eq!(made(of(SignedContent::Body)), bare("{}"));
+    assert_eq!(made(of(SignedContent::TimestampBody)), bare("5.{}"));
+    assert_eq!(made(of(SignedContent::IdTimestampBody)), bare("msg_1.5.{}"));
+    let stripe = bare("5.{}").map(|hex| format!("t=5,v1={hex}"));
+    assert_eq!(made(Scheme::Stripe), stripe);
+}
+
+#[test]
+fn a_key_is_decoded_only_after_its_prefix_and_for_every_scheme() {
     for (text, error) in [
         ("", KeyError::Empty),
         ("whsec_", KeyError::Empty),
         ("whsec_not base64!", KeyError::NotBase64),
         ("whsec_QQ", KeyError::NotBase64),
     ] {
-        assert_eq!(Key::parse(&Secret::new(text)).err(), Some(error), "{text}");
+        assert_eq!(Key::parse(&secret(text)).err(), Some(error), "{text}");
     }
     // "QQ==" is "A" after the prefix, and itself without it.
-    let sign = |secret: &str| headers(&[Scheme::Sha256], &Secret::new(secret), "id", 1, b"body");
-    assert_eq!(sign("whsec_QQ=="), sign("A"));
-    assert_ne!(sign("QQ=="), sign("A"));
-    assert!(!format!("{:?}", Key::parse(&Secret::new("hidden"))).contains("hidden"));
-}
-
-/// The headers of the first vector, with changes; `None` removes one.
-fn received(changes: &[(&'static str, Option<&str>)]) -> HeaderMap {
-    let (_, id, secs, _, signature) = VECTORS[0];
-    let mut headers = HeaderMap::new();
-    headers.insert("webhook-id", HeaderValue::from_str(id).expect("valid"));
-    headers.insert("webhook-timestamp", HeaderValue::from(secs));
-    headers.insert("webhook-signature", HeaderValue::from_str(signature).expect("valid"));
-    for &(name, value) in changes {
-        match value {
-            Some(value) => {
-                headers.insert(name, HeaderValue::from_str(value).expect("valid"));
-            }
-            None => {
-                headers.remove(name);
-            }
-        }
+    for scheme in [
+        Scheme::Standard,
+        Scheme::Sha256,
+        Scheme::Vikunja,
+        Scheme::Github,
+        Scheme::Stripe,
+        plain_custom("x-sig"),
+    ] {
+        let sign = |secret: &str| made(&scheme, secret, "id", 1, b"body");
+        assert_eq!(sign("whsec_QQ=="), sign("A"));
+        assert_ne!(sign("QQ=="), sign("A"));
     }
-    headers
-}
-
-fn check(changes: &[(&'static str, Option<&str>)], now_offset: i64) -> Result<(), VerifyError> {
-    let (secret, _, secs, body, _) = VECTORS[0];
-    let now = secs.saturating_add_signed(now_offset);
-    let headers = received(changes);
-    verify(Scheme::Standard, &Secret::new(secret), &headers, body.as_bytes(), now, TOLERANCE)
+    assert_eq!(
+        made(&Scheme::Authorization, "whsec_QQ==", "id", 1, b"").as_deref(),
+        Ok("whsec_QQ==")
+    );
+    assert!(!format!("{:?}", Key::parse(&secret("hidden"))).contains("hidden"));
 }
 
 #[test]
-fn verification_holds_within_the_tolerance_only() {
-    assert_eq!(check(&[], 0), Ok(()));
-    assert_eq!(check(&[], 300), Ok(()));
-    assert_eq!(check(&[], -300), Ok(()));
-    assert_eq!(check(&[], 301), Err(VerifyError::TooFar { seconds: 301 }));
-    assert_eq!(check(&[], -301), Err(VerifyError::TooFar { seconds: 301 }));
-}
-
-#[test]
-fn verification_finds_the_one_that_matches_among_others() {
-    let good = VECTORS[0].4;
-    let many = format!("v1a,bogus v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc= {good} v1,");
-    assert_eq!(check(&[("webhook-signature", Some(&many))], 0), Ok(()));
-}
-
-#[test]
-fn verification_refuses_everything_else() {
-    let missing = |name: &'static str| VerifyError::Missing { name: HeaderName::from_static(name) };
-    for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
-        assert_eq!(check(&[(name, None)], 0), Err(missing(name)), "{name}");
+fn ed25519_keys_are_checked() {
+    let sign = |key: &str| made(&Scheme::StandardEd25519, key, "id", 1, b"");
+    let other_half = PRIVATE_KEY.replace("VKIDij2HKpMKki", "VKIDij2HKpMKkj");
+    assert_eq!(sign(&other_half), Err(KeyError::OtherPublicKey));
+    for text in ["", "whsk_", "whsk_AAAA", "whsk_?", &SEED_ALONE[5..], PUBLIC_KEY, "whsec_QQ=="] {
+        assert_eq!(sign(text), Err(KeyError::NotEd25519), "{text}");
     }
-    let good = VECTORS[0].4;
-    let version_2 = good.replace("v1", "v2");
-    for signature in ["", "v1,", &good[..good.len() - 4], &good[3..], &version_2] {
-        let refused = check(&[("webhook-signature", Some(signature))], 0);
-        assert_eq!(refused, Err(VerifyError::Mismatch), "{signature}");
+    for key in [PRIVATE_KEY, SEED_ALONE, PUBLIC_KEY] {
+        assert_eq!(public_key(&secret(key)).as_deref(), Ok(PUBLIC_KEY));
     }
-    assert_eq!(check(&[("webhook-id", Some("msg_other"))], 0), Err(VerifyError::Mismatch));
-    assert_eq!(check(&[("webhook-timestamp", Some("1614265331"))], 0), Err(VerifyError::Mismatch));
-    let name = HeaderName::from_static("webhook-timestamp");
-    let refused = check(&[("webhook-timestamp", Some("soon"))], 0);
-    assert_eq!(refused, Err(VerifyError::Malformed { name }));
+    assert_eq!(public_key(&secret("whpk_AAAA")), Err(KeyError::NotPublic));
+    assert_eq!(public_key(&secret("secret")), Err(KeyError::NotPublic));
 }
 
 #[test]
-fn both_schemes_verify_what_they_made() {
-    let secret = Secret::new("a key of its own");
-    for body in [b"".as_slice(), b"{}", &[0xff, 0, b'\n']] {
-        let mut map = HeaderMap::new();
-        map.insert("webhook-id", HeaderValue::from_static("id"));
-        map.insert("webhook-timestamp", HeaderValue::from_static("5"));
-        map.extend(headers(&Scheme::ALL, &secret, "id", 5, body).expect("a key"));
-        for scheme in Scheme::ALL {
-            assert_eq!(verify(scheme, &secret, &map, body, 5, TOLERANCE), Ok(()));
-            let other = verify(scheme, &Secret::new("another"), &map, body, 5, TOLERANCE);
-            assert_eq!(other, Err(VerifyError::Mismatch));
-            let changed = verify(scheme, &secret, &map, b"changed", 5, TOLERANCE);
-            assert_eq!(changed, Err(VerifyError::Mismatch));
-        }
-        for bad in ["sha256=", "sha256=zz", "sha256=abc", "sha1=ab", ""] {
-            map.insert("x-webhook-signature", HeaderValue::from_str(bad).expect("valid"));
-            assert!(verify(Scheme::Sha256, &secret, &map, body, 5, TOLERANCE).is_err(), "{bad}");
-        }
-    }
-}
-
-#[test]
-fn a_secret_is_never_both_shown_and_used_as_a_key() {
-    let check =
-        |secret, signing, schemes| check_schemes(Format::Exchange, secret, signing, schemes);
-    let both = Scheme::ALL.to_vec();
-    assert_eq!(check(false, false, None), Ok(vec![]));
-    assert_eq!(check(true, false, None), Ok(vec![]), "the only key is shown: nothing is signed");
-    assert_eq!(check(false, true, None), Ok(both.clone()));
-    assert_eq!(check(true, true, None), Ok(both));
-    assert_eq!(check(true, true, Some(&[])), Ok(vec![]));
-    assert_eq!(check(true, false, Some(&[])), Ok(vec![]));
-    assert_eq!(check(false, true, Some(&[Scheme::Sha256])), Ok(vec![Scheme::Sha256]));
-    let shown = check(true, false, Some(&[Scheme::Sha256]));
-    assert_eq!(shown, Err(SchemeError::KeyIsShown { format: "exchange" }));
-    assert!(shown.is_err_and(|error| error.to_string().contains("signing_secret")));
-    let none = check(false, false, Some(&[Scheme::Standard]));
-    assert_eq!(none, Err(SchemeError::NoKey { scheme: "standard" }));
-    let twice = check(false, true, Some(&[Scheme::Sha256, Scheme::Sha256]));
-    assert_eq!(twice, Err(SchemeError::Twice { scheme: "sha256" }));
-}
-
-#[test]
-fn the_shown_secret_is_no_key_under_another_name() {
-    let check = |secret: &str, signing: &str| {
-        let (secret, signing) = (Secret::new(secret), Secret::new(signing));
-        check_secrets(Format::Exchange, Some(&secret), Some(&signing), None)
+fn while_a_key_is_rotated_both_sign_where_the_scheme_can_tell() {
+    let url = url::Url::parse("https://example.com/").expect("a URL");
+    let until = Timestamp::from_millis(10_000);
+    let webhook = Webhook {
+        signing_secret: Some(secret("new")),
+        previous_secrets: vec![
+            PreviousSecret { secret: secret("old"), until },
+            PreviousSecret { secret: secret("older"), until: Timestamp::from_millis(1) },
+        ],
+        ed25519_key: Some(secret(PRIVATE_KEY)),
+        ..Webhook::new("w", url)
     };
-    assert_eq!(check("shown", "hidden"), Ok(Scheme::ALL.to_vec()));
-    assert_eq!(check("same", "same"), Err(SchemeError::SameSecret { format: "exchange" }));
-    assert_eq!(check("A", "whsec_QQ=="), Err(SchemeError::SameSecret { format: "exchange" }));
-    assert_eq!(check("shown", "whsec_?"), Err(SchemeError::Key(KeyError::NotBase64)));
+    let schemes = [Scheme::Standard, Scheme::Sha256, Scheme::Stripe, Scheme::StandardEd25519];
+    let at = |millis| {
+        let keys = Keys::of(&webhook, Timestamp::from_millis(millis));
+        let made = headers(&schemes, &keys, "id", 5, b"{}").expect("keys");
+        made.iter().map(|(_, value)| value.to_str().expect("ASCII").to_owned()).collect::<Vec<_>>()
+    };
+    let one = |scheme: &Scheme, key| made(scheme, key, "id", 5, b"{}").expect("a key");
+    let standard = |key| one(&Scheme::Standard, key);
+    let stripe = |key| one(&Scheme::Stripe, key).replace("t=5,", "");
+    let public = one(&Scheme::StandardEd25519, PRIVATE_KEY);
+    assert_eq!(
+        at(9_999),
+        [
+            format!("{} {} {public}", standard("new"), standard("old")),
+            one(&Scheme::Sha256, "new"),
+            format!("t=5,{},{}", stripe("new"), stripe("old")),
+        ]
+    );
+    assert_eq!(
+        at(10_000),
+        [
+            format!("{} {public}", standard("new")),
+            one(&Scheme::Sha256, "new"),
+            format!("t=5,{}", stripe("new")),
+        ]
+    );
+}
+
+#[test]
+fn a_missing_key_is_an_error_not_a_signature() {
+    for scheme in Scheme::NAMED {
+        let made = headers(&[scheme], &Keys::default(), "id", 5, b"{}");
+        assert_eq!(made, Err(KeyError::Empty));
+    }
+    let made = made(&Scheme::Authorization, "two\nlines", "id", 5, b"");
+    assert_eq!(made, Err(KeyError::NotHeaderValue));
 }

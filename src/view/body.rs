@@ -8,6 +8,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::decode::{Decoded, decoded_bytes};
 use super::media::{Charset, Kind, Media};
 use crate::model::{Body, BodyState, HeaderList};
 
@@ -33,13 +34,13 @@ pub enum BodyValue<'a> {
     /// No body, or one that was left out.
     Null,
     /// The JSON received, byte for byte without the white space around it.
-    Json(&'a RawValue),
+    Json(Cow<'a, RawValue>),
     /// Fields of a form, in the order received; several values of one name become a list.
     Form(Fields<'a>),
     /// Text.
     Text(Cow<'a, str>),
     /// Anything else; shown as base64 (RFC 4648 4).
-    Bytes(&'a [u8]),
+    Bytes(Cow<'a, [u8]>),
 }
 
 impl BodyView<'_> {
@@ -61,6 +62,28 @@ impl BodyView<'_> {
 }
 
 impl BodyValue<'_> {
+    /// The base64 that stands for bytes (RFC 4648 4); `None`: it is something else.
+    pub(super) fn base64(&self) -> Option<String> {
+        let Self::Bytes(bytes) = self else { return None };
+        Some(STANDARD.encode(bytes))
+    }
+
+    fn into_owned(self) -> BodyValue<'static> {
+        let owned = |text: Cow<'_, str>| Cow::<'static, str>::Owned(text.into_owned());
+        match self {
+            Self::Null => BodyValue::Null,
+            Self::Json(raw) => BodyValue::Json(Cow::Owned(raw.into_owned())),
+            Self::Form(fields) => BodyValue::Form(
+                fields
+                    .into_iter()
+                    .map(|(name, values)| (owned(name), values.into_iter().map(owned).collect()))
+                    .collect(),
+            ),
+            Self::Text(text) => BodyValue::Text(owned(text)),
+            Self::Bytes(bytes) => BodyValue::Bytes(Cow::Owned(bytes.into_owned())),
+        }
+    }
+
     const fn encoding(&self) -> Option<&'static str> {
         match self {
             Self::Null | Self::Json(_) => None,
@@ -105,36 +128,50 @@ pub fn body_view<'a>(body: &'a Body, headers: &HeaderList) -> BodyView<'a> {
         let body_encoding = Some("omitted");
         return BodyView { body: BodyValue::Null, body_encoding, body_truncated: false, body_size };
     }
-    let value = if body.is_none() {
-        BodyValue::Null
-    } else {
-        value(body, Media::of(headers, body), is_whole)
-    };
+    if body.is_none() {
+        let (body, body_encoding) = (BodyValue::Null, None);
+        return BodyView { body, body_encoding, body_truncated: false, body_size };
+    }
+    let decoded = decoded_bytes(body, headers);
+    let is_cut = decoded.is_cut;
+    let value = value(decoded, Media::of(headers, body));
     BodyView {
         body_encoding: value.encoding(),
         body: value,
-        body_truncated: body_size.is_some(),
-        body_size,
+        body_truncated: is_cut,
+        body_size: is_cut.then_some(body.size),
     }
 }
 
-fn value(body: &Body, media: Media, is_whole: bool) -> BodyValue<'_> {
-    let bytes = body.bytes.as_slice();
-    if media.is_encoded {
-        return BodyValue::Bytes(bytes);
+fn value(decoded: Decoded<'_>, media: Media) -> BodyValue<'_> {
+    let is_whole = !decoded.is_cut;
+    if decoded.is_encoded {
+        return BodyValue::Bytes(decoded.bytes);
     }
+    match decoded.bytes {
+        Cow::Borrowed(bytes) => plain(bytes, media, is_whole),
+        Cow::Owned(bytes) => plain(&bytes, media, is_whole).into_owned(),
+    }
+}
+
+/// Bytes without a content coding.
+fn plain(bytes: &[u8], media: Media, is_whole: bool) -> BodyValue<'_> {
     if is_whole
         && matches!(media.kind, Kind::Json | Kind::Unknown)
         && let Some(raw) = json(bytes)
     {
-        return BodyValue::Json(raw);
+        return BodyValue::Json(Cow::Borrowed(raw));
     }
     if media.kind == Kind::Form
         && let Some(fields) = form(bytes)
     {
         return BodyValue::Form(fields);
     }
-    text(bytes, media.charset, is_whole).map_or(BodyValue::Bytes(bytes), BodyValue::Text)
+    let text = match media.kind {
+        Kind::Multipart => None,
+        _ => text(bytes, media.charset, is_whole),
+    };
+    text.map_or(BodyValue::Bytes(Cow::Borrowed(bytes)), BodyValue::Text)
 }
 
 /// One JSON value (RFC 8259), without the white space and the byte order mark around it: inside
@@ -175,6 +212,15 @@ fn text(bytes: &[u8], charset: Charset, is_whole: bool) -> Option<Cow<'_, str>> 
         },
         Charset::Ascii => bytes.is_ascii().then(|| str::from_utf8(bytes).ok())?.map(Cow::from),
         Charset::Latin1 => Some(bytes.iter().map(|&b| char::from(b)).collect()),
+        Charset::Other(encoding) => {
+            // UTF-16 says its byte order in front.
+            let (encoding, mark) = encoding_rs::Encoding::for_bom(bytes).unwrap_or((encoding, 0));
+            let bytes = &bytes[mark..];
+            let decode =
+                |n| encoding.decode_without_bom_handling_and_without_replacement(&bytes[..n]);
+            let shortest = if is_whole { bytes.len() } else { bytes.len().saturating_sub(3) };
+            (shortest..=bytes.len()).rev().find_map(decode)
+        }
         Charset::Unread => None,
     }
 }

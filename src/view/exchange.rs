@@ -72,25 +72,31 @@ impl Serialize for Params<'_> {
     }
 }
 
-/// Headers as an object: names in lower case, repeated ones joined by `, ` (RFC 9110 5.3), bytes
-/// outside ASCII as ISO 8859-1.
+/// Headers as an object: names in lower case.
 struct Headers<'a>(&'a HeaderList);
 
 impl Serialize for Headers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut joined: Vec<(&str, String)> = Vec::new();
-        for (name, value) in &self.0.0 {
-            let value = value.iter().map(|&b| char::from(b));
-            match joined.iter_mut().find(|(known, _)| known == name) {
-                Some((_, text)) => {
-                    text.push_str(", ");
-                    text.extend(value);
-                }
-                None => joined.push((name, value.collect())),
-            }
-        }
-        serializer.collect_map(joined)
+        serializer.collect_map(joined(self.0, str::to_owned))
     }
+}
+
+/// Headers by what `name` makes of their names; repeated ones joined by `, ` (RFC 9110 5.3), bytes
+/// outside ASCII as ISO 8859-1.
+pub(super) fn joined(list: &HeaderList, name: impl Fn(&str) -> String) -> Vec<(String, String)> {
+    let mut joined: Vec<(String, String)> = Vec::with_capacity(list.0.len());
+    for (field, value) in &list.0 {
+        let name = name(field);
+        let value = value.iter().map(|&b| char::from(b));
+        match joined.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, text)) => {
+                text.push_str(", ");
+                text.extend(value);
+            }
+            None => joined.push((name, value.collect())),
+        }
+    }
+    joined
 }
 
 const fn capture(state: BodyState) -> &'static str {

@@ -7,8 +7,6 @@ use crate::model::{Body, HeaderList};
 pub(super) struct Media {
     pub(super) kind: Kind,
     pub(super) charset: Charset,
-    /// A content coding other than `identity`: the bytes are not the representation.
-    pub(super) is_encoded: bool,
 }
 
 /// The kinds that are shown in their own way.
@@ -20,17 +18,23 @@ pub(super) enum Kind {
     Json,
     /// `application/x-www-form-urlencoded`.
     Form,
+    /// `multipart/form-data`: parts of any kind, never text as a whole.
+    Multipart,
     /// Anything else.
     Other,
 }
 
-/// The charsets that are read; others are not guessed at.
+/// The charsets that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Charset {
     /// Also where none is given.
     Utf8,
     Ascii,
+    /// ISO 8859-1 by the letter: each byte is the character of its number.
     Latin1,
+    /// Any other of the WHATWG's.
+    Other(&'static encoding_rs::Encoding),
+    /// An unknown one: not guessed at.
     Unread,
 }
 
@@ -42,15 +46,21 @@ impl Media {
             .or_else(|| body.described_by.as_ref()?.get("content-type"))
             .filter(|value| !value.trim_ascii().is_empty())
             .map_or((Kind::Unknown, Charset::Utf8), content_type);
-        let is_encoded = headers.0.iter().chain(body.described_by()).any(|(name, value)| {
-            name == "content-encoding"
-                && value.split(|&b| b == b',').any(|coding| {
-                    let coding = coding.trim_ascii();
-                    !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
-                })
-        });
-        Self { kind, charset, is_encoded }
+        Self { kind, charset }
     }
+}
+
+/// The names of a body's content codings in the order in which they were applied, without
+/// `identity`.
+pub(super) fn codings<'a>(
+    headers: &'a HeaderList,
+    body: &'a Body,
+) -> impl Iterator<Item = &'a [u8]> {
+    let fields = headers.0.iter().chain(body.described_by());
+    fields
+        .filter(|(name, _)| name == "content-encoding")
+        .flat_map(|(_, value)| value.split(|&b| b == b',').map(<[u8]>::trim_ascii))
+        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
 }
 
 fn content_type(value: &[u8]) -> (Kind, Charset) {
@@ -59,6 +69,7 @@ fn content_type(value: &[u8]) -> (Kind, Charset) {
     let kind = match essence.as_slice() {
         b"application/json" => Kind::Json,
         b"application/x-www-form-urlencoded" => Kind::Form,
+        b"multipart/form-data" => Kind::Multipart,
         other if other.ends_with(b"+json") => Kind::Json,
         _ => Kind::Other,
     };
@@ -78,6 +89,10 @@ fn charset_parameter(parameter: &[u8]) -> Option<Charset> {
         b"utf-8" | b"utf8" => Charset::Utf8,
         b"us-ascii" | b"ascii" => Charset::Ascii,
         b"iso-8859-1" | b"iso8859-1" | b"latin1" | b"latin-1" => Charset::Latin1,
-        _ => Charset::Unread,
+        label => match encoding_rs::Encoding::for_label_no_replacement(label) {
+            Some(encoding) if encoding == encoding_rs::UTF_8 => Charset::Utf8,
+            Some(encoding) => Charset::Other(encoding),
+            None => Charset::Unread,
+        },
     })
 }

@@ -5,10 +5,12 @@
 //! duplicates kept); anything else becomes a string or an object, with a `body_encoding` beside it.
 
 mod body;
+mod decode;
 mod exchange;
 mod media;
 mod scope;
 
 pub use body::{BodyValue, BodyView, Fields, body_view};
+pub use decode::{Decoded, decoded_bytes};
 pub use exchange::{RequestView, ResponseView, request_view, response_view};
 pub use scope::{call_scope, delivery_scope};

@@ -89,6 +89,12 @@ fn refused(
             ("signing_secret", "choose a signing_secret of its own")
         }
         (SchemeError::Key(_), _) => ("secret", "write whsec_ and base64, or any other text"),
+        (
+            SchemeError::SameHeader { .. }
+            | SchemeError::KeyIsSent { .. }
+            | SchemeError::ReservedHeader { .. },
+            _,
+        ) => (error.key(), error.cure()),
         (_, Some(Scheme::StandardEd25519)) => {
             ("signatures", "set ed25519_key, or take it out of signatures")
         }

@@ -2,6 +2,7 @@
 
 mod check;
 mod run;
+mod verify;
 
 use std::path::Path;
 use std::process::{Command, Output};
