@@ -202,7 +202,7 @@ impl Store {
 
     /// How the webhooks stand, as it was decided at run time; those that are not there are active.
     pub fn webhook_states(&self) -> Arc<HashMap<WebhookId, WebhookState>> {
-        Arc::default()
+        self.shared.states.load_full()
     }
 
     /// Sets how a webhook stands: in force at once, durable on return.
@@ -214,7 +214,10 @@ impl Store {
         id: WebhookId,
         state: WebhookState,
     ) -> Result<(), StoreError> {
-        let _ = (id, state);
+        let mut states = HashMap::clone(&self.shared.states.load());
+        states.insert(id, state);
+        self.shared.states.store(Arc::new(states));
+        self.shared.leases.wake.notify_one();
         Ok(())
     }
 
