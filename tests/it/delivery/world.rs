@@ -82,8 +82,13 @@ pub(crate) fn run(store: &Store, concurrency: usize, allow: &[&str]) -> Tasks {
     })
     .expect("builds");
     let tasks = Tasks::new(Stop::new());
-    let settings =
-        delivery::Settings { concurrency, jitter: 0.0, source: "//upstream.test".into() };
+    let settings = delivery::Settings {
+        concurrency,
+        jitter: 0.0,
+        source: "//upstream.test".into(),
+        probe_first: Duration::from_millis(20),
+        probe_max: Duration::from_millis(80),
+    };
     delivery::start(settings, store.clone(), egress, Arc::new(Metrics::default()), &tasks);
     tasks
 }
