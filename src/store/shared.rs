@@ -25,7 +25,6 @@ pub(crate) struct Shared {
     pub(crate) reader: Reader,
     pub(crate) leases: Arc<Leases>,
     pub(crate) webhooks: ArcSwap<WebhookSet>,
-    pub(crate) states: ArcSwap<std::collections::HashMap<WebhookId, crate::model::WebhookState>>,
     /// Damage found since the start, bounded.
     damage: Mutex<Vec<String>>,
     /// All files together, as of the last look.
@@ -57,7 +56,6 @@ impl Shared {
             reader,
             leases: Arc::default(),
             webhooks: ArcSwap::default(),
-            states: ArcSwap::default(),
             damage: Mutex::default(),
             bytes: AtomicU64::new(0),
         }
@@ -88,9 +86,7 @@ impl Shared {
     }
 
     pub(crate) fn is_active(&self, webhook: WebhookId) -> bool {
-        let states = self.states.load();
-        let status = states.get(&webhook).map(|state| state.status).unwrap_or_default();
-        status != crate::model::WebhookStatus::Disabled && self.webhooks.load().is_active(webhook)
+        self.webhooks.load().is_active(webhook)
     }
 }
 
