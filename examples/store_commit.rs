@@ -1,74 +1,169 @@
-//! How fast events become durable: `cargo run --release --example store_commit [SECONDS]`.
-//! 1 and 64 producers, 2 KiB bodies, one webhook, index on. Measures, never judges.
+//! How fast events become durable, and what a long queue costs. Measures, never judges.
+//!
+//! `cargo run --release --example store_commit [SECONDS]`: 1 and 64 producers, 2 KiB bodies, one
+//! webhook, index on.
+//! `... store_commit backlog N [ordered]`: N deliveries of one webhook wait, small bodies;
+//! `ordered`: all in one chain.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sidehook::clock;
 use sidehook::model::{
-    Body, EventId, Exchange, Format, HeaderList, LabelPattern, NewEvent, RequestPart, ResponsePart,
-    RuleRef, Timestamp, Webhook, WebhookId, WebhookSource,
+    Attempt, Body, EventId, Exchange, HeaderList, NewEvent, Outcome, Reply, RequestPart,
+    ResponsePart, RuleRef, Verdict, Webhook, WebhookId,
 };
-use sidehook::store::{OnFailure, Settings, Store};
+use sidehook::store::{Lease, OnFailure, Settings, Store};
 use sidehook::telemetry::Metrics;
+use tokio::runtime::Runtime;
 
 fn main() {
-    let seconds = std::env::args().nth(1).and_then(|s| s.parse().ok()).unwrap_or(5);
+    let mut args = std::env::args().skip(1);
+    let first = args.next();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    if first.as_deref() == Some("backlog") {
+        let n = args.next().and_then(|s| s.parse().ok()).unwrap_or(1_000_000);
+        return backlog(&runtime, n, args.next().is_some());
+    }
+    let seconds = first.and_then(|s| s.parse().ok()).unwrap_or(5);
     for n_producers in [1, 64] {
         let dir = tempfile::tempdir_in(".").expect("a directory");
-        let store = Store::open(settings_of(&dir), Arc::new(Metrics::default())).expect("open");
-        store.set_webhooks(vec![webhook()]);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let (mut took, elapsed) = runtime.block_on(run(store.clone(), n_producers, seconds));
+        let store = open(&dir, false);
+        let end = Instant::now() + Duration::from_secs(seconds);
+        let (mut took, elapsed) =
+            runtime.block_on(produce(&store, n_producers, 1024, move |_| Instant::now() < end));
         took.sort_unstable();
         let n = took.len();
-        let rate = n as f64 / elapsed.as_secs_f64();
         let at = |percent: usize| took[(n - 1) * percent / 100];
         let bytes = store.stats().bytes >> 20;
         let closing = Instant::now();
         store.close();
         eprintln!(
-            "{n_producers} producers: {rate:.0} commits/s, p50 {:?}, p99 {:?}, max {:?}; {n} events, {bytes} MiB, close {:?}",
+            "{n_producers} producers: {:.0} commits/s, p50 {:?}, p99 {:?}, max {:?}; {n} events, {bytes} MiB, close {:?}",
+            rate(n, elapsed),
             at(50),
             at(99),
             at(100),
             closing.elapsed()
         );
-        let opening = Instant::now();
-        Store::open(settings_of(&dir), Arc::new(Metrics::default())).expect("open").close();
-        eprintln!("  opened and closed again in {:?}", opening.elapsed());
-        std::fs::remove_dir_all(dir.path().join("index")).expect("removed");
-        let opening = Instant::now();
-        Store::open(settings_of(&dir), Arc::new(Metrics::default())).expect("open").close();
-        eprintln!("  rebuilt in {:?}", opening.elapsed());
+        reopen(&dir);
     }
 }
 
-fn settings_of(dir: &tempfile::TempDir) -> Settings {
-    Settings {
+/// Many wait for one webhook.
+fn backlog(runtime: &Runtime, n: usize, ordered: bool) {
+    let dir = tempfile::tempdir_in(".").expect("a directory");
+    let store = open(&dir, ordered);
+    let n_part = (n / 10).max(64);
+    for part in 1..=n / n_part {
+        let (_, elapsed) = runtime.block_on(produce(&store, 64, 32, move |i| i < n_part / 64));
+        eprintln!(
+            "{:>9} wait: {:.0} commits/s; {}",
+            part * n_part,
+            rate(n_part, elapsed),
+            memory()
+        );
+    }
+    let id = WebhookId::of_name("a");
+    let mut held = Vec::new();
+    for round in 1..=3 {
+        let start = Instant::now();
+        let leases = store.lease_due(id, clock::now(), 8).expect("readable");
+        let leased = start.elapsed();
+        let start = Instant::now();
+        let due = store.next_due(id).expect("readable").is_some();
+        eprintln!(
+            "lease {round}: {} in {leased:?}; next_due {due} in {:?}",
+            leases.len(),
+            start.elapsed()
+        );
+        held.extend(leases);
+    }
+    held.clear();
+    drain(&store, id, if ordered { 2_000 } else { 20_000 });
+    let start = Instant::now();
+    let stats = store.stats();
+    eprintln!("stats in {:?}; {} MiB; {}", start.elapsed(), stats.bytes >> 20, memory());
+    let start = Instant::now();
+    store.close();
+    drop(store);
+    eprintln!("closed in {:?}", start.elapsed());
+    reopen(&dir);
+}
+
+/// Delivers so many, eight at a time, as fast as the store hands them out.
+fn drain(store: &Store, id: WebhookId, n: usize) {
+    let start = Instant::now();
+    let mut n_done = 0;
+    while n_done < n {
+        let leases = store.lease_due(id, clock::now(), 8).expect("readable");
+        if leases.is_empty() {
+            std::thread::yield_now();
+        }
+        n_done += leases.len();
+        leases.into_iter().for_each(|lease| deliver(store, lease));
+    }
+    eprintln!("drained {n_done} at {:.0}/s; {}", rate(n_done, start.elapsed()), memory());
+}
+
+fn deliver(store: &Store, lease: Lease) {
+    let attempt = Attempt {
+        delivery_id: lease.delivery().id,
+        number: lease.attempt_number(),
+        started_at: clock::now(),
+        duration_ms: 1,
+        outcome: Outcome::Accepted { reply: Reply { status: 200, ..Reply::default() } },
+        verdict: Verdict::Delivered,
+    };
+    store.finish(lease, attempt);
+}
+
+fn reopen(dir: &tempfile::TempDir) {
+    let reopened = |what: &str| {
+        let opening = Instant::now();
+        let store = open(dir, false);
+        eprintln!("  {what} in {:?}; {}", opening.elapsed(), memory());
+        store.close();
+    };
+    reopened("opened again");
+    std::fs::remove_dir_all(dir.path().join("index")).expect("removed");
+    reopened("rebuilt");
+}
+
+fn open(dir: &tempfile::TempDir, ordered: bool) -> Store {
+    let settings = Settings {
         path: dir.path().to_owned(),
         retain: Duration::from_secs(86_400),
         max_bytes: 20 << 30,
         segment_bytes: 16 << 20,
         queue_bytes_max: 64 << 20,
         free_bytes_min: 0,
-    }
+    };
+    let store = Store::open(settings, Arc::new(Metrics::default())).expect("open");
+    let url = url::Url::parse("http://127.0.0.1:1/").expect("a URL");
+    store.set_webhooks(vec![Webhook { ordered, ..Webhook::new("a", url) }]);
+    store
 }
 
-async fn run(store: Store, n_producers: usize, seconds: u64) -> (Vec<Duration>, Duration) {
+/// So many tasks commit events, one after the other each, while `goes_on` of their number says so.
+async fn produce(
+    store: &Store,
+    n_producers: usize,
+    body_bytes: usize,
+    goes_on: impl Fn(usize) -> bool + Copy + Send + 'static,
+) -> (Vec<Duration>, Duration) {
     let begin = Instant::now();
-    let end = begin + Duration::from_secs(seconds);
     let producers: Vec<_> = (0..n_producers)
         .map(|_| {
             let store = store.clone();
             tokio::spawn(async move {
                 let mut took = Vec::new();
-                while Instant::now() < end {
-                    let event = event();
+                while goes_on(took.len()) {
+                    let event = event(body_bytes);
                     let start = Instant::now();
                     store.commit(event, OnFailure::Refuse).await.expect("committed");
                     took.push(start.elapsed());
@@ -84,7 +179,18 @@ async fn run(store: Store, n_producers: usize, seconds: u64) -> (Vec<Duration>, 
     (all, begin.elapsed())
 }
 
-fn event() -> NewEvent {
+fn rate(n: usize, took: Duration) -> f64 {
+    n as f64 / took.as_secs_f64()
+}
+
+/// Resident memory, as Linux tells it.
+fn memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = |name| status.lines().find(|l| l.starts_with(name)).unwrap_or(name);
+    [line("VmRSS"), line("VmHWM")].join(", ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn event(body_bytes: usize) -> NewEvent {
     NewEvent {
         id: EventId::from_uuid(uuid::Uuid::now_v7()),
         time: clock::now(),
@@ -100,37 +206,13 @@ fn event() -> NewEvent {
                     "content-type".to_owned(),
                     b"application/json".to_vec(),
                 )]),
-                body: Body::complete(vec![b'x'; 1024]),
+                body: Body::complete(vec![b'x'; body_bytes]),
             },
             response: ResponsePart {
                 status: 201,
                 headers: HeaderList::default(),
-                body: Body::complete(vec![b'y'; 1024]),
+                body: Body::complete(vec![b'y'; body_bytes]),
             },
         },
-    }
-}
-
-fn webhook() -> Webhook {
-    Webhook {
-        id: WebhookId::of_name("a"),
-        name: "a".to_owned(),
-        url: "http://127.0.0.1:1/".parse().expect("a URL"),
-        active: true,
-        events: vec![LabelPattern::new("*")],
-        secret: None,
-        signing_secret: None,
-        headers: Vec::new(),
-        basic_auth: None,
-        method: http::Method::POST,
-        format: Format::Exchange,
-        signatures: Vec::new(),
-        retry: Vec::new(),
-        timeout: Duration::from_secs(1),
-        concurrency: 8,
-        source: WebhookSource::Config,
-        created_at: Timestamp::default(),
-        updated_at: Timestamp::default(),
-        ..Webhook::new("", url::Url::parse("http://stand-in.invalid/").expect("a URL"))
     }
 }

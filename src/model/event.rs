@@ -42,6 +42,7 @@ impl NewEvent {
         let size = |(n, v): &(String, Vec<u8>)| n.len() + v.len() + 48;
         let headers = |list: &super::HeaderList| -> usize { list.0.iter().map(size).sum() };
         512 + request.url.len()
+            + self.subject.as_ref().map_or(0, String::len)
             + headers(&request.headers)
             + headers(&response.headers)
             + request.body.described_by().map(size).sum::<usize>()

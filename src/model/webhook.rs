@@ -158,6 +158,13 @@ pub struct WebhookState {
     pub since: Timestamp,
 }
 
+impl WebhookState {
+    /// Active, with nothing more to say: as one whose state was never set.
+    pub fn is_unremarkable(&self) -> bool {
+        self.status == WebhookStatus::Active && self.reason.is_none()
+    }
+}
+
 /// Whether a webhook gets its deliveries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

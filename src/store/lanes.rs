@@ -11,7 +11,7 @@ use super::journal::record::Record;
 use super::leases::{Guard, Held, Lease};
 use super::queue::Request;
 use super::shared::Shared;
-use crate::model::{Delivery, DeliveryId, Event, EventId, Timestamp, WebhookId};
+use crate::model::{Delivery, DeliveryId, Event, EventId, Timestamp, WebhookId, WebhookStatus};
 
 /// A segment can be removed between the look into the index and the look into the file.
 const N_TRIES: usize = 4;
@@ -27,7 +27,7 @@ impl Shared {
         now: Timestamp,
         n_max: usize,
     ) -> Result<Vec<Lease>, StoreError> {
-        if n_max == 0 || !self.is_active(webhook) {
+        if n_max == 0 || self.status(webhook) == WebhookStatus::Disabled {
             return Ok(Vec::new());
         }
         let taken = self.take_due(webhook, now, n_max.min(self.lease_room()))?;
@@ -85,15 +85,15 @@ impl Shared {
         })?;
         let mut taken = Vec::with_capacity(places.len());
         for (place, id, row) in places {
-            let guard = self.leases.take(&mut held, webhook, place, id);
-            taken.push((guard, row.shown(id, true), row.failures));
+            let guard = self.leases.take(&mut held, webhook, place, id, row.chain.is_some());
+            taken.push((guard, row.shown(id, false), row.failures));
         }
         Ok(taken)
     }
 
     pub(crate) fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
         // Without room: the end of a lease wakes whoever waits.
-        if !self.is_active(webhook) || self.lease_room() == 0 {
+        if self.status(webhook) == WebhookStatus::Disabled || self.lease_room() == 0 {
             return Ok(None);
         }
         let mut held = self.leases.lock();

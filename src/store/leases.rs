@@ -26,6 +26,8 @@ pub(crate) struct Guard {
     webhook: WebhookId,
     /// The row's place in the lane, as far as known: the mark goes back to it.
     place: Place,
+    /// Another delivery may wait for the end of this one.
+    is_ordered: bool,
     leases: Arc<Leases>,
 }
 
@@ -85,6 +87,10 @@ impl Guard {
         self.id
     }
 
+    pub(crate) const fn is_ordered(&self) -> bool {
+        self.is_ordered
+    }
+
     /// The attempt has been recorded and the delivery waits again (`Some`) or is finished.
     pub(crate) fn settle(mut self, place: Option<Place>) {
         self.place = place.unwrap_or((Timestamp::MAX, u64::MAX));
@@ -118,9 +124,10 @@ impl Leases {
         webhook: WebhookId,
         place: Place,
         id: DeliveryId,
+        is_ordered: bool,
     ) -> Guard {
         held.deliveries.insert(id, false);
-        Guard { id, webhook, place, leases: Arc::clone(self) }
+        Guard { id, webhook, place, is_ordered, leases: Arc::clone(self) }
     }
 
     pub(crate) fn is_overtaken(&self, id: DeliveryId) -> bool {

@@ -27,6 +27,7 @@ mod queue;
 mod read;
 mod shared;
 mod space;
+mod states;
 mod types;
 
 pub use error::StoreError;
@@ -45,7 +46,7 @@ use tokio::sync::oneshot;
 
 use crate::model::{
     Attempt, Delivery, DeliveryId, Event, EventId, NewEvent, Timestamp, Webhook, WebhookId,
-    WebhookState,
+    WebhookState, WebhookStatus,
 };
 use crate::telemetry::Metrics;
 use health::Trouble;
@@ -149,7 +150,9 @@ impl Store {
         self.hand_over(event, true, None)
     }
 
-    /// Due deliveries of one webhook that nobody holds a lease of, oldest due first, at most `n_max`.
+    /// Due deliveries of one webhook that nobody holds a lease of, oldest due first, at most
+    /// `n_max`; of an ordered webhook the first of each chain. None of a disabled webhook; a paused
+    /// one is for the caller to probe.
     ///
     /// # Errors
     /// The index or the journal cannot be read.
@@ -193,39 +196,53 @@ impl Store {
     pub async fn requeue(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
         let (waiter, answer) = oneshot::channel();
         self.shared.queue.push_request(Request::Requeue { id, waiter })?;
-        let after_ms = COMMIT_WAIT_MAX.as_secs() * 1000;
-        match tokio::time::timeout(COMMIT_WAIT_MAX, answer).await {
-            Ok(result) => result.unwrap_or(Err(StoreError::Closed)),
-            Err(_) => Err(StoreError::TimedOut { after_ms }),
-        }
+        answered(answer).await
     }
 
     /// How the webhooks stand, as it was decided at run time; those that are not there are active.
     pub fn webhook_states(&self) -> Arc<HashMap<WebhookId, WebhookState>> {
-        Arc::default()
+        self.shared.states.all()
     }
 
-    /// Sets how a webhook stands: in force at once, durable on return.
+    /// How a webhook stands, and why when it is not active. One that the configuration switched
+    /// off is disabled, whatever was decided at run time.
+    pub fn webhook_status(&self, webhook: &Webhook) -> (WebhookStatus, Option<String>) {
+        if !webhook.active {
+            let reason = "`active = false` in the configuration".to_owned();
+            return (WebhookStatus::Disabled, Some(reason));
+        }
+        let states = self.shared.states.all();
+        let state = states.get(&webhook.id);
+        state.map_or_else(Default::default, |state| (state.status, state.reason.clone()))
+    }
+
+    /// Sets how a webhook stands: in force at once, durable on return. Enabling a disabled one
+    /// begins [`Self::failed_in_a_row`] anew.
     ///
     /// # Errors
-    /// The change is in force but could not be stored.
+    /// The change is in force but not stored yet: that is tried again with every batch until it
+    /// succeeds or the store is closed.
     pub async fn set_webhook_state(
         &self,
         id: WebhookId,
         state: WebhookState,
     ) -> Result<(), StoreError> {
-        let _ = (id, state);
-        Ok(())
+        self.shared.states.set(id, state);
+        self.shared.leases.wake.notify_one();
+        let (waiter, answer) = oneshot::channel();
+        self.shared.queue.push_request(Request::Stand { waiter })?;
+        answered(answer).await
     }
 
-    /// Deliveries of a webhook that ended as failed since the last that was delivered, newest
-    /// first, counting to at most `n_max`.
+    /// Deliveries of a webhook that ended as failed since the last that was delivered, in the
+    /// order in which they ended, at most `n_max`. Kept as a counter: it costs one read, whatever
+    /// waits. Cancelled ones and those whose record is damaged do not count; after the index was
+    /// lost it says what the journal still holds.
     ///
     /// # Errors
     /// The index cannot be read.
     pub fn failed_in_a_row(&self, webhook: WebhookId, n_max: u32) -> Result<u32, StoreError> {
-        let _ = (webhook, n_max);
-        Ok(0)
+        self.shared.failed_in_a_row(webhook).map(|n| n.min(n_max))
     }
 
     /// The depth of a delivery's event; `None`: unknown id.
@@ -233,8 +250,7 @@ impl Store {
     /// # Errors
     /// The index cannot be read.
     pub fn depth_of(&self, id: DeliveryId) -> Result<Option<u8>, StoreError> {
-        let _ = id;
-        Ok(None)
+        self.shared.depth_of(id)
     }
 
     /// Events, newest first.
@@ -338,5 +354,14 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Waits for the committer's answer to a change.
+async fn answered<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+    let after_ms = COMMIT_WAIT_MAX.as_secs() * 1000;
+    match tokio::time::timeout(COMMIT_WAIT_MAX, answer).await {
+        Ok(result) => result.unwrap_or(Err(StoreError::Closed)),
+        Err(_) => Err(StoreError::TimedOut { after_ms }),
     }
 }

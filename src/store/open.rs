@@ -51,6 +51,8 @@ pub(crate) fn open(
     let reserve = Reserve::take(&dir, shared.settings.max_bytes);
     let mut sizes = chain.sizes()?;
     sizes.insert(writer.position().segment, writer.position().offset);
+    let standings = opened.tallies.standings();
+    shared.states.load(standings.iter().map(|(&id, row)| (id, row.state())).collect());
     let shared = Arc::new(shared);
     let mut committer =
         Committer::new(Arc::clone(&shared), writer, opened.tallies, store_id, sizes, reserve);

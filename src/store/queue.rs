@@ -10,7 +10,8 @@ use super::leases::Guard;
 use super::{Receipt, StoreError, locked};
 use crate::model::{Attempt, Delivery, DeliveryId, NewEvent};
 
-/// An attempt's record waits at most this long for company.
+/// An attempt's record waits at most this long for company; that of an ordered delivery does not
+/// wait, because the next of its chain waits for it.
 const ATTEMPT_WAIT_MAX: Duration = Duration::from_millis(50);
 /// So many attempts are company enough.
 const N_ATTEMPTS_FORCE: usize = 256;
@@ -40,6 +41,10 @@ pub(crate) enum Request {
     Requeue {
         id: DeliveryId,
         waiter: oneshot::Sender<Result<Option<Delivery>, StoreError>>,
+    },
+    /// Webhooks stand otherwise now: what is new is in `States`.
+    Stand {
+        waiter: oneshot::Sender<Result<(), StoreError>>,
     },
     /// The event's record cannot be read: nothing can be delivered.
     GiveUp {
@@ -78,6 +83,8 @@ struct Inner {
     bytes: usize,
     attempts: Vec<Finished>,
     first_attempt: Option<Instant>,
+    /// An attempt is among them that must not wait.
+    is_urgent: bool,
     requests: Vec<Request>,
     closing: bool,
 }
@@ -117,8 +124,10 @@ impl Queue {
         }
         let is_first = inner.attempts.is_empty();
         inner.first_attempt.get_or_insert_with(Instant::now);
+        let becomes_urgent = finished.guard.is_ordered() && !inner.is_urgent;
+        inner.is_urgent |= becomes_urgent;
         inner.attempts.push(finished);
-        let forces = is_first || inner.attempts.len() == N_ATTEMPTS_FORCE;
+        let forces = is_first || becomes_urgent || inner.attempts.len() == N_ATTEMPTS_FORCE;
         drop(inner);
         if forces {
             self.arrived.notify_one();
@@ -161,6 +170,7 @@ impl Queue {
             let ready = !inner.events.is_empty()
                 || !inner.requests.is_empty()
                 || inner.closing
+                || inner.is_urgent
                 || inner.attempts.len() >= N_ATTEMPTS_FORCE
                 || attempts_at.is_some_and(|at| at <= now);
             if ready || now >= deadline {
@@ -194,6 +204,7 @@ impl Inner {
         taken.attempts = std::mem::take(&mut self.attempts);
         taken.requests = std::mem::take(&mut self.requests);
         self.first_attempt = None;
+        self.is_urgent = false;
         taken
     }
 }

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::StoreError;
-use super::index::rows::{Counts, DeliveryRow, EventRow};
+use super::index::rows::{DeliveryRow, EventRow};
+use super::index::tallies::Counts;
 use super::index::{Tree, failed, get, keys, parse};
 use super::journal::Location;
 use super::journal::record::Record;
@@ -77,10 +78,25 @@ impl Shared {
             time: row.time,
             label: row.label,
             tag: row.tag,
+            subject: row.subject,
             method: row.method,
             url: row.url,
             status: row.status,
             deliveries,
+        })
+    }
+
+    pub(crate) fn failed_in_a_row(&self, webhook: WebhookId) -> Result<u32, StoreError> {
+        let counts: Option<Counts> = self.index.with(|tree| get(tree, keys::counts(webhook)))?;
+        Ok(counts.map_or(0, |counts| counts.failed_in_a_row))
+    }
+
+    pub(crate) fn depth_of(&self, id: DeliveryId) -> Result<Option<u8>, StoreError> {
+        self.index.with(|tree| {
+            let row: Option<DeliveryRow> = get(tree, keys::delivery(id))?;
+            let Some(row) = row else { return Ok(None) };
+            let event: Option<EventRow> = get(tree, keys::history(row.ordinal))?;
+            Ok(event.map(|event| event.depth))
         })
     }
 
@@ -98,7 +114,7 @@ impl Shared {
 
     fn shown(&self, tree: &Tree, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
         let row: Option<DeliveryRow> = get(tree, keys::delivery(id))?;
-        Ok(row.map(|row| row.shown(id, self.is_active(row.webhook_id))))
+        Ok(row.map(|row| row.shown(id, self.is_held(row.webhook_id))))
     }
 
     pub(crate) fn deliveries(
@@ -226,8 +242,8 @@ impl Shared {
         for webhook_id in ids {
             let counts: Counts = get(tree, keys::counts(webhook_id))?.unwrap_or_default();
             let waiting = counts.pending;
-            let is_active = set.is_active(webhook_id);
-            let (pending, held) = if is_active { (waiting, 0) } else { (0, waiting) };
+            let (pending, held) =
+                if self.is_held(webhook_id) { (0, waiting) } else { (waiting, 0) };
             let oldest = oldest(tree, webhook_id)?;
             queues.push(QueueStats { webhook_id, pending, held, oldest });
         }

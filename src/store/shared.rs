@@ -11,8 +11,9 @@ use super::index::Index;
 use super::journal::reader::Reader;
 use super::leases::Leases;
 use super::queue::Queue;
+use super::states::States;
 use super::types::Settings;
-use crate::model::{Webhook, WebhookId};
+use crate::model::{Webhook, WebhookId, WebhookStatus};
 use crate::telemetry::Metrics;
 
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) reader: Reader,
     pub(crate) leases: Arc<Leases>,
     pub(crate) webhooks: ArcSwap<WebhookSet>,
+    pub(crate) states: States,
     /// Damage found since the start, bounded.
     damage: Mutex<Vec<String>>,
     /// All files together, as of the last look.
@@ -35,6 +37,7 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 pub(crate) struct WebhookSet {
     pub(crate) list: Arc<Vec<Arc<Webhook>>>,
+    /// As far as the configuration says.
     active: HashSet<WebhookId>,
 }
 
@@ -56,6 +59,7 @@ impl Shared {
             reader,
             leases: Arc::default(),
             webhooks: ArcSwap::default(),
+            states: States::default(),
             damage: Mutex::default(),
             bytes: AtomicU64::new(0),
         }
@@ -85,8 +89,18 @@ impl Shared {
         self.bytes.store(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_active(&self, webhook: WebhookId) -> bool {
-        self.webhooks.load().is_active(webhook)
+    /// How a webhook stands; one that is unknown is disabled.
+    pub(crate) fn status(&self, webhook: WebhookId) -> WebhookStatus {
+        if self.webhooks.load().is_active(webhook) {
+            self.states.status(webhook)
+        } else {
+            WebhookStatus::Disabled
+        }
+    }
+
+    /// Whether its deliveries are shown as held.
+    pub(crate) fn is_held(&self, webhook: WebhookId) -> bool {
+        self.status(webhook) != WebhookStatus::Active
     }
 }
 

@@ -117,6 +117,8 @@ pub struct EventSummary {
     pub label: String,
     /// The rule's tag.
     pub tag: Option<String>,
+    /// What it is about; cut after 1 KiB.
+    pub subject: Option<String>,
     /// The request's method as received.
     pub method: String,
     /// Path and query as received; cut after 1 KiB (the event itself has all of it).

@@ -6,13 +6,15 @@ use tokio::sync::oneshot;
 
 use super::{Committer, LIMITS};
 use crate::clock;
-use crate::model::{Delivery, DeliveryId, DeliveryState, Event, NewEvent, Timestamp};
+use crate::model::{
+    Delivery, DeliveryId, DeliveryState, Event, NewEvent, Timestamp, WebhookId, WebhookState,
+};
 use crate::store::health::Trouble;
 use crate::store::index::apply::{Applier, BecameDue};
 use crate::store::index::keys::{self, Place};
 use crate::store::index::{get, rows::DeliveryRow};
 use crate::store::journal::Location;
-use crate::store::journal::record::{Record, StateRecord, Why};
+use crate::store::journal::record::{Record, StateRecord, WebhookRecord, Why};
 use crate::store::journal::writer::Batch;
 use crate::store::leases::Guard;
 use crate::store::queue::{Finished, Request, Taken, Waiting};
@@ -34,6 +36,8 @@ struct Work {
     attempts: Vec<Finished>,
     requeues: Vec<(DeliveryId, RequeueWaiter)>,
     given_up: Vec<(Guard, String)>,
+    states: Vec<(WebhookId, WebhookState)>,
+    state_waiters: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
 
 impl Committer {
@@ -86,9 +90,12 @@ impl Committer {
         work.events.extend(taken.events);
         work.attempts = std::mem::take(&mut self.attempts);
         work.attempts.extend(taken.attempts);
+        // A change is in there before its request is in the queue: whoever waits, waits for these.
+        work.states = self.shared.states.take_unwritten();
         for request in taken.requests {
             match request {
                 Request::Requeue { id, waiter } => work.requeues.push((id, waiter)),
+                Request::Stand { waiter } => work.state_waiters.push(waiter),
                 Request::GiveUp { guard, error } => work.given_up.push((guard, error)),
             }
         }
@@ -104,8 +111,8 @@ impl Committer {
         let mut staged = Staged::default();
         let now = clock::now();
         for waiting in &mut work.events {
-            let event = self.complete(&waiting.event, batch.next_seq());
-            staged.push(&mut batch, Record::Event { event, committed_at: now });
+            let (event, ordered) = self.complete(&waiting.event, batch.next_seq());
+            staged.push(&mut batch, Record::Event { event, committed_at: now, ordered });
         }
         for finished in &work.attempts {
             let overtaken = self.shared.leases.is_overtaken(finished.guard.id());
@@ -121,6 +128,10 @@ impl Committer {
             let state = StateRecord::of(id, DeliveryState::Pending, now, Why::Requeue);
             staged.push(&mut batch, Record::State(state));
             staged.requeued.push(id);
+        }
+        for (webhook_id, state) in &work.states {
+            let (webhook_id, state) = (*webhook_id, state.clone());
+            staged.push(&mut batch, Record::Webhook(WebhookRecord { webhook_id, state, at: now }));
         }
         Ok((batch, staged))
     }
@@ -141,11 +152,17 @@ impl Committer {
         self.shared.index.with(|tree| get(tree, keys::delivery(id)))
     }
 
-    /// The event with its place in the order and its deliveries.
-    fn complete(&self, new: &NewEvent, ordinal: u64) -> Event {
+    /// The event with its place in the order and its deliveries, and which of these are ordered.
+    fn complete(&self, new: &NewEvent, ordinal: u64) -> (Event, Vec<DeliveryId>) {
         let webhooks = self.shared.webhooks.load();
         let wanting = webhooks.list.iter().filter(|webhook| webhook.wants(&new.rule.label));
-        Event {
+        let (mut deliveries, mut ordered) = (Vec::new(), Vec::new());
+        for webhook in wanting {
+            let id = DeliveryId::from_uuid(uuid::Uuid::now_v7());
+            deliveries.push((id, webhook.id));
+            ordered.extend(webhook.ordered.then_some(id));
+        }
+        let event = Event {
             id: new.id,
             ordinal,
             time: new.time,
@@ -153,10 +170,9 @@ impl Committer {
             subject: new.subject.clone(),
             depth: new.depth,
             exchange: new.exchange.clone(),
-            deliveries: wanting
-                .map(|webhook| (DeliveryId::from_uuid(uuid::Uuid::now_v7()), webhook.id))
-                .collect(),
-        }
+            deliveries,
+        };
+        (event, ordered)
     }
 
     /// The batch is durable: everyone who waited for that goes on.
@@ -204,6 +220,10 @@ impl Committer {
     fn settle(&mut self, work: Work, applied: Result<BecameDue, StoreError>) {
         let guards = work.attempts.into_iter().map(|finished| finished.guard);
         let guards = guards.chain(work.given_up.into_iter().map(|(guard, _)| guard));
+        // Their records are durable, and in force they are since they were set.
+        for waiter in work.state_waiters {
+            drop(waiter.send(Ok(())));
+        }
         let became_due = match applied {
             Ok(became_due) => became_due,
             Err(error) => {
@@ -227,7 +247,7 @@ impl Committer {
         for (id, waiter) in work.requeues {
             let shown = self
                 .delivery_row(id)
-                .map(|row| row.map(|row| row.shown(id, self.shared.is_active(row.webhook_id))));
+                .map(|row| row.map(|row| row.shown(id, self.shared.is_held(row.webhook_id))));
             drop(waiter.send(shown));
         }
         if !became_due.is_empty() {
@@ -246,6 +266,10 @@ impl Committer {
         self.put_back_events(work.events, refusal);
         self.attempts.extend(work.attempts);
         for (_, waiter) in work.requeues {
+            drop(waiter.send(Err(refusal.clone())));
+        }
+        self.shared.states.put_back(work.states);
+        for waiter in work.state_waiters {
             drop(waiter.send(Err(refusal.clone())));
         }
         // Given back by the drop of their guards: they are found again when they are due.
@@ -275,6 +299,8 @@ impl Work {
             && self.attempts.is_empty()
             && self.requeues.is_empty()
             && self.given_up.is_empty()
+            && self.states.is_empty()
+            && self.state_waiters.is_empty()
     }
 }
 

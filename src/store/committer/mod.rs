@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use super::StoreError;
 use super::index::apply::Applier;
 use super::index::open::mark_clean;
-use super::index::rows::Tallies;
+use super::index::tallies::Tallies;
 use super::journal::writer::Writer;
 use super::leases::Guard;
 use super::queue::{Finished, Limits, Taken, Waiting};

@@ -10,15 +10,16 @@ use serde::Deserialize;
 
 use super::Committer;
 use crate::clock;
-use crate::model::{DeliveryState, EventId};
+use crate::model::{DeliveryState, EventId, WebhookId};
 use crate::store::StoreError;
-use crate::store::index::apply::Applier;
-use crate::store::index::rows::{EventRow, SegmentRow, Tallies};
+use crate::store::index::apply::{Applier, BecameDue};
+use crate::store::index::rows::EventRow;
+use crate::store::index::tallies::{SegmentRow, StandingRow, Tallies};
 use crate::store::index::{failed, get, keys};
 use crate::store::journal::frame::{self, Kind, Origin};
-use crate::store::journal::record::{Record, StateRecord, Why};
+use crate::store::journal::record::{Record, StateRecord, WebhookRecord, Why};
 use crate::store::journal::segment::{self, HEADER_BYTES};
-use crate::store::journal::{Location, scan};
+use crate::store::journal::{Location, Position, scan};
 
 use super::batch::Staged;
 
@@ -68,13 +69,24 @@ impl Committer {
         if is_open && bytes <= settings.segment_bytes / 4 && !(is_aged && bytes > HEADER_BYTES) {
             return None;
         }
-        let live = live_bytes(&row);
-        let goes = match (row.n_unfinished, is_pressed) {
+        let standing = self.standing_bytes(oldest);
+        let live = live_bytes(&row) + standing;
+        let goes = match (row.n_unfinished + standing, is_pressed) {
             (0, _) => is_aged || is_pressed,
             (_, true) => live * 2 <= bytes || self.reclaimable_bytes() > 2 * bytes,
             (_, false) => is_aged && live * 4 <= bytes,
         };
         goes.then_some(oldest)
+    }
+
+    /// Webhooks whose standing is written there.
+    fn standings_in(&self, segment: u64) -> impl Iterator<Item = (WebhookId, &StandingRow)> {
+        let standings = self.tallies.standings().iter().map(|(&id, row)| (id, row));
+        standings.filter(move |(_, row)| row.location.segment == segment)
+    }
+
+    fn standing_bytes(&self, segment: u64) -> u64 {
+        self.standings_in(segment).map(|(_, row)| u64::from(row.location.len)).sum()
     }
 
     /// What would be free if only live bytes were kept.
@@ -103,6 +115,7 @@ impl Committer {
             StoreError::io("read", &segment::path(&self.journal_dir(), purge.segment), e)
         })?;
         if events.is_empty() && purge.offset >= purge.bytes {
+            self.carry_standings(purge.segment)?;
             return self.drop_segment(purge.segment);
         }
         self.empty_out(&events)?;
@@ -142,19 +155,49 @@ impl Committer {
             }
         }
         self.append(&batch)?;
-        let (tallies, store_id) = (&mut self.tallies, self.store_id);
         let position = (!batch.is_empty()).then(|| batch.end());
-        let became_due = self.shared.index.with(|tree| {
+        let became_due = self.write_index(&staged, &finished, position)?;
+        self.shared.leases.added(&became_due);
+        Ok(())
+    }
+
+    fn write_index(
+        &mut self,
+        staged: &Staged,
+        finished: &[(u64, EventRow)],
+        position: Option<Position>,
+    ) -> Result<BecameDue, StoreError> {
+        let (tallies, store_id) = (&mut self.tallies, self.store_id);
+        let written = self.shared.index.with(|tree| {
             let mut applier = Applier::new(tree, tallies);
             for (record, at) in &staged.records {
                 applier.apply(record, *at)?;
             }
-            for (ordinal, row) in &finished {
+            for (ordinal, row) in finished {
                 applier.forget(*ordinal, row)?;
             }
             applier.write(store_id, position)
         });
-        let became_due = became_due.map_err(|e| as_index_error(&e))?;
+        written.map_err(|e| as_index_error(&e))
+    }
+
+    /// How webhooks stand is wanted for ever: what is written there is copied forward.
+    fn carry_standings(&mut self, segment: u64) -> Result<(), StoreError> {
+        let at = clock::now();
+        let records: Vec<Record> = self
+            .standings_in(segment)
+            .map(|(webhook_id, row)| {
+                Record::Webhook(WebhookRecord { webhook_id, state: row.state(), at })
+            })
+            .collect();
+        let mut batch = self.writer.batch(self.standing_bytes(segment))?;
+        let mut staged = Staged::default();
+        for record in records {
+            staged.push(&mut batch, record);
+        }
+        self.append(&batch)?;
+        let became_due =
+            self.write_index(&staged, &[], (!batch.is_empty()).then(|| batch.end()))?;
         self.shared.leases.added(&became_due);
         Ok(())
     }

@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
-use super::rows::{DeliveryRow, EventRow, MetaRow, Tallies};
+use super::chains::Chains;
+use super::rows::{DeliveryRow, EventRow, MetaRow};
+use super::tallies::Tallies;
 use super::{FORMAT, bytes_of, failed, get, keys};
 use crate::model::{
     Attempt, DeliveryId, DeliveryState, Event, EventId, Outcome, Timestamp, Verdict, WebhookId,
@@ -20,6 +22,7 @@ pub(crate) struct Applier<'a> {
     batch: sled::Batch,
     events: HashMap<EventId, Option<(u64, EventRow)>>,
     deliveries: HashMap<DeliveryId, Option<DeliveryRow>>,
+    chains: Chains,
     became_due: BecameDue,
     last: Option<Location>,
 }
@@ -35,6 +38,7 @@ impl<'a> Applier<'a> {
             batch: sled::Batch::default(),
             events: HashMap::new(),
             deliveries: HashMap::new(),
+            chains: Chains::default(),
             became_due: Vec::new(),
             last: None,
         }
@@ -44,9 +48,16 @@ impl<'a> Applier<'a> {
     pub(crate) fn apply(&mut self, record: &Record, at: Location) -> Result<(), StoreError> {
         self.last = Some(at);
         match record {
-            Record::Event { event, committed_at } => self.event(event, *committed_at, at),
+            Record::Event { event, committed_at, ordered } => {
+                self.event(event, *committed_at, ordered, at)
+            }
             Record::Attempt { attempt, overtaken } => self.attempt(attempt, *overtaken, at),
             Record::State(state) => self.state(state, at),
+            Record::Webhook(record) => {
+                self.touch(at, record.at);
+                self.tallies.stand(record.webhook_id, &record.state, at);
+                Ok(())
+            }
         }
     }
 
@@ -100,6 +111,7 @@ impl<'a> Applier<'a> {
         store_id: [u8; 16],
         position: Option<Position>,
     ) -> Result<BecameDue, StoreError> {
+        self.settle_chains()?;
         for (id, row) in &self.deliveries {
             if let Some(row) = row {
                 self.batch.insert(&keys::delivery(*id)[..], bytes_of(row));
@@ -121,6 +133,7 @@ impl<'a> Applier<'a> {
         &mut self,
         event: &Event,
         committed_at: Timestamp,
+        ordered: &[DeliveryId],
         at: Location,
     ) -> Result<(), StoreError> {
         let new = EventRow::of(event, committed_at, at);
@@ -132,12 +145,14 @@ impl<'a> Applier<'a> {
         self.tallies.segment(at.segment).n_events += 1;
         self.batch.insert(&keys::event(event.id)[..], &ordinal.to_be_bytes());
         self.batch.insert(keys::label(&new.label, ordinal), &[]);
+        let chain = (!ordered.is_empty()).then(|| keys::chain_of(event.subject.as_deref()));
         for &(id, webhook_id) in &event.deliveries {
             let row = DeliveryRow {
                 event_id: event.id,
                 ordinal,
                 webhook_id,
                 label: new.label.clone(),
+                chain: chain.filter(|_| ordered.contains(&id)),
                 state: DeliveryState::Pending,
                 attempts: 0,
                 failures: 0,
@@ -204,7 +219,13 @@ impl<'a> Applier<'a> {
         let error = attempt.outcome.failure().map(ToString::to_string);
         row.set_error(error.as_deref());
         if !overtaken {
+            let was_pending = row.state == DeliveryState::Pending;
             decide(&mut row, &attempt.outcome, attempt.verdict);
+            match row.state {
+                DeliveryState::Delivered => self.tallies.ended(row.webhook_id, true),
+                DeliveryState::Failed if was_pending => self.tallies.ended(row.webhook_id, false),
+                _ => {}
+            }
         }
         self.link(id, &row);
         self.deliveries.insert(id, Some(row));
@@ -239,21 +260,61 @@ impl<'a> Applier<'a> {
     /// Adds what follows from a row: its place in the lane, its part of the counters.
     fn link(&mut self, id: DeliveryId, row: &DeliveryRow) {
         self.tallies.count(row, true);
-        if row.state == DeliveryState::Pending {
-            let place = (row.due, row.ordinal);
-            self.batch.insert(&keys::lane(row.webhook_id, place)[..], id.as_bytes());
-            let unfinished = keys::unfinished(row.webhook_id, row.ordinal);
-            self.batch.insert(&unfinished[..], id.as_bytes());
-            self.became_due.push((row.webhook_id, place, id));
+        if row.state != DeliveryState::Pending {
+            return;
+        }
+        let (webhook, ordinal) = (row.webhook_id, row.ordinal);
+        self.batch.insert(&keys::unfinished(webhook, ordinal)[..], id.as_bytes());
+        if let Some(chain) = row.chain {
+            self.batch.insert(&keys::ordered(webhook, chain, ordinal)[..], id.as_bytes());
+            self.chains.set(webhook, chain, ordinal, Some(id));
+        } else {
+            self.stand_in_lane(webhook, (row.due, ordinal), id);
         }
     }
 
     fn unlink(&mut self, row: &DeliveryRow) {
         self.tallies.count(row, false);
-        if row.state == DeliveryState::Pending {
-            self.batch.remove(&keys::lane(row.webhook_id, (row.due, row.ordinal))[..]);
-            self.batch.remove(&keys::unfinished(row.webhook_id, row.ordinal)[..]);
+        if row.state != DeliveryState::Pending {
+            return;
         }
+        let (webhook, ordinal) = (row.webhook_id, row.ordinal);
+        self.batch.remove(&keys::unfinished(webhook, ordinal)[..]);
+        if let Some(chain) = row.chain {
+            self.batch.remove(&keys::ordered(webhook, chain, ordinal)[..]);
+            self.chains.set(webhook, chain, ordinal, None);
+        } else {
+            self.batch.remove(&keys::lane(webhook, (row.due, ordinal))[..]);
+        }
+    }
+
+    fn stand_in_lane(&mut self, webhook: WebhookId, place: keys::Place, id: DeliveryId) {
+        self.batch.insert(&keys::lane(webhook, place)[..], id.as_bytes());
+        self.became_due.push((webhook, place, id));
+    }
+
+    /// The first of each chain that has changed gets its place in the lane, and who was the first
+    /// before gives it up.
+    fn settle_chains(&mut self) -> Result<(), StoreError> {
+        for ((webhook, chain), changes) in self.chains.take() {
+            let (before, now) = changes.heads(self.tree, webhook, chain)?;
+            if let Some((ordinal, id)) =
+                before.filter(|head| Some(*head) != now || changes.has(head.0))
+            {
+                // Its place is where the rows before this batch put it.
+                let row: Option<DeliveryRow> = get(self.tree, keys::delivery(id))?;
+                if let Some(row) = row {
+                    self.batch.remove(&keys::lane(webhook, (row.due, ordinal))[..]);
+                }
+            }
+            if let Some((ordinal, id)) =
+                now.filter(|head| Some(*head) != before || changes.has(head.0))
+                && let Some(row) = self.delivery(id)?
+            {
+                self.stand_in_lane(webhook, (row.due, ordinal), id);
+            }
+        }
+        Ok(())
     }
 }
 

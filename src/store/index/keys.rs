@@ -7,21 +7,29 @@
 //! | `h` ordinal | event row: history of all events |
 //! | `l` label 0 ordinal | nothing: history of a label |
 //! | `d` delivery | delivery row |
-//! | `q` webhook due ordinal | delivery: the lane, pending only |
+//! | `q` webhook due ordinal | delivery: the lane, pending only, of a chain only the first |
 //! | `u` webhook ordinal | delivery: unfinished, oldest first |
+//! | `o` webhook chain ordinal | delivery: unfinished and ordered; the first of a chain stands in `q` |
 //! | `w` webhook ordinal | delivery: history of a webhook |
 //! | `a` delivery number | location of an attempt |
 //! | `c` webhook | counters |
+//! | `b` webhook | how it stands, when that was decided at run time |
 //! | `s` segment | segment row |
 //! | `m` | meta row: format, store, position |
 //!
 //! An event has at most one delivery per webhook, so webhook and ordinal name it. What differs
 //! between neighbouring keys stays under 22 bytes, which sled keeps in place.
 
+use sha2::{Digest as _, Sha256};
+
 use crate::model::{DeliveryId, EventId, Timestamp, WebhookId};
 
 /// Where a row stands in its lane: when it is due, and the ordinal of its event.
 pub(crate) type Place = (Timestamp, u64);
+
+/// What a webhook's ordered deliveries keep their order within: their subject, or that they have
+/// none. Two subjects that share one would only wait for each other.
+pub(crate) type Chain = [u8; 12];
 
 pub(crate) const META: &[u8] = b"m";
 
@@ -60,6 +68,29 @@ pub(crate) fn unfinished(webhook: WebhookId, ordinal: u64) -> [u8; 25] {
     of_webhook(b'u', webhook, ordinal)
 }
 
+/// The chain of a subject.
+pub(crate) fn chain_of(subject: Option<&str>) -> Chain {
+    let mut chain = Chain::default();
+    if let Some(subject) = subject {
+        let hash = Sha256::digest(subject);
+        chain.copy_from_slice(&hash[..12]);
+    }
+    chain
+}
+
+pub(crate) fn ordered(webhook: WebhookId, chain: Chain, ordinal: u64) -> [u8; 37] {
+    let mut key = [b'o'; 37];
+    key[1..17].copy_from_slice(webhook.as_bytes());
+    key[17..29].copy_from_slice(&chain);
+    key[29..].copy_from_slice(&ordinal.to_be_bytes());
+    key
+}
+
+/// The part of an `o` key that all of one chain share.
+pub(crate) fn chain_prefix(key: &[u8]) -> &[u8] {
+    &key[..key.len().min(29)]
+}
+
 pub(crate) fn webhook_history(webhook: WebhookId, ordinal: u64) -> [u8; 25] {
     of_webhook(b'w', webhook, ordinal)
 }
@@ -73,6 +104,10 @@ pub(crate) fn attempt(id: DeliveryId, number: u32) -> [u8; 21] {
 
 pub(crate) fn counts(webhook: WebhookId) -> [u8; 17] {
     prefixed(b'c', webhook.as_bytes())
+}
+
+pub(crate) fn standing(webhook: WebhookId) -> [u8; 17] {
+    prefixed(b'b', webhook.as_bytes())
 }
 
 pub(crate) fn segment(number: u64) -> [u8; 9] {
@@ -92,17 +127,17 @@ pub(crate) fn place_of(key: &[u8]) -> Option<Place> {
     Some((Timestamp::from_millis(due), last_number(key)?))
 }
 
-/// The delivery that a `q`, `u` or `w` row names.
+/// The delivery that an `o`, `q`, `u` or `w` row names.
 pub(crate) fn delivery_of(value: &[u8]) -> Option<DeliveryId> {
     uuid::Uuid::from_slice(value).ok().map(DeliveryId::from_uuid)
 }
 
-/// The number at the end of an `h`, `l`, `q`, `s`, `u` or `w` key.
+/// The number at the end of an `h`, `l`, `o`, `q`, `s`, `u` or `w` key.
 pub(crate) fn last_number(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(*key.last_chunk::<8>()?))
 }
 
-/// The webhook in a `c`, `q`, `u` or `w` key.
+/// The webhook in a `b`, `c`, `q`, `u` or `w` key.
 pub(crate) fn webhook_of(key: &[u8]) -> Option<WebhookId> {
     uuid::Uuid::from_slice(key.get(1..17)?).ok().map(WebhookId::from_uuid)
 }

@@ -4,9 +4,11 @@
 //! batch of the journal is one atomic batch here, together with the position it leads to.
 
 pub(crate) mod apply;
+mod chains;
 pub(crate) mod keys;
 pub(crate) mod open;
 pub(crate) mod rows;
+pub(crate) mod tallies;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ use super::StoreError;
 pub(crate) type Tree = sled::Tree;
 
 /// Of the rows; another one is rebuilt.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 const FLUSH_EVERY_MS: u64 = 500;

@@ -1,16 +1,14 @@
 //! The rows of the index, and what they say to callers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-
 use serde::{Deserialize, Serialize};
 
-use super::{bytes_of, failed, keys, parse};
+use super::keys::Chain;
 use crate::model::{Delivery, DeliveryId, DeliveryState, Event, EventId, Timestamp, WebhookId};
-use crate::store::StoreError;
 use crate::store::journal::{Location, Position};
 
 const URL_BYTES_MAX: usize = 1024;
 const ERROR_BYTES_MAX: usize = 1024;
+const SUBJECT_BYTES_MAX: usize = 1024;
 
 /// What the index says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +30,8 @@ pub(crate) struct EventRow {
     pub(crate) time: Timestamp,
     pub(crate) label: String,
     pub(crate) tag: Option<String>,
+    pub(crate) subject: Option<String>,
+    pub(crate) depth: u8,
     pub(crate) method: String,
     pub(crate) url: String,
     pub(crate) status: u16,
@@ -45,6 +45,8 @@ pub(crate) struct DeliveryRow {
     pub(crate) ordinal: u64,
     pub(crate) webhook_id: WebhookId,
     pub(crate) label: String,
+    /// Where it keeps its place in the order of events.
+    pub(crate) chain: Option<Chain>,
     /// Never `Held`: that is decided when it is shown.
     pub(crate) state: DeliveryState,
     pub(crate) attempts: u32,
@@ -61,40 +63,6 @@ pub(crate) struct DeliveryRow {
     pub(crate) error: Option<String>,
 }
 
-/// A webhook's deliveries by stored state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Counts {
-    pub(crate) pending: u64,
-    pub(crate) delivered: u64,
-    pub(crate) failed: u64,
-    pub(crate) cancelled: u64,
-}
-
-/// What a journal segment holds, for retention.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SegmentRow {
-    /// Newest time of anything in it.
-    pub(crate) newest: Timestamp,
-    /// Events whose record here is the current one.
-    pub(crate) n_events: u64,
-    /// Unfinished deliveries of those.
-    pub(crate) n_unfinished: u64,
-    /// Their part of the bytes, attempts not counted.
-    pub(crate) live_bytes: u64,
-    /// What has been copied into it from older segments, attempts included: copying it once more
-    /// would free nothing.
-    pub(crate) carried_bytes: u64,
-}
-
-/// The counters, in memory and written with every batch that changes them.
-#[derive(Debug, Default)]
-pub(crate) struct Tallies {
-    counts: HashMap<WebhookId, Counts>,
-    segments: BTreeMap<u64, SegmentRow>,
-    dirty_counts: HashSet<WebhookId>,
-    dirty_segments: BTreeSet<u64>,
-}
-
 impl EventRow {
     pub(crate) fn of(event: &Event, committed_at: Timestamp, location: Location) -> Self {
         Self {
@@ -104,6 +72,8 @@ impl EventRow {
             time: event.time,
             label: event.rule.label.clone(),
             tag: event.rule.tag.clone(),
+            subject: event.subject.as_deref().map(|text| cut(text, SUBJECT_BYTES_MAX).to_owned()),
+            depth: event.depth,
             method: cut(&event.exchange.request.method, URL_BYTES_MAX).to_owned(),
             url: cut(&event.exchange.request.url, URL_BYTES_MAX).to_owned(),
             status: event.exchange.response.status,
@@ -119,7 +89,7 @@ impl EventRow {
 }
 
 impl DeliveryRow {
-    pub(crate) fn shown(&self, id: DeliveryId, is_active: bool) -> Delivery {
+    pub(crate) fn shown(&self, id: DeliveryId, is_held: bool) -> Delivery {
         let waits = self.state == DeliveryState::Pending;
         Delivery {
             id,
@@ -127,7 +97,7 @@ impl DeliveryRow {
             ordinal: self.ordinal,
             webhook_id: self.webhook_id,
             label: self.label.clone(),
-            state: if waits && !is_active { DeliveryState::Held } else { self.state },
+            state: if waits && is_held { DeliveryState::Held } else { self.state },
             attempts: self.attempts,
             created_at: self.created_at,
             last_attempt_at: self.last_attempt_at,
@@ -143,92 +113,7 @@ impl DeliveryRow {
     }
 }
 
-impl Counts {
-    pub(crate) const fn of_mut(&mut self, state: DeliveryState) -> &mut u64 {
-        match state {
-            DeliveryState::Pending | DeliveryState::Held => &mut self.pending,
-            DeliveryState::Delivered => &mut self.delivered,
-            DeliveryState::Failed => &mut self.failed,
-            DeliveryState::Cancelled => &mut self.cancelled,
-        }
-    }
-}
-
-impl Tallies {
-    /// Reads the counters that the last batch left.
-    pub(crate) fn load(tree: &sled::Tree) -> Result<Self, StoreError> {
-        let mut tallies = Self::default();
-        for row in tree.scan_prefix(b"c") {
-            let (key, value) = row.map_err(failed)?;
-            let webhook = keys::webhook_of(&key).ok_or_else(|| super::broken("a key is short"))?;
-            tallies.counts.insert(webhook, parse(&value)?);
-        }
-        for row in tree.scan_prefix(b"s") {
-            let (key, value) = row.map_err(failed)?;
-            let number = keys::last_number(&key).ok_or_else(|| super::broken("a key is short"))?;
-            tallies.segments.insert(number, parse(&value)?);
-        }
-        Ok(tallies)
-    }
-
-    pub(crate) const fn segments(&self) -> &BTreeMap<u64, SegmentRow> {
-        &self.segments
-    }
-
-    /// Unfinished deliveries of all webhooks.
-    pub(crate) fn n_pending(&self) -> u64 {
-        self.counts.values().map(|c| c.pending).sum()
-    }
-
-    pub(crate) fn n_events(&self) -> u64 {
-        self.segments.values().map(|s| s.n_events).sum()
-    }
-
-    pub(crate) fn segment(&mut self, number: u64) -> &mut SegmentRow {
-        self.dirty_segments.insert(number);
-        self.segments.entry(number).or_default()
-    }
-
-    pub(crate) fn drop_segment(&mut self, number: u64) {
-        self.dirty_segments.insert(number);
-        self.segments.remove(&number);
-    }
-
-    /// Counts a delivery in (`true`) or out.
-    pub(crate) fn count(&mut self, row: &DeliveryRow, comes: bool) {
-        let shift = |n: &mut u64, by: u64| {
-            *n = if comes { *n + by } else { n.saturating_sub(by) };
-        };
-        self.dirty_counts.insert(row.webhook_id);
-        shift(self.counts.entry(row.webhook_id).or_default().of_mut(row.state), 1);
-        if row.state == DeliveryState::Pending {
-            let segment = self.segment(row.segment);
-            shift(&mut segment.n_unfinished, 1);
-            shift(&mut segment.live_bytes, u64::from(row.share_bytes));
-        }
-    }
-
-    /// Adds the changed counters to a batch.
-    pub(crate) fn write(&mut self, batch: &mut sled::Batch) {
-        for webhook in self.dirty_counts.drain() {
-            let counts = self.counts.get(&webhook).copied().unwrap_or_default();
-            if counts == Counts::default() {
-                self.counts.remove(&webhook);
-                batch.remove(&keys::counts(webhook)[..]);
-            } else {
-                batch.insert(&keys::counts(webhook)[..], bytes_of(&counts));
-            }
-        }
-        for number in std::mem::take(&mut self.dirty_segments) {
-            match self.segments.get(&number) {
-                Some(row) => batch.insert(&keys::segment(number)[..], bytes_of(row)),
-                None => batch.remove(&keys::segment(number)[..]),
-            }
-        }
-    }
-}
-
 /// The first `n_max` bytes, or a little less to end between characters.
-fn cut(text: &str, n_max: usize) -> &str {
+pub(crate) fn cut(text: &str, n_max: usize) -> &str {
     &text[..text.floor_char_boundary(n_max)]
 }

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Overtaken = 3,
     /// A delivery's state, set by hand or carried forward.
     State = 4,
+    /// How a webhook stands.
+    Webhook = 5,
 }
 
 /// The file a frame belongs to, as far as the checksum covers it.
@@ -52,6 +54,7 @@ impl Kind {
             2 => Some(Self::Attempt),
             3 => Some(Self::Overtaken),
             4 => Some(Self::State),
+            5 => Some(Self::Webhook),
             _ => None,
         }
     }

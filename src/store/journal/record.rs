@@ -8,15 +8,25 @@ use serde::{Deserialize, Serialize};
 use super::frame::{Frame, Kind};
 use crate::model::{
     Attempt, DeliveryId, DeliveryState, Event, EventId, Exchange, RuleRef, Timestamp, WebhookId,
+    WebhookState,
 };
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::large_enum_variant)] // events are what there is most of: a box each would only cost
 pub(crate) enum Record {
-    Event { event: Event, committed_at: Timestamp },
-    Attempt { attempt: Attempt, overtaken: bool },
+    Event {
+        event: Event,
+        committed_at: Timestamp,
+        /// Those of its deliveries that keep to the order of events.
+        ordered: Vec<DeliveryId>,
+    },
+    Attempt {
+        attempt: Attempt,
+        overtaken: bool,
+    },
     State(StateRecord),
+    Webhook(WebhookRecord),
 }
 
 /// A delivery's state as set from outside its attempts.
@@ -36,6 +46,15 @@ pub(crate) struct StateRecord {
     /// What was copied with it, when carried forward.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) carried_bytes: Option<u64>,
+}
+
+/// How a webhook stands from now on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct WebhookRecord {
+    pub(crate) webhook_id: WebhookId,
+    pub(crate) state: WebhookState,
+    /// When this was written, also when it was carried forward.
+    pub(crate) at: Timestamp,
 }
 
 /// Why a state was set.
@@ -87,6 +106,8 @@ struct MetaIn {
 struct Target {
     id: DeliveryId,
     webhook_id: WebhookId,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ordered: bool,
 }
 
 impl Record {
@@ -96,15 +117,13 @@ impl Record {
     /// The payload is not what its kind says: the writer's fault, not the disk's.
     pub(crate) fn decode(frame: &Frame<'_>) -> io::Result<Self> {
         match frame.kind {
-            Kind::Event => {
-                let (event, committed_at) = decode_event(frame.payload)?;
-                Ok(Self::Event { event, committed_at })
-            }
+            Kind::Event => decode_event(frame.payload),
             Kind::Attempt | Kind::Overtaken => Ok(Self::Attempt {
                 attempt: serde_json::from_slice(frame.payload)?,
                 overtaken: frame.kind == Kind::Overtaken,
             }),
             Kind::State => Ok(Self::State(serde_json::from_slice(frame.payload)?)),
+            Kind::Webhook => Ok(Self::Webhook(serde_json::from_slice(frame.payload)?)),
         }
     }
 
@@ -115,23 +134,31 @@ impl Record {
             Self::Attempt { overtaken: false, .. } => Kind::Attempt,
             Self::Attempt { overtaken: true, .. } => Kind::Overtaken,
             Self::State(_) => Kind::State,
+            Self::Webhook(_) => Kind::Webhook,
         }
     }
 
     /// Writes the payload behind what `out` holds.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Event { event, committed_at } => encode_event(event, *committed_at, out),
+            Self::Event { event, committed_at, ordered } => {
+                encode_event(event, *committed_at, ordered, out);
+            }
             Self::Attempt { attempt, .. } => write_json(attempt, out),
             Self::State(state) => write_json(state, out),
+            Self::Webhook(webhook) => write_json(webhook, out),
         }
     }
 }
 
-fn encode_event(event: &Event, committed_at: Timestamp, out: &mut Vec<u8>) {
+fn encode_event(event: &Event, committed_at: Timestamp, ordered: &[DeliveryId], out: &mut Vec<u8>) {
     let request = &event.exchange.request.body.bytes;
     let response = &event.exchange.response.body.bytes;
-    let target = |&(id, webhook_id): &(DeliveryId, WebhookId)| Target { id, webhook_id };
+    let target = |&(id, webhook_id): &(DeliveryId, WebhookId)| Target {
+        id,
+        webhook_id,
+        ordered: ordered.contains(&id),
+    };
     let at = out.len();
     out.extend_from_slice(&[0; 4]);
     write_json(
@@ -155,7 +182,7 @@ fn encode_event(event: &Event, committed_at: Timestamp, out: &mut Vec<u8>) {
     out.extend_from_slice(response);
 }
 
-fn decode_event(payload: &[u8]) -> io::Result<(Event, Timestamp)> {
+fn decode_event(payload: &[u8]) -> io::Result<Record> {
     let short = || io::Error::new(io::ErrorKind::InvalidData, "event record too short");
     let (len, rest) = payload.split_first_chunk::<4>().ok_or_else(short)?;
     let len = usize::try_from(u32::from_le_bytes(*len)).map_err(io::Error::other)?;
@@ -164,6 +191,7 @@ fn decode_event(payload: &[u8]) -> io::Result<(Event, Timestamp)> {
     let (request, response) = bodies.split_at_checked(meta.request_body_len).ok_or_else(short)?;
     meta.exchange.request.body.bytes = request.to_vec();
     meta.exchange.response.body.bytes = response.to_vec();
+    let ordered = meta.deliveries.iter().filter(|t| t.ordered).map(|t| t.id).collect();
     let event = Event {
         id: meta.id,
         ordinal: meta.ordinal,
@@ -174,7 +202,7 @@ fn decode_event(payload: &[u8]) -> io::Result<(Event, Timestamp)> {
         exchange: meta.exchange,
         deliveries: meta.deliveries.into_iter().map(|t| (t.id, t.webhook_id)).collect(),
     };
-    Ok((event, meta.committed_at))
+    Ok(Record::Event { event, committed_at: meta.committed_at, ordered })
 }
 
 fn write_json<T: Serialize>(value: &T, out: &mut Vec<u8>) {

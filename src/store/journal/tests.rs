@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use super::frame::{Frame, Kind, Origin};
-use super::record::{Record, StateRecord, Why};
+use super::record::{Record, StateRecord, WebhookRecord, Why};
 use super::scan::{Hole, Walked, walk};
 use super::segment::{self, Found, HEADER_BYTES, Header};
 use super::writer::{Batch, Writer};
@@ -12,6 +12,7 @@ use super::{Location, Position};
 use crate::model::{
     Attempt, Body, BodyState, DeliveryId, DeliveryState, Event, EventId, Exchange, Failure,
     HeaderList, Outcome, Reply, RequestPart, ResponsePart, RuleRef, Timestamp, Verdict, WebhookId,
+    WebhookState, WebhookStatus,
 };
 
 const STORE_ID: [u8; 16] = [7; 16];
@@ -26,8 +27,8 @@ fn event() -> Record {
         id: EventId::from_uuid(id(1)),
         ordinal: 12,
         time: Timestamp::from_millis(5),
-        subject: None,
-        depth: 0,
+        subject: Some("invoice \"7\"".to_owned()),
+        depth: 1,
         rule: RuleRef { id: -1, label: "a.b".to_owned(), tag: None },
         exchange: Exchange {
             request: RequestPart {
@@ -48,9 +49,25 @@ fn event() -> Record {
                 body: Body::complete(vec![0xfe; 9]),
             },
         },
-        deliveries: vec![(DeliveryId::from_uuid(id(2)), WebhookId::from_uuid(id(3)))],
+        deliveries: vec![
+            (DeliveryId::from_uuid(id(2)), WebhookId::from_uuid(id(3))),
+            (DeliveryId::from_uuid(id(4)), WebhookId::from_uuid(id(5))),
+        ],
     };
-    Record::Event { event, committed_at: Timestamp::from_millis(6) }
+    let ordered = vec![DeliveryId::from_uuid(id(4))];
+    Record::Event { event, committed_at: Timestamp::from_millis(6), ordered }
+}
+
+fn standing() -> Record {
+    Record::Webhook(WebhookRecord {
+        webhook_id: WebhookId::from_uuid(id(3)),
+        state: WebhookState {
+            status: WebhookStatus::Disabled,
+            reason: Some("410".to_owned()),
+            since: Timestamp::from_millis(4),
+        },
+        at: Timestamp::from_millis(5),
+    })
 }
 
 fn attempt(overtaken: bool) -> Record {
@@ -112,7 +129,7 @@ fn scan_from(bytes: &[u8], offset: u64, origin: Origin, fence: Option<u64>) -> (
 
 #[test]
 fn every_record_is_read_as_it_was_written() {
-    for record in [event(), attempt(false), attempt(true), state()] {
+    for record in [event(), attempt(false), attempt(true), state(), standing()] {
         let mut payload = Vec::new();
         record.encode(&mut payload);
         let location = Location { segment: 1, offset: 48, len: 0 };
@@ -124,6 +141,22 @@ fn every_record_is_read_as_it_was_written() {
             assert!(Record::decode(&frame).map_or(true, |read| read != record));
         }
     }
+}
+
+/// As it was written before events had subjects and webhooks an order.
+const OLD_EVENT: &str = r#"{"id":"evt_00000000000000000000000000000001","ordinal":12,"time":"1970-01-01T00:00:00.005Z","committed_at":"1970-01-01T00:00:00.006Z","rule":{"id":-1,"label":"a.b"},"deliveries":[{"id":"00000000-0000-0000-0000-000000000002","webhook_id":"wh_00000000000000000000000000000003"}],"request_body_len":1,"exchange":{"request":{"method":"POST","url":"/x","params":[],"headers":[],"body":{"size":1,"state":"complete"}},"response":{"status":204,"headers":[],"body":{"size":1,"state":"complete"}}}}"#;
+
+#[test]
+fn an_event_of_before_subjects_and_order_is_read() {
+    let len = u32::try_from(OLD_EVENT.len()).expect("small");
+    let payload = [&len.to_le_bytes()[..], OLD_EVENT.as_bytes(), b"12"].concat();
+    let location = Location { segment: 1, offset: 48, len: 0 };
+    let frame = Frame { kind: Kind::Event, seq: 1, payload: &payload, location };
+    let read = Record::decode(&frame).expect("readable");
+    let Record::Event { event, ordered, .. } = read else { panic!("not an event: {read:?}") };
+    assert_eq!((event.subject, event.depth, ordered), (None, 0, Vec::new()));
+    assert_eq!((event.ordinal, event.deliveries.len()), (12, 1));
+    assert_eq!(event.exchange.response.body.bytes, b"2");
 }
 
 #[test]

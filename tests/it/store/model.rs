@@ -1,16 +1,20 @@
 //! Random histories against a reference in memory, over reopenings, crashes and a lost index.
 //! `SIDEHOOK_SEED=n` repeats one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use sidehook::clock;
-use sidehook::model::{DeliveryId, DeliveryState, EventId, Verdict, WebhookId};
-use sidehook::store::{DeliveryFilter, EventFilter, Lease, Page, Store};
+use sidehook::model::{
+    DeliveryId, DeliveryState, EventId, NewEvent, Verdict, Webhook, WebhookId, WebhookState,
+    WebhookStatus,
+};
+use sidehook::store::{DeliveryFilter, EventFilter, Lease, OnFailure, Page, Store};
 
 use super::fixture::*;
 
 const N_STEPS: usize = 150;
+const NAMES: [&str; 3] = ["a", "b", "ordered"];
 
 /// xorshift64*: small, seeded, the same everywhere.
 struct Dice(u64);
@@ -30,6 +34,8 @@ impl Dice {
 struct Expected {
     event: EventId,
     webhook: WebhookId,
+    /// Position and subject of its event, where order matters.
+    chain: Option<(u64, Option<String>)>,
     state: DeliveryState,
     attempts: u32,
     failures: u32,
@@ -39,8 +45,33 @@ struct Expected {
 /// What should be true.
 #[derive(Default)]
 struct Reference {
-    events: Vec<EventId>,
+    events: Vec<(EventId, Option<String>)>,
     deliveries: BTreeMap<DeliveryId, Expected>,
+    states: HashMap<WebhookId, WebhookState>,
+    failed_in_a_row: HashMap<WebhookId, u32>,
+}
+
+impl Reference {
+    /// What may be attempted now.
+    fn n_due(&self, webhook: WebhookId) -> usize {
+        let of_webhook = |d: &&Expected| d.webhook == webhook;
+        self.deliveries.values().filter(of_webhook).filter(|d| d.is_due && self.is_first(d)).count()
+    }
+
+    /// Whether nothing unfinished stands before it in its chain.
+    fn is_first(&self, of: &Expected) -> bool {
+        let Some((ordinal, subject)) = &of.chain else { return true };
+        let is_before = |d: &&Expected| {
+            d.state == DeliveryState::Pending
+                && d.chain.as_ref().is_some_and(|(o, s)| o < ordinal && s == subject)
+        };
+        !self.deliveries.values().any(|d| is_before(&d))
+    }
+
+    fn status(&self, webhook: &Webhook) -> WebhookStatus {
+        let state = self.states.get(&webhook.id).map_or(WebhookStatus::Active, |s| s.status);
+        if webhook.active { state } else { WebhookStatus::Disabled }
+    }
 }
 
 struct Run {
@@ -56,54 +87,93 @@ impl Run {
     }
 
     async fn step(&mut self) {
-        match self.dice.below(20) {
+        match self.dice.below(22) {
             0..=6 => self.commit().await,
             7..=13 => self.attempt().await,
             14 | 15 => self.requeue().await,
             16 => self.toggle(),
             17 => self.reopen(),
             18 => self.crash(),
-            _ => self.lose_index(),
+            19 => self.lose_index(),
+            _ => self.stand().await,
         }
     }
 
+    /// One event or a few, which then come in one batch or a few.
     async fn commit(&mut self) {
+        let mut commits = Vec::new();
+        for _ in 0..=self.dice.below(4) {
+            let (store, new) = (self.store().clone(), self.new_event());
+            commits.push(tokio::spawn(async move {
+                let receipt = store.commit(new.clone(), OnFailure::Refuse).await;
+                (receipt.expect("committed").event(), new)
+            }));
+        }
+        let mut committed = Vec::new();
+        for commit in commits {
+            let (id, new) = commit.await.expect("committed");
+            let store = self.store();
+            eventually("it is shown", || store.event(id).expect("readable").is_some()).await;
+            let ordinal = store.event(id).expect("readable").expect("known").ordinal;
+            committed.push((ordinal, id, new));
+        }
+        committed.sort_by_key(|(ordinal, ..)| *ordinal);
+        for (ordinal, id, new) in committed {
+            self.expect(ordinal, id, &new);
+        }
+    }
+
+    fn new_event(&mut self) -> NewEvent {
         let label = ["task.created", "other"][self.dice.below(2)];
+        let subject = [None, Some("one"), Some("two")][self.dice.below(3)].map(str::to_owned);
         let body = vec![b'x'; self.dice.below(3000)];
-        let id = commit(self.store(), event_of(label, body)).await;
-        self.reference.events.push(id);
-        for delivery in self.store().deliveries_of(id).expect("readable") {
+        let depth = u8::from(self.dice.below(2) == 0);
+        NewEvent { subject, depth, ..event_of(label, body) }
+    }
+
+    fn expect(&mut self, ordinal: u64, id: EventId, new: &NewEvent) {
+        self.reference.events.push((id, new.subject.clone()));
+        let deliveries = self.store().deliveries_of(id).expect("readable");
+        assert_eq!(deliveries.len(), if new.rule.label == "other" { 2 } else { 3 });
+        for delivery in deliveries {
+            let is_ordered = delivery.webhook_id == id_of("ordered");
             let expected = Expected {
                 event: id,
                 webhook: delivery.webhook_id,
+                chain: is_ordered.then(|| (ordinal, new.subject.clone())),
                 state: DeliveryState::Pending,
                 attempts: 0,
                 failures: 0,
                 is_due: true,
             };
             self.reference.deliveries.insert(delivery.id, expected);
+            assert_eq!(self.store().depth_of(delivery.id).expect("readable"), Some(new.depth));
         }
-        let n = self.reference.deliveries.values().filter(|d| d.event == id).count();
-        assert_eq!(n, if label == "other" { 1 } else { 2 });
     }
 
     /// Takes what is due for one webhook, up to a few, and decides over each.
     async fn attempt(&mut self) {
-        let name = ["a", "b"][self.dice.below(2)];
+        let at = self.dice.below(NAMES.len());
+        let (name, webhook) = (NAMES[at], &self.fixture.webhooks[at]);
+        let is_open = self.reference.status(webhook) != WebhookStatus::Disabled;
         let n_max = 1 + self.dice.below(4);
         let leases = self.store().lease_due(id_of(name), clock::now(), n_max).expect("readable");
-        let is_active = self.fixture.webhooks.iter().any(|w| w.name == name && w.active);
-        let due = |d: &&Expected| d.webhook == id_of(name) && d.is_due;
-        let n_due = self.reference.deliveries.values().filter(due).count();
-        assert_eq!(leases.len(), if is_active { n_due.min(n_max) } else { 0 }, "due for {name}");
+        let n_due = self.reference.n_due(id_of(name));
+        assert_eq!(leases.len(), if is_open { n_due.min(n_max) } else { 0 }, "due for {name}");
+        let mut decided = Vec::new();
         for lease in leases {
-            self.decide(lease).await;
+            decided.extend(self.decide(lease).await);
+        }
+        for (id, attempts) in decided {
+            attempted(self.store(), id, attempts).await;
         }
     }
 
-    async fn decide(&mut self, lease: Lease) {
+    /// Gives which delivery then has how many attempts.
+    async fn decide(&mut self, lease: Lease) -> Option<(DeliveryId, u32)> {
         let id = lease.delivery().id;
         let store = self.store().clone();
+        assert!(self.reference.is_first(&self.reference.deliveries[&id]), "its turn");
         let expected = self.reference.deliveries.get_mut(&id).expect("known");
         assert_eq!(lease.event().id, expected.event);
         assert_eq!(
@@ -116,14 +186,14 @@ impl Run {
             store.requeue(id).await.expect("stored").expect("known");
             expected.failures = 0;
         }
-        let (state, verdict, is_due) = match self.dice.below(5) {
+        let (state, verdict, is_due) = match self.dice.below(6) {
             0 => {
                 drop(lease);
-                return;
+                return None;
             }
-            1 => (DeliveryState::Failed, Verdict::Failed, false),
-            2 => (DeliveryState::Pending, Verdict::Retry { at: clock::now() }, true),
-            3 => {
+            1 | 2 => (DeliveryState::Failed, Verdict::Failed, false),
+            3 => (DeliveryState::Pending, Verdict::Retry { at: clock::now() }, true),
+            4 => {
                 let at = clock::now().plus(Duration::from_secs(3600));
                 (DeliveryState::Pending, Verdict::Retry { at }, false)
             }
@@ -133,13 +203,19 @@ impl Run {
         if !overtaken {
             expected.failures += u32::from(verdict != Verdict::Delivered);
             (expected.state, expected.is_due) = (state, is_due);
+            let run = self.reference.failed_in_a_row.entry(expected.webhook).or_default();
+            match verdict {
+                Verdict::Delivered => *run = 0,
+                Verdict::Failed => *run += 1,
+                Verdict::Retry { .. } => {}
+            }
         }
         let attempts = expected.attempts;
         match verdict {
             Verdict::Delivered => delivered(&store, lease),
             _ => failed(&store, lease, verdict),
         }
-        attempted(&store, id, attempts).await;
+        Some((id, attempts))
     }
 
     async fn requeue(&mut self) {
@@ -155,10 +231,31 @@ impl Run {
     }
 
     fn toggle(&mut self) {
-        let at = self.dice.below(2);
+        let at = self.dice.below(NAMES.len());
         let is_active = &mut self.fixture.webhooks[at].active;
         *is_active = !*is_active;
         self.store().set_webhooks(self.fixture.webhooks.clone());
+    }
+
+    /// Sets how a webhook stands.
+    async fn stand(&mut self) {
+        let webhook = id_of(NAMES[self.dice.below(NAMES.len())]);
+        let (status, reason) = match self.dice.below(4) {
+            0 => (WebhookStatus::Paused, Some("fails")),
+            1 => (WebhookStatus::Disabled, Some("410")),
+            _ => (WebhookStatus::Active, None),
+        };
+        let state = WebhookState { status, reason: reason.map(str::to_owned), since: clock::now() };
+        self.store().set_webhook_state(webhook, state.clone()).await.expect("stored");
+        let states = &mut self.reference.states;
+        let before = match status {
+            WebhookStatus::Active => states.remove(&webhook),
+            _ => states.insert(webhook, state),
+        };
+        let was_disabled = before.is_some_and(|s| s.status == WebhookStatus::Disabled);
+        if was_disabled && status == WebhookStatus::Active {
+            self.reference.failed_in_a_row.remove(&webhook);
+        }
     }
 
     fn reopen(&mut self) {
@@ -184,14 +281,22 @@ impl Run {
         let store = self.store();
         let page = Page { limit: 200, cursor: None };
         let events = store.events(&EventFilter::default(), &page).expect("readable").data;
-        let mut ids: Vec<_> = events.iter().map(|e| e.id).collect();
-        ids.reverse();
-        assert_eq!(ids, self.reference.events);
+        let mut seen: Vec<_> = events.into_iter().map(|e| (e.id, e.subject)).collect();
+        seen.reverse();
+        let known = &self.reference.events;
+        assert_eq!(seen, known[known.len() - known.len().min(200)..]);
+        assert_eq!(*store.webhook_states(), self.reference.states);
+        for webhook in &self.fixture.webhooks {
+            assert_eq!(store.webhook_status(webhook).0, self.reference.status(webhook));
+            let run = self.reference.failed_in_a_row.get(&webhook.id).copied().unwrap_or_default();
+            assert_eq!(store.failed_in_a_row(webhook.id, u32::MAX).expect("readable"), run);
+        }
         let mut n_seen = 0;
         for (id, expected) in &self.reference.deliveries {
             let delivery = store.delivery(*id).expect("readable").expect("known");
-            let is_active =
-                self.fixture.webhooks.iter().any(|w| w.id == expected.webhook && w.active);
+            let is_active = self.fixture.webhooks.iter().any(|w| {
+                w.id == expected.webhook && self.reference.status(w) == WebhookStatus::Active
+            });
             let state = match expected.state {
                 DeliveryState::Pending if !is_active => DeliveryState::Held,
                 state => state,
@@ -221,6 +326,7 @@ async fn random_histories_end_as_the_reference_says() {
         eprintln!("seed {seed}");
         let mut fixture = Fixture::new();
         fixture.settings.segment_bytes = 20_000;
+        fixture.webhooks.push(Webhook { ordered: true, ..webhook(NAMES[2], "*", true) });
         let store = Some(fixture.open());
         let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let mut run = Run { fixture, store, reference: Reference::default(), dice };
