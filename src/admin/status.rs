@@ -8,9 +8,8 @@ use serde::Serialize;
 use super::params::Params;
 use super::problem::{Problem, json};
 use super::state::Api;
-use super::webhook_view::status_of;
 use crate::clock;
-use crate::model::{Timestamp, Webhook, WebhookId, WebhookState};
+use crate::model::{Timestamp, Webhook, WebhookId};
 use crate::store::{QueueStats, Store, StoreStats};
 use crate::telemetry::{Exposition, QueueScrape, Scrape};
 
@@ -116,7 +115,6 @@ pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Res
     let quantiles = api.state.metrics.commit_quantiles();
     let millis = |seconds: f64| (seconds * 1e6).round() / 1e3;
     let now = clock::now();
-    let states = api.state.store.webhook_states();
     let status = Status {
         version: VERSION,
         uptime_seconds: now.since(api.state.started_at).as_secs(),
@@ -138,7 +136,7 @@ pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Res
             .store
             .webhooks()
             .iter()
-            .map(|webhook| webhook_status(webhook, states.get(&webhook.id), &stats, now))
+            .map(|webhook| webhook_status(&api.state.store, webhook, &stats, now))
             .collect(),
         config: ConfigStatus { generation: 1, loaded_at: api.state.started_at, problems: [] },
     };
@@ -146,8 +144,8 @@ pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Res
 }
 
 fn webhook_status(
+    store: &Store,
     webhook: &Webhook,
-    state: Option<&WebhookState>,
     stats: &StoreStats,
     now: Timestamp,
 ) -> WebhookStatus {
@@ -155,7 +153,7 @@ fn webhook_status(
     WebhookStatus {
         id: webhook.id,
         name: webhook.name.clone(),
-        status: status_of(webhook, state).name(),
+        status: store.webhook_status(webhook).0.name(),
         pending: queue.map_or(0, |queue| queue.pending),
         held: queue.map_or(0, |queue| queue.held),
         oldest_seconds: queue
@@ -167,11 +165,10 @@ fn webhook_status(
 fn scrape(store: &Store) -> Scrape {
     let stats = store.stats();
     let webhooks = store.webhooks();
-    let states = store.webhook_states();
     let now = clock::now();
     let find = |id| stats.queues.iter().find(|queue| queue.webhook_id == id);
     let configured = webhooks.iter().map(|webhook| {
-        let status = status_of(webhook, states.get(&webhook.id)).name();
+        let status = store.webhook_status(webhook).0.name();
         queue_scrape(webhook.name.clone(), Some(status), find(webhook.id), now)
     });
     let gone = stats

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::model::{
     CustomScheme, Format, LabelPattern, RateLimit, Scheme, SignatureAlgorithm, SignatureEncoding,
-    SignedContent, Timestamp, Webhook, WebhookId, WebhookSource, WebhookState, WebhookStatus,
+    SignedContent, Timestamp, Webhook, WebhookId, WebhookSource, WebhookStatus,
 };
 
 /// What stands for a header value that may be a credential.
@@ -73,33 +73,18 @@ enum SchemeView<'a> {
     },
 }
 
-/// How a webhook stands: one that the configuration says is not active is disabled, whatever was
-/// decided at run time.
-pub(super) fn status_of(webhook: &Webhook, state: Option<&WebhookState>) -> WebhookStatus {
-    match state {
-        _ if !webhook.active => WebhookStatus::Disabled,
-        Some(state) => state.status,
-        None => WebhookStatus::Active,
-    }
-}
-
-/// `state` is what was decided at run time.
-pub(super) fn view<'a>(webhook: &'a Webhook, state: Option<&'a WebhookState>) -> WebhookView<'a> {
-    let status = status_of(webhook, state);
-    let disabled_reason = match status {
-        WebhookStatus::Active => None,
-        _ if !webhook.active => Some("`active = false` in the configuration"),
-        WebhookStatus::Paused | WebhookStatus::Disabled => {
-            state.and_then(|state| state.reason.as_deref())
-        }
-    };
+/// `reason` tells why it is not active.
+pub(super) fn view<'a>(
+    webhook: &'a Webhook,
+    (status, reason): &'a (WebhookStatus, Option<String>),
+) -> WebhookView<'a> {
     let basic = webhook.basic_auth.as_ref();
     WebhookView {
         id: webhook.id,
         name: &webhook.name,
         url: webhook.url.as_str(),
         status: status.name(),
-        disabled_reason,
+        disabled_reason: reason.as_deref(),
         events: webhook.events.iter().map(LabelPattern::as_str).collect(),
         method: webhook.method.as_str(),
         format: FormatView::of(&webhook.format),
@@ -239,7 +224,7 @@ mod tests {
             pause_after: 10,
             ..Webhook::new("w", url::Url::parse("https://example.com/").expect("a URL"))
         };
-        let shown = serde_json::to_value(view(&webhook, None)).expect("JSON");
+        let shown = serde_json::to_value(view(&webhook, &Default::default())).expect("JSON");
         assert_eq!(shown["format"], json!({"json": "response.body"}));
         let custom = json!({"header": "x-sig", "prefix": "v1=", "encoding": "base64",
             "content": "id.timestamp.body", "algorithm": "sha512"});
@@ -254,29 +239,8 @@ mod tests {
         let template = Template::parse("{{ event.label }}").expect("parses");
         let content_type = http::HeaderValue::from_static("text/plain");
         let webhook = Webhook { format: Format::Template { template, content_type }, ..webhook };
-        let shown = serde_json::to_value(view(&webhook, None)).expect("JSON");
+        let shown = serde_json::to_value(view(&webhook, &Default::default())).expect("JSON");
         let template = json!({"template": "{{ event.label }}", "content_type": "text/plain"});
         assert_eq!(shown["format"], template);
-    }
-
-    #[test]
-    fn what_the_configuration_switches_off_is_disabled_whatever_else_was_decided() {
-        let webhook = Webhook::new("w", url::Url::parse("https://example.com/").expect("a URL"));
-        let paused = WebhookState {
-            status: WebhookStatus::Paused,
-            reason: Some("3 failed attempts".to_owned()),
-            since: Timestamp::default(),
-        };
-        let shown = |webhook: &Webhook, state: Option<&WebhookState>| {
-            let shown = serde_json::to_value(view(webhook, state)).expect("JSON");
-            (shown["status"].clone(), shown["disabled_reason"].clone())
-        };
-        assert_eq!(shown(&webhook, None), (json!("active"), json!(null)));
-        let reason = json!("3 failed attempts");
-        assert_eq!(shown(&webhook, Some(&paused)), (json!("paused"), reason));
-        let off = Webhook { active: false, ..webhook };
-        let (status, reason) = shown(&off, Some(&paused));
-        assert_eq!(status, "disabled");
-        assert!(reason.as_str().expect("text").contains("active = false"));
     }
 }

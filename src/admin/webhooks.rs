@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::params::{Id, Object, Params};
 use super::problem::{FieldError, Problem, json};
 use super::state::Api;
-use super::webhook_view::{WebhookView, status_of, view};
+use super::webhook_view::{WebhookView, view};
 use crate::clock;
 use crate::model::{Webhook, WebhookId, WebhookState, WebhookStatus};
 
@@ -51,7 +51,6 @@ pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<R
         params.take("cursor", "the `next` of a page before", |text| text.parse().ok())?;
     params.finish()?;
     let webhooks = api.state.store.webhooks();
-    let states = api.state.store.webhook_states();
     let mut sorted: Vec<&Webhook> = webhooks.iter().map(AsRef::as_ref).collect();
     sorted.sort_by_key(|webhook| std::cmp::Reverse(webhook.created_at));
     let start = match after {
@@ -63,7 +62,9 @@ pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<R
     };
     let page = &sorted[start..sorted.len().min(start + limit)];
     let next = page.last().filter(|_| start + page.len() < sorted.len()).map(|last| last.id);
-    let data = page.iter().map(|webhook| view(webhook, states.get(&webhook.id))).collect();
+    let standing: Vec<_> =
+        page.iter().map(|webhook| api.state.store.webhook_status(webhook)).collect();
+    let data = page.iter().zip(&standing).map(|(webhook, stands)| view(webhook, stands)).collect();
     Ok(json(StatusCode::OK, &WebhookList { data, next }))
 }
 
@@ -96,10 +97,8 @@ pub(super) async fn change(
             "the configuration file says `active = false` here; write `active = true` there",
         ));
     }
-    let states = store.webhook_states();
-    let is_disabled = status_of(webhook, states.get(&id)) == WebhookStatus::Disabled;
     // One that is disabled already keeps its reason.
-    if wanted == WebhookStatus::Active || !is_disabled {
+    if wanted == WebhookStatus::Active || store.webhook_status(webhook).0 != wanted {
         let reason =
             (wanted == WebhookStatus::Disabled).then(|| "disabled by an operator".to_owned());
         let state = WebhookState { status: wanted, reason, since: clock::now() };
@@ -131,10 +130,9 @@ fn wanted_status(mut members: serde_json::Map<String, Value>) -> Result<WebhookS
 }
 
 fn shown(api: &Api, id: WebhookId) -> Result<Response, Problem> {
-    let webhooks = api.state.store.webhooks();
-    let states = api.state.store.webhook_states();
-    match webhooks.iter().find(|webhook| webhook.id == id) {
-        Some(webhook) => Ok(json(StatusCode::OK, &view(webhook, states.get(&id)))),
+    let store = &api.state.store;
+    match store.webhooks().iter().find(|webhook| webhook.id == id) {
+        Some(webhook) => Ok(json(StatusCode::OK, &view(webhook, &store.webhook_status(webhook)))),
         None => Err(Problem::not_found("webhook")),
     }
 }

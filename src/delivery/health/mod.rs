@@ -52,6 +52,9 @@ pub(super) struct Moment {
     pub(super) steady: Instant,
 }
 
+/// A reason is cut at this length, so that the store keeps it as it is.
+const REASON_CHARS_MAX: usize = 250;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Health {
@@ -123,6 +126,7 @@ impl Health {
         match sign {
             Sign::Accepted => self.accepted(is_probe, now),
             Sign::Failed { reason, is_last } => {
+                let reason = &reason.chars().take(REASON_CHARS_MAX).collect::<String>();
                 self.n_deliveries = self.n_deliveries.saturating_add(u32::from(*is_last));
                 self.failed(reason, is_probe, limits, now, chance)
             }
@@ -143,6 +147,9 @@ impl Health {
         }
         let before = self.state.status;
         self.state = state.clone();
+        if before == state.status && state.since == Timestamp::default() {
+            return None; // as ever, said in fewer words
+        }
         self.opens_at = now;
         self.interval = Duration::ZERO;
         if state.status == WebhookStatus::Active {

@@ -45,8 +45,8 @@ impl Scheduler {
     /// The status of a webhook is in the store now; it may have changed meanwhile, here or there.
     pub(super) fn saved(&mut self, id: WebhookId) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
-        let saved = lane.saving.take();
-        if saved.as_ref() == Some(lane.health.state()) {
+        let Some(saved) = lane.saving.take() else { return };
+        if saved == *lane.health.state() {
             // What we know of the store may be older than our own change.
             self.states = Arc::default();
         } else {
@@ -91,17 +91,11 @@ impl Scheduler {
     /// What the store knows of a webhook that is new here.
     fn health(&self, webhook: &Webhook, now: Instant) -> Health {
         let state = self.states.get(&webhook.id).cloned().unwrap_or_default();
-        let limit = webhook.disable_after;
-        let counted = match limit {
-            0 => Ok(0),
-            _ => self.context.store.failed_in_a_row(webhook.id, limit),
-        };
-        let n_failed = counted.unwrap_or_else(|error| {
+        let n_failed = self.context.store.failed_in_a_row(webhook.id, u32::MAX).unwrap_or_else(|error| {
             tracing::warn!(webhook = webhook.name, %error, "failed deliveries are counted anew");
             0
         });
-        // As many as disable it, and still active: somebody has enabled it since.
-        Health::new(state, if n_failed >= limit { 0 } else { n_failed }, now)
+        Health::new(state, n_failed, now)
     }
 
     /// Takes over what somebody else has set. While our own change is on its way there, what the
@@ -134,7 +128,7 @@ impl Scheduler {
         self.tasks.spawn(async move {
             if let Err(error) = context.store.set_webhook_state(id, state).await {
                 let webhook = webhook.name.as_str();
-                tracing::warn!(webhook, %error, "its status is not stored: a restart forgets it");
+                tracing::warn!(webhook, %error, "its status is not stored yet");
             }
             // Closed: we stop.
             let _ = saves.send(id).await;
