@@ -18,6 +18,7 @@ mod settings;
 mod state;
 mod status;
 mod views;
+mod webhook_view;
 mod webhooks;
 
 pub use listen::{Admin, StartError};
@@ -43,7 +44,7 @@ fn router(api: Api) -> Router {
         .route("/v1/deliveries/{id}/retry", post(deliveries::retry))
         .route("/v1/history/{id}", get(history::one))
         .route("/v1/webhooks", get(webhooks::list))
-        .route("/v1/webhooks/{id}", get(webhooks::one))
+        .route("/v1/webhooks/{id}", get(webhooks::one).patch(webhooks::change))
         .route("/v1/webhooks/{id}/deliveries", get(deliveries::of_webhook))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)

@@ -9,7 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Settings;
 use super::problem::{FieldError, Problem};
@@ -30,6 +30,10 @@ pub(super) struct Id<T>(pub(super) T);
 /// A body that has nothing to say: absent, or `{}`.
 #[derive(Debug)]
 pub(super) struct NoBody;
+
+/// A body that is a JSON object.
+#[derive(Debug)]
+pub(super) struct Object(pub(super) Map<String, Value>);
 
 impl Params {
     /// Takes one parameter.
@@ -120,34 +124,52 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
-        let body = read(request.into_body()).await?;
-        let is_json = content_type.as_ref().is_some_and(|value| {
-            let media = value.as_bytes().split(|&b| b == b';').next().unwrap_or_default();
-            media.trim_ascii().eq_ignore_ascii_case(b"application/json")
-        });
-        if !is_json && (content_type.is_some() || !body.is_empty()) {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "not_json",
-                "a body must come with `content-type: application/json`",
-            ));
-        }
-        if body.is_empty() {
+        let members = object(request).await?.unwrap_or_default();
+        if members.is_empty() {
             return Ok(Self);
         }
-        match serde_json::from_slice::<Value>(&body) {
-            Ok(Value::Object(members)) if members.is_empty() => Ok(Self),
-            Ok(Value::Object(members)) => Err(Problem::invalid(
-                members.into_iter().take(20).map(|(field, _)| unknown(field)).collect(),
-            )),
-            Ok(_) => Err(Problem::invalid(vec![FieldError {
-                field: String::new(),
-                message: "the body must be an object",
-            }])),
-            Err(error) => {
-                Err(Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("not JSON: {error}")))
-            }
+        let unknown = members.into_iter().take(20).map(|(field, _)| FieldError::unknown(field));
+        Err(Problem::invalid(unknown.collect()))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Object {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let members = object(request).await?;
+        members.map(Self).ok_or_else(|| {
+            Problem::new(StatusCode::BAD_REQUEST, "bad_json", "not JSON: there is no body")
+        })
+    }
+}
+
+/// The members of a JSON body; `None`: there is no body.
+async fn object(request: Request) -> Result<Option<Map<String, Value>>, Problem> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
+    let body = read(request.into_body()).await?;
+    let is_json = content_type.as_ref().is_some_and(|value| {
+        let media = value.as_bytes().split(|&b| b == b';').next().unwrap_or_default();
+        media.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    });
+    if !is_json && (content_type.is_some() || !body.is_empty()) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not_json",
+            "a body must come with `content-type: application/json`",
+        ));
+    }
+    if body.is_empty() {
+        return Ok(None);
+    }
+    match serde_json::from_slice::<Value>(&body) {
+        Ok(Value::Object(members)) => Ok(Some(members)),
+        Ok(_) => Err(Problem::invalid(vec![FieldError {
+            field: String::new(),
+            message: "the body must be an object",
+        }])),
+        Err(error) => {
+            Err(Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("not JSON: {error}")))
         }
     }
 }
@@ -167,8 +189,4 @@ async fn read(body: Body) -> Result<Vec<u8>, Problem> {
         bytes.extend_from_slice(frame.data_ref().map_or(&[], AsRef::as_ref));
     }
     Ok(bytes)
-}
-
-fn unknown(field: String) -> FieldError {
-    FieldError { field, message: "there is no such member" }
 }

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::params::Params;
 use super::problem::{Problem, json};
 use super::state::Api;
-use super::webhooks::status_name;
 use crate::clock;
 use crate::model::{Timestamp, Webhook, WebhookId};
 use crate::store::{QueueStats, Store, StoreStats};
@@ -137,19 +136,24 @@ pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Res
             .store
             .webhooks()
             .iter()
-            .map(|webhook| webhook_status(webhook, &stats, now))
+            .map(|webhook| webhook_status(&api.state.store, webhook, &stats, now))
             .collect(),
         config: ConfigStatus { generation: 1, loaded_at: api.state.started_at, problems: [] },
     };
     Ok(json(StatusCode::OK, &status))
 }
 
-fn webhook_status(webhook: &Webhook, stats: &StoreStats, now: Timestamp) -> WebhookStatus {
+fn webhook_status(
+    store: &Store,
+    webhook: &Webhook,
+    stats: &StoreStats,
+    now: Timestamp,
+) -> WebhookStatus {
     let queue = stats.queues.iter().find(|queue| queue.webhook_id == webhook.id);
     WebhookStatus {
         id: webhook.id,
         name: webhook.name.clone(),
-        status: status_name(webhook),
+        status: store.webhook_status(webhook).0.name(),
         pending: queue.map_or(0, |queue| queue.pending),
         held: queue.map_or(0, |queue| queue.held),
         oldest_seconds: queue
@@ -164,7 +168,8 @@ fn scrape(store: &Store) -> Scrape {
     let now = clock::now();
     let find = |id| stats.queues.iter().find(|queue| queue.webhook_id == id);
     let configured = webhooks.iter().map(|webhook| {
-        queue_scrape(webhook.name.clone(), Some(status_name(webhook)), find(webhook.id), now)
+        let status = store.webhook_status(webhook).0.name();
+        queue_scrape(webhook.name.clone(), Some(status), find(webhook.id), now)
     });
     let gone = stats
         .queues

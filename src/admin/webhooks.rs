@@ -1,50 +1,42 @@
-//! `/v1/webhooks`: what is configured, never its secrets.
-
-use std::collections::BTreeMap;
-use std::time::Duration;
+//! `/v1/webhooks`: what is configured, how it stands, and enabling and disabling by hand.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::Value;
 
-use super::params::{Id, Params};
-use super::problem::{Problem, json};
+use super::params::{Id, Object, Params};
+use super::problem::{FieldError, Problem, json};
 use super::state::Api;
-use crate::model::{LabelPattern, Scheme, Timestamp, Webhook, WebhookId, WebhookSource};
+use super::webhook_view::{WebhookView, view};
+use crate::clock;
+use crate::model::{Webhook, WebhookId, WebhookState, WebhookStatus};
 
-/// What stands for a header value that may be a credential.
-const MASK: &str = "***";
-/// Parts of the names of headers whose values may be credentials.
-const CREDENTIAL_PARTS: [&str; 8] =
-    ["auth", "token", "key", "secret", "cookie", "password", "credential", "signature"];
-
-#[derive(Serialize)]
-struct WebhookView<'a> {
-    id: WebhookId,
-    name: &'a str,
-    url: &'a str,
-    status: &'static str,
-    disabled_reason: Option<&'static str>,
-    events: Vec<&'a str>,
-    method: &'a str,
-    format: &'static str,
-    signatures: Vec<&'static str>,
-    headers: BTreeMap<&'a str, String>,
-    basic_auth: Option<BasicAuthView<'a>>,
-    has_secret: bool,
-    retry: Vec<String>,
-    timeout: String,
-    concurrency: usize,
-    source: &'static str,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-}
-
-#[derive(Serialize)]
-struct BasicAuthView<'a> {
-    username: &'a str,
-}
+/// The keys of `[[webhook]]`: what a webhook of the file has in the file only.
+const KEYS_OF_FILE: [&str; 21] = [
+    "name",
+    "url",
+    "active",
+    "events",
+    "secret",
+    "signing_secret",
+    "ed25519_key",
+    "headers",
+    "basic_auth",
+    "method",
+    "format",
+    "signatures",
+    "retry",
+    "timeout",
+    "disable_after",
+    "pause_after",
+    "concurrency",
+    "rate_limit",
+    "ordered",
+    "ca_file",
+    "client_cert",
+];
 
 #[derive(Serialize)]
 struct WebhookList<'a> {
@@ -70,7 +62,9 @@ pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<R
     };
     let page = &sorted[start..sorted.len().min(start + limit)];
     let next = page.last().filter(|_| start + page.len() < sorted.len()).map(|last| last.id);
-    let data = page.iter().map(|webhook| view(webhook)).collect();
+    let standing: Vec<_> =
+        page.iter().map(|webhook| api.state.store.webhook_status(webhook)).collect();
+    let data = page.iter().zip(&standing).map(|(webhook, stands)| view(webhook, stands)).collect();
     Ok(json(StatusCode::OK, &WebhookList { data, next }))
 }
 
@@ -80,90 +74,65 @@ pub(super) async fn one(
     params: Params,
 ) -> Result<Response, Problem> {
     params.finish()?;
-    match api.state.store.webhooks().iter().find(|webhook| webhook.id == id) {
-        Some(webhook) => Ok(json(StatusCode::OK, &view(webhook))),
+    shown(&api, id)
+}
+
+/// `{"status": "active"}` or `{"status": "disabled"}`: from now on, over restarts. Enabling ends a
+/// pause too.
+pub(super) async fn change(
+    State(api): State<Api>,
+    Id(id): Id<WebhookId>,
+    params: Params,
+    Object(members): Object,
+) -> Result<Response, Problem> {
+    params.finish()?;
+    let store = &api.state.store;
+    let webhooks = store.webhooks();
+    let webhook = webhooks.iter().find(|webhook| webhook.id == id);
+    let webhook = webhook.ok_or_else(|| Problem::not_found("webhook"))?;
+    let wanted = wanted_status(members)?;
+    if wanted == WebhookStatus::Active && !webhook.active {
+        return Err(Problem::conflict(
+            "inactive_in_file",
+            "the configuration file says `active = false` here; write `active = true` there",
+        ));
+    }
+    // One that is disabled already keeps its reason.
+    if wanted == WebhookStatus::Active || store.webhook_status(webhook).0 != wanted {
+        let reason =
+            (wanted == WebhookStatus::Disabled).then(|| "disabled by an operator".to_owned());
+        let state = WebhookState { status: wanted, reason, since: clock::now() };
+        store.set_webhook_state(id, state).await.map_err(|error| Problem::of_store(&error))?;
+    }
+    shown(&api, id)
+}
+
+fn wanted_status(mut members: serde_json::Map<String, Value>) -> Result<WebhookStatus, Problem> {
+    let status = members.remove("status");
+    if let Some(key) = members.keys().find(|key| KEYS_OF_FILE.contains(&key.as_str())) {
+        return Err(Problem::conflict(
+            "defined_in_file",
+            format!("`{key}` is defined in the configuration file; only `status` changes here"),
+        ));
+    }
+    let mut errors: Vec<FieldError> =
+        members.into_iter().take(20).map(|(field, _)| FieldError::unknown(field)).collect();
+    let wanted = match status.as_ref().and_then(Value::as_str) {
+        Some("active") => Some(WebhookStatus::Active),
+        Some("disabled") => Some(WebhookStatus::Disabled),
+        _ => None,
+    };
+    if wanted.is_none() {
+        let message = "must be \"active\" or \"disabled\"";
+        errors.insert(0, FieldError { field: "status".to_owned(), message });
+    }
+    wanted.filter(|_| errors.is_empty()).ok_or_else(|| Problem::invalid(errors))
+}
+
+fn shown(api: &Api, id: WebhookId) -> Result<Response, Problem> {
+    let store = &api.state.store;
+    match store.webhooks().iter().find(|webhook| webhook.id == id) {
+        Some(webhook) => Ok(json(StatusCode::OK, &view(webhook, &store.webhook_status(webhook)))),
         None => Err(Problem::not_found("webhook")),
-    }
-}
-
-/// `active` or `disabled`.
-pub(super) const fn status_name(webhook: &Webhook) -> &'static str {
-    if webhook.active { "active" } else { "disabled" }
-}
-
-fn view(webhook: &Webhook) -> WebhookView<'_> {
-    WebhookView {
-        id: webhook.id,
-        name: &webhook.name,
-        url: webhook.url.as_str(),
-        status: status_name(webhook),
-        disabled_reason: (!webhook.active).then_some("`active = false` in the configuration"),
-        events: webhook.events.iter().map(LabelPattern::as_str).collect(),
-        method: webhook.method.as_str(),
-        format: webhook.format.name(),
-        signatures: webhook.signatures.iter().map(Scheme::name).collect(),
-        headers: headers(webhook),
-        basic_auth: webhook
-            .basic_auth
-            .as_ref()
-            .map(|basic| BasicAuthView { username: &basic.username }),
-        has_secret: webhook.hmac_key().is_some(),
-        retry: webhook.retry.iter().copied().map(show_duration).collect(),
-        timeout: show_duration(webhook.timeout),
-        concurrency: webhook.concurrency,
-        source: match webhook.source {
-            WebhookSource::Config => "config",
-        },
-        created_at: webhook.created_at,
-        updated_at: webhook.updated_at,
-    }
-}
-
-/// The webhook's own headers; values that may be credentials are masked.
-fn headers(webhook: &Webhook) -> BTreeMap<&str, String> {
-    let mut shown = BTreeMap::<&str, String>::new();
-    for (name, value) in &webhook.headers {
-        let name = name.as_str();
-        let value = if value.is_sensitive() || CREDENTIAL_PARTS.iter().any(|p| name.contains(p)) {
-            MASK.into()
-        } else {
-            String::from_utf8_lossy(value.as_bytes())
-        };
-        match shown.get_mut(name) {
-            Some(before) => *before = format!("{before}, {value}"),
-            None => drop(shown.insert(name, value.into_owned())),
-        }
-    }
-    shown
-}
-
-/// As the configuration writes durations: the largest unit that fits evenly.
-fn show_duration(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
-        if millis > 0 && millis.is_multiple_of(size) {
-            return format!("{}{unit}", millis / size);
-        }
-    }
-    format!("{millis}ms")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_read_as_the_configuration_writes_them() {
-        for (millis, text) in [
-            (0, "0ms"),
-            (250, "250ms"),
-            (15_000, "15s"),
-            (90_000, "90s"),
-            (300_000, "5m"),
-            (21_600_000, "6h"),
-            (2_592_000_000, "30d"),
-        ] {
-            assert_eq!(show_duration(Duration::from_millis(millis)), text);
-        }
     }
 }

@@ -9,11 +9,13 @@ use std::task::Poll;
 
 use tokio::time::Instant;
 
+use super::health::Sign;
 use super::outgoing::{self, Order};
-use super::{Settings, classify, record, retry};
+use super::retry::Schedule;
+use super::{Settings, classify, record, retry, retry_after};
 use crate::clock;
 use crate::egress::Egress;
-use crate::model::{Attempt, Failure, Outcome, Webhook};
+use crate::model::{Attempt, Failure, Outcome, Timestamp, Verdict, Webhook};
 use crate::store::{Lease, Store};
 use crate::telemetry::Metrics;
 
@@ -26,9 +28,18 @@ pub(super) struct Context {
     pub(super) metrics: Arc<Metrics>,
 }
 
+/// What an ended attempt means for its webhook.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    /// What it says about the receiver.
+    pub(super) sign: Sign,
+    /// Before when the receiver wants no further attempt.
+    pub(super) not_before: Option<Timestamp>,
+}
+
 /// Makes one attempt and records it. Dropped before its end, the lease goes back and the
 /// delivery is due again: a duplicate at worst, never a loss.
-pub(super) async fn deliver(context: &Context, webhook: &Arc<Webhook>, lease: Lease) {
+pub(super) async fn deliver(context: &Context, webhook: &Arc<Webhook>, lease: Lease) -> Report {
     let clock = Instant::now();
     let order = Order {
         event: Arc::clone(lease.event()),
@@ -47,17 +58,31 @@ pub(super) async fn deliver(context: &Context, webhook: &Arc<Webhook>, lease: Le
 
     let outcome = attempt(&context.egress, order).await;
     let took = clock.elapsed();
-    let verdict = retry::decide(
-        &outcome,
-        &webhook.retry,
-        lease.failures(),
-        clock::now(),
-        context.settings.jitter,
-        chance(),
-    );
+    let now = clock::now();
+    let not_before = retry_after::not_before(&outcome, now);
+    let schedule = Schedule {
+        waits: &webhook.retry,
+        failures: lease.failures(),
+        not_before,
+        jitter: context.settings.jitter,
+    };
+    let verdict = retry::decide(&outcome, schedule, now, chance());
+    let report = Report { sign: sign(&outcome, verdict), not_before };
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let attempt = Attempt { delivery_id, number, started_at, duration_ms, outcome, verdict };
     record::record(context, webhook, lease, attempt, took);
+    report
+}
+
+fn sign(outcome: &Outcome, verdict: Verdict) -> Sign {
+    match outcome.failure() {
+        None => Sign::Accepted,
+        Some(failure) if retry::is_gone(failure) => Sign::Gone,
+        Some(Failure::Unrenderable { detail }) => Sign::NotTheirs { reason: detail.clone() },
+        Some(failure) => {
+            Sign::Failed { reason: failure.to_string(), is_last: verdict == Verdict::Failed }
+        }
+    }
 }
 
 /// Render, sign, send, classify. A panic on the way is a failed attempt like any other: were it
@@ -101,7 +126,7 @@ fn random() -> u64 {
 }
 
 /// A number of 0.0..1.0.
-fn chance() -> f64 {
+pub(super) fn chance() -> f64 {
     let bits = u32::try_from(random() >> 32).unwrap_or(u32::MAX);
     f64::from(bits) / (f64::from(u32::MAX) + 1.0)
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::classify;
 use super::deliver::Context;
+use super::{announce, classify};
+use crate::clock;
 use crate::model::{Attempt, Verdict, Webhook};
 use crate::store::Lease;
 
@@ -22,6 +23,9 @@ pub(super) fn record(
         Verdict::Retry { .. } => {}
     }
     tell(webhook, &attempt);
+    if attempt.verdict == Verdict::Failed {
+        announce::delivery_failed(context, webhook, lease.delivery(), &attempt, clock::now());
+    }
     context.store.finish(lease, attempt);
 }
 
@@ -43,7 +47,7 @@ fn tell(webhook: &Webhook, attempt: &Attempt) {
         Verdict::Failed => {
             tracing::warn!(
                 webhook, delivery = %delivery_id, attempts = number, reason,
-                "delivery failed: its schedule is exhausted; `sidehook retry` sends it again"
+                "delivery failed; `sidehook retry` sends it again"
             );
         }
     }

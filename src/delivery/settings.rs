@@ -1,6 +1,7 @@
 //! What the delivery half needs to know; what differs by webhook stands in `model::Webhook`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Settings of the delivery half.
 #[derive(Clone, Debug)]
@@ -11,4 +12,8 @@ pub struct Settings {
     pub jitter: f64,
     /// Where events come from, as CloudEvents write it: `//` and the upstream's authority.
     pub source: Arc<str>,
+    /// From the pause of a webhook to its first probe.
+    pub probe_first: Duration,
+    /// The wait between probes doubles up to this.
+    pub probe_max: Duration,
 }

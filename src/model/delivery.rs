@@ -184,7 +184,7 @@ pub enum GuardReason {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Failure {
     /// The receiver answered, but not 2xx.
-    #[error("the receiver answered {status}")]
+    #[error("{}", rejected(*status))]
     Rejected {
         /// HTTP status code.
         status: u16,
@@ -227,6 +227,14 @@ pub enum Failure {
         /// What was wrong.
         detail: String,
     },
+}
+
+fn rejected(status: u16) -> String {
+    let why = match status {
+        301 | 302 | 303 | 307 | 308 => " (redirects are not followed)",
+        _ => "",
+    };
+    format!("the receiver answered {status}{why}")
 }
 
 fn refused(reason: GuardReason, address: Option<&str>) -> String {

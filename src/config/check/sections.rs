@@ -30,6 +30,11 @@ const FREE_BYTES_MIN: u64 = 96 << 20;
 /// a client's own deadline is rarely shorter.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The first probe of a paused webhook follows its pause after this time; further ones follow
+/// each other at twice the distance of before, up to the longest.
+const PROBE_FIRST: Duration = Duration::from_secs(30);
+const PROBE_MAX: Duration = Duration::from_secs(600);
+
 /// Always redacted, also with `keep_headers = ["*"]`.
 const REDACTED_ALWAYS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
 
@@ -198,6 +203,8 @@ pub(super) fn delivery(c: &mut Check<'_>, table: &Table, proxy: &proxy::Settings
             source: source(proxy).into(),
             concurrency: c.count(k("concurrency"), 1..=65_536),
             jitter: c.real(k("jitter"), 0.0..=1.0),
+            probe_first: PROBE_FIRST,
+            probe_max: PROBE_MAX,
         },
         retry: c.retry(k("retry")),
         timeout: c.duration(k("timeout"), TICK..=HOUR),

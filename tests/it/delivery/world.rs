@@ -36,9 +36,43 @@ impl World {
         Self { store, tasks, directory }
     }
 
+    /// With these webhooks, and so long from a pause to its first probe.
+    pub(crate) fn start_probing(webhooks: Vec<Webhook>, probe_first: Duration) -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let store = open(directory.path());
+        store.set_webhooks(webhooks);
+        let tasks = run_probing(&store, probe_first);
+        Self { store, tasks, directory }
+    }
+
+    /// The delivery half ends, and another one begins on the same store.
+    pub(crate) async fn restart(&mut self, probe_first: Duration) {
+        self.tasks.stop().stop();
+        assert!(self.tasks.finished_within(PATIENCE).await);
+        self.tasks = run_probing(&self.store, probe_first);
+    }
+
     /// Commits an event and gives its deliveries, one per webhook that wants it.
     pub(crate) async fn commit(&self, label: &str) -> Vec<Delivery> {
         commit(&self.store, label).await
+    }
+
+    /// Commits an event about something.
+    pub(crate) async fn commit_about(&self, label: &str, subject: &str) -> Vec<Delivery> {
+        commit_event(
+            &self.store,
+            NewEvent { subject: Some(subject.to_owned()), ..new_event(label) },
+        )
+        .await
+    }
+
+    /// Waits until a webhook stands like this, and gives the reason.
+    pub(crate) async fn webhook_stands(&self, name: &str, status: WebhookStatus) -> String {
+        let id = WebhookId::of_name(name);
+        let state = || self.store.webhook_states().get(&id).cloned().unwrap_or_default();
+        let reached = until(|| Some(state()).filter(|state| state.status == status)).await;
+        let Some(state) = reached else { panic!("waited for {status:?}: {:?}", state()) };
+        state.reason.unwrap_or_default()
     }
 
     /// Waits until a delivery stands like this.
@@ -49,6 +83,12 @@ impl World {
     /// Where the journal's files are.
     pub(crate) fn journal(&self) -> std::path::PathBuf {
         self.directory.path().join("data/journal")
+    }
+
+    /// Waits until so many attempts of a delivery are recorded.
+    pub(crate) async fn recorded(&self, id: DeliveryId, n: usize) -> Vec<Attempt> {
+        let attempts = || Some(self.attempts(id)).filter(|attempts| attempts.len() >= n);
+        until(attempts).await.expect("they are recorded")
     }
 
     /// The attempts of a delivery.
@@ -72,6 +112,14 @@ pub(crate) fn open(directory: &Path) -> Store {
 
 /// Runs a delivery half on this store.
 pub(crate) fn run(store: &Store, concurrency: usize, allow: &[&str]) -> Tasks {
+    run_with(store, concurrency, allow, Duration::from_millis(20))
+}
+
+fn run_probing(store: &Store, probe_first: Duration) -> Tasks {
+    run_with(store, 256, &["127.0.0.0/8"], probe_first)
+}
+
+fn run_with(store: &Store, concurrency: usize, allow: &[&str], probe_first: Duration) -> Tasks {
     let egress = Egress::new(egress::Settings {
         allow_networks: allow.iter().map(|net| net.parse().expect("a network")).collect(),
         deny_networks: Vec::new(),
@@ -82,15 +130,23 @@ pub(crate) fn run(store: &Store, concurrency: usize, allow: &[&str]) -> Tasks {
     })
     .expect("builds");
     let tasks = Tasks::new(Stop::new());
-    let settings =
-        delivery::Settings { concurrency, jitter: 0.0, source: "//upstream.test".into() };
+    let settings = delivery::Settings {
+        concurrency,
+        jitter: 0.0,
+        source: "//upstream.test".into(),
+        probe_first,
+        probe_max: probe_first * 4,
+    };
     delivery::start(settings, store.clone(), egress, Arc::new(Metrics::default()), &tasks);
     tasks
 }
 
 /// Commits an event and gives its deliveries; the index follows the journal within moments.
 pub(crate) async fn commit(store: &Store, label: &str) -> Vec<Delivery> {
-    let event = new_event(label);
+    commit_event(store, new_event(label)).await
+}
+
+async fn commit_event(store: &Store, event: NewEvent) -> Vec<Delivery> {
     let id = event.id;
     store.commit(event, OnFailure::Refuse).await.expect("durable");
     let indexed = || Some(store.deliveries_of(id).expect("readable")).filter(|all| !all.is_empty());

@@ -21,10 +21,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) enum Answer {
     /// With this status and a small body.
     Status(u16),
+    /// With this status and these headers.
+    With { status: u16, headers: &'static [(&'static str, &'static str)] },
     /// With exactly these bytes; the connection stays open.
     Raw(Vec<u8>),
     /// With 200, once this is notified.
     Wait(Arc<Notify>),
+    /// With this status, once this is notified.
+    WaitFor(Arc<Notify>, u16),
     /// Never.
     Hang,
     /// With a head, and then one byte of the body each time this has passed, for ever.
@@ -203,10 +207,22 @@ where
                 format!("HTTP/1.1 {status} Told\r\ncontent-length: 2\r\nx-reply: yes\r\n\r\nok");
             stream.write_all(head.as_bytes()).await.is_ok()
         }
+        Answer::With { status, headers } => {
+            let mut head = format!("HTTP/1.1 {status} Told\r\ncontent-length: 0\r\n");
+            for (name, value) in headers {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+            stream.write_all(format!("{head}\r\n").as_bytes()).await.is_ok()
+        }
         Answer::Raw(bytes) => stream.write_all(&bytes).await.is_ok(),
         Answer::Wait(gate) => {
             gate.notified().await;
             stream.write_all(OK).await.is_ok()
+        }
+        Answer::WaitFor(gate, status) => {
+            gate.notified().await;
+            let head = format!("HTTP/1.1 {status} Told\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.is_ok()
         }
         Answer::Hang => std::future::pending().await,
         Answer::Drip(pause) => {

@@ -1,5 +1,8 @@
 //! Who may go next. One task that takes no input: it is woken by the store, by the end of an
-//! attempt, or by the next due time, and asks the store what is due, lane after lane.
+//! attempt, or by the next due time, and asks the store what is due, lane after lane. How the
+//! webhooks stand is kept in step with the store in `follow`.
+
+mod follow;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,11 +13,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::Settings;
-use super::deliver::{Context, deliver};
+use super::deliver::{Context, Report, deliver};
+use super::health::Moment;
 use super::lane::Lane;
-use crate::clock;
 use crate::egress::Egress;
-use crate::model::{Timestamp, Webhook, WebhookId};
+use crate::model::{Webhook, WebhookId, WebhookState};
 use crate::shutdown::Tasks;
 use crate::store::{Lease, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -30,6 +33,9 @@ const REST_MAX: Duration = Duration::from_millis(50);
 
 /// Pause after the store could not be read.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Webhooks whose status has been written and is not yet looked at; further ones wait.
+const N_SAVED_MAX: usize = 64;
 
 /// Starts the delivery half on the current runtime. It runs until `tasks` are stopped: then no
 /// attempt is started any more, and those under way end within the grace that `tasks` are given,
@@ -54,30 +60,46 @@ struct Scheduler {
     order: Vec<WebhookId>,
     in_flight: usize,
     webhooks: Arc<Vec<Arc<Webhook>>>,
-    ended: mpsc::Receiver<WebhookId>,
-    slots: mpsc::Sender<WebhookId>,
+    states: Arc<HashMap<WebhookId, WebhookState>>,
+    ended: mpsc::Receiver<Ended>,
+    slots: mpsc::Sender<Ended>,
+    /// Whose status has been written to the store.
+    saved: mpsc::Receiver<WebhookId>,
+    saves: mpsc::Sender<WebhookId>,
     is_store_failing: bool,
     /// All lanes are stale, not only those whose attempts have ended.
     is_look_at_all: bool,
     rests_until: Instant,
 }
 
+/// The end of an attempt; without a report where it was dropped.
+#[derive(Debug)]
+struct Ended {
+    webhook: WebhookId,
+    was_probe: bool,
+    report: Option<Report>,
+}
+
 /// An attempt's place; gives itself back however the attempt ends.
 struct Slot {
     webhook: WebhookId,
-    ended: mpsc::Sender<WebhookId>,
+    is_probe: bool,
+    report: Option<Report>,
+    ended: mpsc::Sender<Ended>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        let (webhook, was_probe) = (self.webhook, self.is_probe);
         // Cannot be full: it has room for as many as there can be slots. Closed: we stop.
-        let _ = self.ended.try_send(self.webhook);
+        let _ = self.ended.try_send(Ended { webhook, was_probe, report: self.report.take() });
     }
 }
 
 impl Scheduler {
     fn new(context: Arc<Context>, tasks: Tasks) -> Self {
         let (slots, ended) = mpsc::channel(context.settings.concurrency.max(1));
+        let (saves, saved) = mpsc::channel(N_SAVED_MAX);
         Self {
             context,
             tasks,
@@ -85,8 +107,11 @@ impl Scheduler {
             order: Vec::new(),
             in_flight: 0,
             webhooks: Arc::default(),
+            states: Arc::default(),
             ended,
             slots,
+            saved,
+            saves,
             is_store_failing: false,
             is_look_at_all: true,
             rests_until: Instant::now(),
@@ -100,13 +125,22 @@ impl Scheduler {
             tokio::select! {
                 biased;
                 () = stop.stopped() => break,
-                Some(webhook) = self.ended.recv() => self.end(webhook),
+                Some(ended) = self.ended.recv() => self.end(ended),
+                Some(webhook) = self.saved.recv() => self.saved(webhook),
                 // Leases of a failed look given back would wake us at once, again and again.
                 () = woken(&self.context.store, self.rests_until), if !self.is_store_failing => self.refresh(),
-                () = tokio::time::sleep(sleep) => self.refresh(),
+                () = tokio::time::sleep(sleep) => if sleep == SLEEP_MAX || self.is_store_failing {
+                    self.refresh();
+                },
             }
         }
         tracing::debug!(in_flight = self.in_flight, "no new attempts are started");
+        // What the last attempts say of their receivers counts too.
+        while self.in_flight > 0
+            && let Some(ended) = self.ended.recv().await
+        {
+            self.end(ended);
+        }
     }
 
     /// Something may have become due anywhere.
@@ -117,26 +151,16 @@ impl Scheduler {
         }
     }
 
-    /// An attempt has ended: its lane has a place again, and so have all together.
-    fn end(&mut self, webhook: WebhookId) {
-        self.in_flight -= 1;
-        if let Some(lane) = self.lanes.get_mut(&webhook) {
-            lane.in_flight = lane.in_flight.saturating_sub(1);
-            lane.is_stale = true;
-        }
-    }
-
     /// Starts what is due and may go; gives the time until it has to look again.
     fn fill(&mut self) -> Duration {
-        while let Ok(webhook) = self.ended.try_recv() {
-            self.end(webhook);
+        while let Ok(ended) = self.ended.try_recv() {
+            self.end(ended);
         }
-        self.follow_webhooks();
-        let now = clock::now();
-        let began = Instant::now();
+        self.follow();
+        let now = Moment::now();
         let served = self.serve_lanes(now);
         if std::mem::take(&mut self.is_look_at_all) {
-            self.rests_until = Instant::now() + (began.elapsed() * 4).min(REST_MAX);
+            self.rests_until = Instant::now() + (now.steady.elapsed() * 4).min(REST_MAX);
         }
         match served {
             Ok(()) => {
@@ -153,28 +177,12 @@ impl Scheduler {
         }
     }
 
-    /// Brings the lanes in line with the webhooks of now.
-    fn follow_webhooks(&mut self) {
-        let webhooks = self.context.store.webhooks();
-        if Arc::ptr_eq(&webhooks, &self.webhooks) {
-            return;
-        }
-        let in_flight = |id| self.lanes.get(&id).map_or(0, |lane| lane.in_flight);
-        let lanes = webhooks.iter().map(|webhook| {
-            let in_flight = in_flight(webhook.id);
-            (webhook.id, Lane { in_flight, ..Lane::new(Arc::clone(webhook)) })
-        });
-        self.lanes = lanes.collect();
-        self.order = webhooks.iter().map(|webhook| webhook.id).collect();
-        self.webhooks = webhooks;
-    }
-
     /// Round after round over the lanes until none wants more or there is no place left. A lane
     /// that cannot be read does not stop the others.
-    fn serve_lanes(&mut self, now: Timestamp) -> Result<(), StoreError> {
+    fn serve_lanes(&mut self, now: Moment) -> Result<(), StoreError> {
         loop {
             let (mut started, mut failed) = (0, None);
-            let idle = self.lanes.values().filter(|lane| lane.is_idle()).count();
+            let idle = self.lanes.values().filter(|lane| lane.is_idle(now)).count();
             for at in 0..self.order.len() {
                 match self.serve(self.order[at], now, idle) {
                     Ok(n) => started += n,
@@ -190,24 +198,24 @@ impl Scheduler {
 
     /// Starts what one lane may start; gives how many that were. `idle` lanes had nothing under
     /// way when this round began.
-    fn serve(&mut self, id: WebhookId, now: Timestamp, idle: usize) -> Result<usize, StoreError> {
+    fn serve(&mut self, id: WebhookId, now: Moment, idle: usize) -> Result<usize, StoreError> {
         let places = self.slots.max_capacity();
         let free = places - self.in_flight;
         let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.wants(now)) else {
             return Ok(0);
         };
-        let kept = (idle - usize::from(lane.is_idle())).min(places / 2);
-        let share = lane.share(free, kept);
+        let kept = (idle - usize::from(lane.is_idle(now))).min(places / 2);
+        let share = lane.share(free, kept, now);
         if share == 0 {
             return Ok(0);
         }
-        let leases = self.context.store.lease_due(id, now, share)?;
+        let leases = self.context.store.lease_due(id, now.wall, share)?;
         let started = leases.len();
-        lane.in_flight += started;
+        let is_probe = lane.begin(started, now);
         self.in_flight += started;
         let webhook = Arc::clone(&lane.webhook);
         for lease in leases {
-            self.begin(&webhook, lease);
+            self.begin(&webhook, lease, is_probe);
         }
         if started < share
             && let Some(lane) = self.lanes.get_mut(&id)
@@ -218,24 +226,25 @@ impl Scheduler {
         Ok(started)
     }
 
-    fn begin(&self, webhook: &Arc<Webhook>, lease: Lease) {
-        let slot = Slot { webhook: webhook.id, ended: self.slots.clone() };
+    fn begin(&self, webhook: &Arc<Webhook>, lease: Lease, is_probe: bool) {
+        let ended = self.slots.clone();
+        let mut slot = Slot { webhook: webhook.id, is_probe, report: None, ended };
         let context = Arc::clone(&self.context);
         let webhook = Arc::clone(webhook);
         self.tasks.spawn(async move {
-            deliver(&context, &webhook, lease).await;
+            slot.report = Some(deliver(&context, &webhook, lease).await);
             drop(slot);
         });
     }
 
     /// The time until a lane has something due. One that is due already waits for a place, whose
     /// end wakes us, or for the store.
-    fn until_due(&self, now: Timestamp) -> Duration {
+    fn until_due(&self, now: Moment) -> Duration {
         if self.in_flight >= self.slots.max_capacity() {
             return SLEEP_MAX;
         }
-        let due = self.lanes.values().filter_map(Lane::wake_at).min();
-        due.map_or(SLEEP_MAX, |due| due.since(now).clamp(SLEEP_MIN, SLEEP_MAX))
+        let due = self.lanes.values().filter_map(|lane| lane.wakes_in(now)).min();
+        due.map_or(SLEEP_MAX, |due| due.clamp(SLEEP_MIN, SLEEP_MAX))
     }
 }
 

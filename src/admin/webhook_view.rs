@@ -1,0 +1,246 @@
+//! A webhook as the API shows it: never its secrets.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::{
+    CustomScheme, Format, LabelPattern, RateLimit, Scheme, SignatureAlgorithm, SignatureEncoding,
+    SignedContent, Timestamp, Webhook, WebhookId, WebhookSource, WebhookStatus,
+};
+
+/// What stands for a header value that may be a credential.
+const MASK: &str = "***";
+/// Parts of the names of headers whose values may be credentials.
+const CREDENTIAL_PARTS: [&str; 8] =
+    ["auth", "token", "key", "secret", "cookie", "password", "credential", "signature"];
+
+/// A webhook, the keys of the configuration and how it stands.
+#[derive(Serialize)]
+pub(super) struct WebhookView<'a> {
+    id: WebhookId,
+    name: &'a str,
+    url: &'a str,
+    status: &'static str,
+    /// Why it is disabled or paused.
+    disabled_reason: Option<&'a str>,
+    events: Vec<&'a str>,
+    method: &'a str,
+    format: FormatView<'a>,
+    signatures: Vec<SchemeView<'a>>,
+    headers: BTreeMap<&'a str, String>,
+    basic_auth: Option<BasicAuthView<'a>>,
+    has_secret: bool,
+    has_ed25519_key: bool,
+    retry: Vec<String>,
+    timeout: String,
+    concurrency: usize,
+    rate_limit: Option<String>,
+    ordered: bool,
+    disable_after: u32,
+    pause_after: u32,
+    source: &'static str,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct BasicAuthView<'a> {
+    username: &'a str,
+}
+
+/// As the configuration writes formats.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum FormatView<'a> {
+    Named(&'static str),
+    Json { json: &'a str },
+    Template { template: &'a str, content_type: String },
+}
+
+/// As the configuration writes signatures.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SchemeView<'a> {
+    Named(&'static str),
+    Custom {
+        header: &'a str,
+        prefix: &'a str,
+        encoding: &'static str,
+        content: &'static str,
+        algorithm: &'static str,
+    },
+}
+
+/// `reason` tells why it is not active.
+pub(super) fn view<'a>(
+    webhook: &'a Webhook,
+    (status, reason): &'a (WebhookStatus, Option<String>),
+) -> WebhookView<'a> {
+    let basic = webhook.basic_auth.as_ref();
+    WebhookView {
+        id: webhook.id,
+        name: &webhook.name,
+        url: webhook.url.as_str(),
+        status: status.name(),
+        disabled_reason: reason.as_deref(),
+        events: webhook.events.iter().map(LabelPattern::as_str).collect(),
+        method: webhook.method.as_str(),
+        format: FormatView::of(&webhook.format),
+        signatures: webhook.signatures.iter().map(SchemeView::of).collect(),
+        headers: headers(webhook),
+        basic_auth: basic.map(|basic| BasicAuthView { username: &basic.username }),
+        has_secret: webhook.hmac_key().is_some(),
+        has_ed25519_key: webhook.ed25519_key.is_some(),
+        retry: webhook.retry.iter().copied().map(show_duration).collect(),
+        timeout: show_duration(webhook.timeout),
+        concurrency: webhook.concurrency,
+        rate_limit: webhook.rate_limit.map(show_rate),
+        ordered: webhook.ordered,
+        disable_after: webhook.disable_after,
+        pause_after: webhook.pause_after,
+        source: match webhook.source {
+            WebhookSource::Config => "config",
+        },
+        created_at: webhook.created_at,
+        updated_at: webhook.updated_at,
+    }
+}
+
+impl<'a> FormatView<'a> {
+    fn of(format: &'a Format) -> Self {
+        match format {
+            Format::Json(expression) => Self::Json { json: expression.source() },
+            Format::Template { template, content_type } => Self::Template {
+                template: template.source(),
+                content_type: String::from_utf8_lossy(content_type.as_bytes()).into_owned(),
+            },
+            named => Self::Named(named.name()),
+        }
+    }
+}
+
+impl<'a> SchemeView<'a> {
+    fn of(scheme: &'a Scheme) -> Self {
+        let Scheme::Custom(custom) = scheme else { return Self::Named(scheme.name()) };
+        let CustomScheme { header, prefix, encoding, content, algorithm } = &**custom;
+        Self::Custom {
+            header: header.as_str(),
+            prefix,
+            encoding: match encoding {
+                SignatureEncoding::Hex => "hex",
+                SignatureEncoding::Base64 => "base64",
+            },
+            content: match content {
+                SignedContent::Body => "body",
+                SignedContent::TimestampBody => "timestamp.body",
+                SignedContent::IdTimestampBody => "id.timestamp.body",
+            },
+            algorithm: match algorithm {
+                SignatureAlgorithm::Sha256 => "sha256",
+                SignatureAlgorithm::Sha512 => "sha512",
+            },
+        }
+    }
+}
+
+/// The webhook's own headers; values that may be credentials are masked.
+fn headers(webhook: &Webhook) -> BTreeMap<&str, String> {
+    let mut shown = BTreeMap::<&str, String>::new();
+    for (name, value) in &webhook.headers {
+        let name = name.as_str();
+        let value = if value.is_sensitive() || CREDENTIAL_PARTS.iter().any(|p| name.contains(p)) {
+            MASK.into()
+        } else {
+            String::from_utf8_lossy(value.as_bytes())
+        };
+        match shown.get_mut(name) {
+            Some(before) => *before = format!("{before}, {value}"),
+            None => drop(shown.insert(name, value.into_owned())),
+        }
+    }
+    shown
+}
+
+fn show_rate(rate: RateLimit) -> String {
+    match rate.per.as_secs() {
+        1 => format!("{}/s", rate.n),
+        60 => format!("{}/m", rate.n),
+        _ => format!("{}/h", rate.n),
+    }
+}
+
+/// As the configuration writes durations: the largest unit that fits evenly.
+fn show_duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
+        if millis > 0 && millis.is_multiple_of(size) {
+            return format!("{}{unit}", millis / size);
+        }
+    }
+    format!("{millis}ms")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::expr::{Expression, Template};
+
+    #[test]
+    fn durations_read_as_the_configuration_writes_them() {
+        for (millis, text) in [
+            (0, "0ms"),
+            (250, "250ms"),
+            (15_000, "15s"),
+            (90_000, "90s"),
+            (300_000, "5m"),
+            (21_600_000, "6h"),
+            (2_592_000_000, "30d"),
+        ] {
+            assert_eq!(show_duration(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn the_keys_read_as_the_configuration_writes_them() {
+        let custom = CustomScheme {
+            header: http::HeaderName::from_static("x-sig"),
+            prefix: "v1=".to_owned(),
+            encoding: SignatureEncoding::Base64,
+            content: SignedContent::IdTimestampBody,
+            algorithm: SignatureAlgorithm::Sha512,
+        };
+        let json_format = Format::Json(Expression::parse("response.body").expect("parses"));
+        let webhook = Webhook {
+            format: json_format,
+            signatures: vec![Scheme::Stripe, Scheme::Custom(Arc::new(custom))],
+            rate_limit: Some(RateLimit { n: 90, per: Duration::from_secs(60) }),
+            ordered: true,
+            pause_after: 10,
+            ..Webhook::new("w", url::Url::parse("https://example.com/").expect("a URL"))
+        };
+        let shown = serde_json::to_value(view(&webhook, &Default::default())).expect("JSON");
+        assert_eq!(shown["format"], json!({"json": "response.body"}));
+        let custom = json!({"header": "x-sig", "prefix": "v1=", "encoding": "base64",
+            "content": "id.timestamp.body", "algorithm": "sha512"});
+        assert_eq!(shown["signatures"], json!(["stripe", custom]));
+        assert_eq!(shown["rate_limit"], "90/m");
+        assert_eq!((&shown["ordered"], &shown["pause_after"]), (&json!(true), &json!(10)));
+        assert_eq!(
+            (&shown["disable_after"], &shown["has_ed25519_key"]),
+            (&json!(0), &json!(false))
+        );
+
+        let template = Template::parse("{{ event.label }}").expect("parses");
+        let content_type = http::HeaderValue::from_static("text/plain");
+        let webhook = Webhook { format: Format::Template { template, content_type }, ..webhook };
+        let shown = serde_json::to_value(view(&webhook, &Default::default())).expect("JSON");
+        let template = json!({"template": "{{ event.label }}", "content_type": "text/plain"});
+        assert_eq!(shown["format"], template);
+    }
+}

@@ -1,0 +1,128 @@
+//! One webhook's share of the work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::health::{Health, Moment};
+use super::rate::Bucket;
+use crate::model::{Timestamp, Webhook, WebhookState};
+
+/// So many deliveries are taken from the store at once: then the other lanes have their turn.
+const N_AT_ONCE_MAX: usize = 16;
+
+/// A webhook and its attempts under way. What waits stays in the store: a lane holds nothing
+/// that grows with its queue.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) webhook: Arc<Webhook>,
+    pub(super) in_flight: usize,
+    /// The store has not been asked since something may have become due.
+    pub(super) is_stale: bool,
+    /// When the next delivery is due, as the store said when it was asked.
+    pub(super) next_due: Option<Timestamp>,
+    pub(super) health: Health,
+    /// The status that is being written to the store just now.
+    pub(super) saving: Option<WebhookState>,
+    /// When it was last told that its requests cannot be built.
+    pub(super) told_at: Option<Instant>,
+    /// The receiver wants no attempt before this.
+    not_before: Instant,
+    bucket: Bucket,
+}
+
+impl Lane {
+    pub(super) fn new(webhook: Arc<Webhook>, health: Health, now: Instant) -> Self {
+        Self {
+            webhook,
+            in_flight: 0,
+            is_stale: true,
+            next_due: None,
+            health,
+            saving: None,
+            told_at: None,
+            not_before: now,
+            bucket: Bucket::full(now),
+        }
+    }
+
+    /// The same lane, its webhook defined anew.
+    pub(super) fn with(self, webhook: Arc<Webhook>) -> Self {
+        Self { webhook, is_stale: true, ..self }
+    }
+
+    /// Whether the store has to be asked now.
+    pub(super) fn wants(&self, now: Moment) -> bool {
+        let has_due = self.is_stale || self.next_due.is_some_and(|due| due <= now.wall);
+        has_due && self.is_open(now)
+    }
+
+    /// In what time it wants to be looked at; `None`: when an attempt ends, or the store says so.
+    pub(super) fn wakes_in(&self, now: Moment) -> Option<Duration> {
+        let opens_in = self.opens_at()?.saturating_duration_since(now.steady);
+        if self.is_stale {
+            // One that is open waits for a place or for the store.
+            return Some(opens_in).filter(|wait| !wait.is_zero());
+        }
+        Some(opens_in.max(self.next_due?.since(now.wall)))
+    }
+
+    /// Whether it has nothing under way but could: then a place is kept for it.
+    pub(super) fn is_idle(&self, now: Moment) -> bool {
+        self.in_flight == 0 && self.is_open(now)
+    }
+
+    /// How many attempts it may start, of `free` places in all. One place always, and more only
+    /// beyond those `kept` for lanes without any: hanging receivers cannot take the last ones.
+    pub(super) fn share(&self, free: usize, kept: usize, now: Moment) -> usize {
+        let room = self.webhook.concurrency.saturating_sub(self.in_flight).min(N_AT_ONCE_MAX);
+        let room = if self.health.is_paused() { room.min(1) } else { room };
+        let tokens = |limit| self.bucket.tokens(limit, now.steady);
+        let room = self.webhook.rate_limit.map_or(room, |limit| room.min(tokens(limit)));
+        let first = usize::from(self.in_flight == 0).min(free);
+        room.min(first.max(free.saturating_sub(kept)))
+    }
+
+    /// `n` attempts begin; whether they are probes.
+    pub(super) fn begin(&mut self, n: usize, now: Moment) -> bool {
+        self.in_flight += n;
+        if let Some(limit) = self.webhook.rate_limit {
+            self.bucket.take(limit, n, now.steady);
+        }
+        let is_probe = n > 0 && self.health.is_paused();
+        if is_probe {
+            self.health.probe();
+        }
+        is_probe
+    }
+
+    /// No attempt before this: the latest that the receiver has asked for counts.
+    pub(super) fn wait_until(&mut self, until: Timestamp, now: Moment) {
+        self.not_before = self.not_before.max(now.steady + until.since(now.wall));
+    }
+
+    /// Somebody wants it to go on: what the receiver asked for is over.
+    pub(super) const fn wait_no_more(&mut self, now: Instant) {
+        self.not_before = now;
+    }
+
+    fn is_open(&self, now: Moment) -> bool {
+        self.opens_at().is_some_and(|at| at <= now.steady)
+    }
+
+    /// From when on it may start attempts; a full lane is woken by its attempts, not by time.
+    fn opens_at(&self) -> Option<Instant> {
+        if !self.webhook.active || self.in_flight >= self.webhook.concurrency {
+            return None;
+        }
+        let at = self.health.opens_at()?.max(self.not_before);
+        Some(match self.webhook.rate_limit {
+            Some(limit) => at.max(self.bucket.next_at(limit)),
+            None => at,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

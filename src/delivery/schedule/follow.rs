@@ -1,0 +1,162 @@
+//! How the webhooks stand: what their attempts make of it goes to the store, what operators
+//! decide comes from there.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Ended, Scheduler};
+use crate::delivery::announce::{self, By};
+use crate::delivery::deliver::{Context, Report, chance};
+use crate::delivery::health::{Change, Health, Limits, Moment, Sign};
+use crate::delivery::lane::Lane;
+use crate::model::{Webhook, WebhookId, WebhookState};
+
+/// A webhook whose requests cannot be built is told of so often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+impl Scheduler {
+    /// An attempt has ended: its lane has a place again, and so have all together.
+    pub(super) fn end(&mut self, ended: Ended) {
+        self.in_flight -= 1;
+        let Some(lane) = self.lanes.get_mut(&ended.webhook) else { return };
+        lane.in_flight = lane.in_flight.saturating_sub(1);
+        lane.is_stale = true;
+        if ended.was_probe {
+            lane.health.probe_ended();
+        }
+        let Some(report) = ended.report else { return };
+        let now = Moment::now();
+        tell_unrenderable(lane, &report, now.steady);
+        if let Some(until) = report.not_before {
+            lane.wait_until(until, now);
+        }
+        let limits = limits(&self.context, &lane.webhook);
+        let change = lane.health.note(&report.sign, ended.was_probe, limits, now, chance());
+        if let Some(change) = change {
+            let state = lane.health.state();
+            announce::status(&self.context, &lane.webhook, change, state, By::Itself, now.wall);
+            self.save(ended.webhook);
+        }
+    }
+
+    /// The status of a webhook is in the store now; it may have changed meanwhile, here or there.
+    pub(super) fn saved(&mut self, id: WebhookId) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(saved) = lane.saving.take() else { return };
+        if saved == *lane.health.state() {
+            // What we know of the store may be older than our own change.
+            self.states = Arc::default();
+        } else {
+            self.save(id);
+        }
+    }
+
+    /// Brings the lanes in line with the webhooks of now and how they stand.
+    pub(super) fn follow(&mut self) {
+        let webhooks = self.context.store.webhooks();
+        let states = self.context.store.webhook_states();
+        let is_same_set = Arc::ptr_eq(&webhooks, &self.webhooks);
+        if is_same_set && Arc::ptr_eq(&states, &self.states) {
+            return;
+        }
+        self.states = states;
+        if !is_same_set {
+            self.follow_webhooks(webhooks);
+        }
+        for at in 0..self.order.len() {
+            self.follow_state(self.order[at]);
+        }
+    }
+
+    fn follow_webhooks(&mut self, webhooks: Arc<Vec<Arc<Webhook>>>) {
+        let mut before = mem::take(&mut self.lanes);
+        let now = Instant::now();
+        for webhook in webhooks.iter() {
+            let lane = match before.remove(&webhook.id) {
+                Some(lane) => lane.with(Arc::clone(webhook)),
+                None => {
+                    let health = self.health(webhook, now);
+                    Lane::new(Arc::clone(webhook), health, now)
+                }
+            };
+            self.lanes.insert(webhook.id, lane);
+        }
+        self.order = webhooks.iter().map(|webhook| webhook.id).collect();
+        self.webhooks = webhooks;
+    }
+
+    /// What the store knows of a webhook that is new here.
+    fn health(&self, webhook: &Webhook, now: Instant) -> Health {
+        let state = self.states.get(&webhook.id).cloned().unwrap_or_default();
+        let n_failed = self.context.store.failed_in_a_row(webhook.id, u32::MAX).unwrap_or_else(|error| {
+            tracing::warn!(webhook = webhook.name, %error, "failed deliveries are counted anew");
+            0
+        });
+        Health::new(state, n_failed, now)
+    }
+
+    /// Takes over what somebody else has set. While our own change is on its way there, what the
+    /// store says is old.
+    fn follow_state(&mut self, id: WebhookId) {
+        let unset = WebhookState::default();
+        let states = &self.states;
+        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.saving.is_none()) else {
+            return;
+        };
+        let now = Moment::now();
+        let state = states.get(&id).unwrap_or(&unset);
+        let Some(change) = lane.health.follow(state, now.steady) else { return };
+        lane.is_stale = true;
+        if change == Change::Recovered {
+            lane.wait_no_more(now.steady);
+        }
+        announce::status(&self.context, &lane.webhook, change, state, By::Operator, now.wall);
+    }
+
+    /// Writes how a webhook stands to the store, one write at a time so that none overtakes.
+    fn save(&mut self, id: WebhookId) {
+        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.saving.is_none()) else {
+            return;
+        };
+        let state = lane.health.state().clone();
+        lane.saving = Some(state.clone());
+        let (context, saves) = (Arc::clone(&self.context), self.saves.clone());
+        let webhook = Arc::clone(&lane.webhook);
+        self.tasks.spawn(async move {
+            if let Err(error) = context.store.set_webhook_state(id, state).await {
+                let webhook = webhook.name.as_str();
+                tracing::warn!(webhook, %error, "its status is not stored yet");
+            }
+            // Closed: we stop.
+            let _ = saves.send(id).await;
+        });
+    }
+}
+
+fn limits(context: &Context, webhook: &Webhook) -> Limits {
+    let settings = &context.settings;
+    Limits {
+        pause_after: webhook.pause_after,
+        disable_after: webhook.disable_after,
+        probe_first: settings.probe_first,
+        probe_max: settings.probe_max,
+        jitter: settings.jitter,
+    }
+}
+
+/// The configuration's fault or ours: an operator must hear of it, but not at every attempt.
+fn tell_unrenderable(lane: &mut Lane, report: &Report, now: Instant) {
+    let Sign::NotTheirs { reason } = &report.sign else { return };
+    if lane.told_at.is_some_and(|at| now.saturating_duration_since(at) < TELL_EVERY) {
+        return;
+    }
+    lane.told_at = Some(now);
+    tracing::error!(
+        webhook = lane.webhook.name,
+        reason,
+        "requests to the webhook cannot be built; told once a minute, counted as outcome `error`"
+    );
+}
