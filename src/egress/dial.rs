@@ -2,11 +2,15 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::{Failure, FailurePhase};
+
+/// Beyond the deadline, which is watched outside.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Tries one address after the other, each with its share of the time that is left, so that a
 /// dead first address does not eat the whole attempt.
@@ -33,7 +37,8 @@ pub(super) async fn dial(
         let address = SocketAddr::new(ip, port);
         let left = u32::try_from(reachable.len() - at).unwrap_or(u32::MAX);
         let now = Instant::now();
-        let share = if left == 1 { until } else { now + (until - now) / left };
+        // The last one has all the time there is: the attempt's own deadline ends it.
+        let share = if left == 1 { until + LAST } else { now + (until - now) / left };
         tried = Some(address);
         let socket = socket(ip, source)?;
         match timeout_at(share, socket.connect(address)).await {

@@ -43,7 +43,12 @@ pub(super) fn of_handshake(error: &io::Error, has_client_certificate: bool) -> F
         Some(error) => of_tls(error, has_client_certificate),
         None => TlsFailure::Closed,
     };
-    Failure::Tls { cause, detail: bounded(&error.to_string()) }
+    let detail = match tls_inside(error) {
+        // The library has only its debugging form for what is not its own.
+        Some(rustls::Error::InvalidCertificate(Certificate::Other(other))) => other.0.to_string(),
+        _ => error.to_string(),
+    };
+    Failure::Tls { cause, detail: bounded(&detail) }
 }
 
 /// The failure of a connection that broke.
@@ -123,7 +128,6 @@ fn of_certificate(error: &Certificate) -> TlsFailure {
             TlsFailure::WrongName
         }
         Certificate::UnknownIssuer => TlsFailure::UnknownIssuer,
-        Certificate::Revoked => TlsFailure::Revoked,
         Certificate::BadSignature => TlsFailure::BadSignature,
         Certificate::Other(other) if other.0.is::<SelfSigned>() => TlsFailure::SelfSigned,
         _ => TlsFailure::BadCertificate,

@@ -79,9 +79,13 @@ impl Answer {
             let found = fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
             found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
         });
-        let why = told.unwrap_or(reason.trim());
-        let why = if why.is_empty() { "it gives no reason" } else { why };
-        Some(Self { status, why: bounded(why) })
+        let why = match (reason.trim(), told) {
+            ("", None) => "it gives no reason".to_owned(),
+            (reason, None) => reason.to_owned(),
+            ("", Some(told)) => told.to_owned(),
+            (reason, Some(told)) => format!("{reason} ({told})"),
+        };
+        Some(Self { status, why: bounded(&why) })
     }
 }
 

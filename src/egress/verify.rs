@@ -10,8 +10,17 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, Signatu
 
 /// Refused, and its own issuer.
 #[derive(Debug, thiserror::Error)]
-#[error("self-signed: {0}")]
+#[error("{}", self.words())]
 pub(super) struct SelfSigned(CertificateError);
+
+impl SelfSigned {
+    fn words(&self) -> String {
+        match &self.0 {
+            CertificateError::UnknownIssuer => "its issuer is itself, and it is not trusted".into(),
+            other => format!("{other:?}: marked as a CA it cannot be a server's certificate"),
+        }
+    }
+}
 
 /// The library's verifier, and the word.
 #[derive(Debug)]
@@ -93,4 +102,21 @@ fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
         rest = &rest[n..];
     }
     (rest.len() >= size).then(|| rest.split_at(size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_its_own_issuer_or_not_and_damage_is_neither() {
+        let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("valid");
+        let der = made.cert.der();
+        assert_eq!(is_self_issued(der), Some(true));
+        for end in 0..der.len() {
+            let _ = is_self_issued(&der[..end]);
+        }
+        assert_eq!(is_self_issued(b""), None);
+        assert_eq!(is_self_issued(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
+    }
 }

@@ -76,9 +76,6 @@ pub enum TlsFailure {
     /// It signs itself.
     #[error("the receiver's certificate is self-signed: set ca_file to it")]
     SelfSigned,
-    /// A revocation list names it.
-    #[error("the receiver's certificate is revoked")]
-    Revoked,
     /// The chain or the handshake is not signed by the key that it names.
     #[error("a signature of the receiver's certificates is wrong")]
     BadSignature,
@@ -110,13 +107,12 @@ pub enum TlsFailure {
 
 impl TlsFailure {
     /// Every cause.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::Expired,
         Self::NotYetValid,
         Self::WrongName,
         Self::UnknownIssuer,
         Self::SelfSigned,
-        Self::Revoked,
         Self::BadSignature,
         Self::BadCertificate,
         Self::ClientCertificateRequired,

@@ -11,7 +11,7 @@ use crate::support::receiver::{Answer, Receiver, dead_port};
 const KEPT_MAX: usize = 1000;
 
 /// Long enough for what must succeed on a busy machine.
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 /// Short enough to wait for what must time out.
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -27,11 +27,11 @@ fn egress(allow: &[&str]) -> Egress {
     .expect("builds")
 }
 
-fn open() -> Egress {
+pub(super) fn open() -> Egress {
     egress(&["127.0.0.0/8"])
 }
 
-fn post(url: url::Url) -> Outgoing {
+pub(super) fn post(url: url::Url) -> Outgoing {
     let mut headers = http::HeaderMap::new();
     headers.insert("x-mine", http::HeaderValue::from_static("1"));
     Outgoing {
@@ -195,6 +195,11 @@ async fn headers_are_bounded_and_cookies_are_not_kept() {
     assert_eq!(reply.headers.get("set-cookie"), Some(b"REDACTED".as_slice()));
     let kept: usize = reply.headers.0.iter().map(|(n, v)| n.len() + v.len()).sum();
     assert!(kept > 4000 && kept <= 8 * 1024, "{kept}");
+
+    let last = format!("{many}retry-after: 120\r\n");
+    let answer = Answer::Raw(response("429 Later", &last, b""));
+    let reply = answered(answer, LONG).await.expect("a reply");
+    assert_eq!(reply.headers.get("retry-after"), Some(b"120".as_slice()), "kept beyond them");
 
     let huge = format!("x-huge: {}\r\n", "v".repeat(1_000_000));
     let answer = Answer::Raw(response("200 OK", &huge, b""));

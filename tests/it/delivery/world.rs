@@ -98,7 +98,7 @@ pub(crate) async fn commit(store: &Store, label: &str) -> Vec<Delivery> {
 }
 
 /// Asks until there is an answer, for as long as a test has patience.
-async fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) async fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let asking = async {
         loop {
             if let Some(answer) = ask() {
