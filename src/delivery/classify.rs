@@ -23,8 +23,12 @@ pub(super) const fn name(outcome: &Outcome) -> &'static str {
             Failure::TimedOut { .. } => "timeout",
             Failure::Refused { .. } => "refused",
             Failure::Unreachable { .. } => "unreachable",
+            Failure::Tls { .. } => "tls",
             Failure::Broken { .. } => "broken",
-            Failure::Unrenderable { .. } => "error",
+            Failure::ProxyUnreachable { .. }
+            | Failure::ProxyRefused { .. }
+            | Failure::ProxyBroken { .. } => "proxy",
+            Failure::SourceAddress { .. } | Failure::Unrenderable { .. } => "error",
         },
     }
 }

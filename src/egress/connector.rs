@@ -1,97 +1,44 @@
-//! Opens connections: resolve, judge every address, dial exactly a judged one, TLS. The guard
-//! sits here and not in the resolver, because address literals never reach a resolver.
+//! Opens connections: resolve, judge every address, dial exactly a judged one (or the egress
+//! proxy, for a tunnel to it), TLS. The guard sits here and not in the resolver, because address
+//! literals never reach a resolver.
 
 use std::future::Future;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsConnector;
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
+use super::dial::dial;
+use super::error::{ConnectError, bounded, of_handshake};
+use super::progress::{PROGRESS, Progress};
 use super::resolve::Resolver;
-use super::{Settings, guard};
-use crate::model::{Failure, FailurePhase};
+use super::stream::{Socket, Stream};
+use super::tls::Tls;
+use super::{EgressProxy, Settings, guard, tunnel};
+use crate::model::{Failure, FailurePhase, TlsFailure};
 
-tokio::task_local! {
-    /// The attempt that a connection is opened for. The pool calls the connector without it.
-    pub(super) static PROGRESS: Arc<Progress>;
-}
-
-/// How far an attempt has come, told by the connector to whoever watches the deadline.
-#[derive(Debug)]
-pub(super) struct Progress {
-    phase: AtomicU8,
-    until: Instant,
-    after_ms: u64,
-}
-
-impl Progress {
-    pub(super) fn new(deadline: Duration) -> Self {
-        Self {
-            phase: AtomicU8::new(FailurePhase::Response as u8),
-            until: Instant::now() + deadline,
-            after_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
-        }
-    }
-
-    pub(super) const fn until(&self) -> Instant {
-        self.until
-    }
-
-    pub(super) fn enter(&self, phase: FailurePhase) {
-        self.phase.store(phase as u8, Ordering::Relaxed);
-    }
-
-    /// The failure of a deadline that passes now.
-    pub(super) fn timed_out(&self) -> Failure {
-        const PHASES: [FailurePhase; 5] = [
-            FailurePhase::Resolve,
-            FailurePhase::Connect,
-            FailurePhase::Tls,
-            FailurePhase::Response,
-            FailurePhase::Body,
-        ];
-        let now = self.phase.load(Ordering::Relaxed);
-        let phase = PHASES.into_iter().find(|&phase| phase as u8 == now);
-        Failure::TimedOut {
-            phase: phase.unwrap_or(FailurePhase::Response),
-            after_ms: self.after_ms,
-        }
-    }
-}
-
-/// Why there is no connection, carried through the pool as a type.
-#[derive(Debug, thiserror::Error)]
-#[error("no connection")]
-pub(super) struct ConnectError(#[source] pub(super) Failure);
+/// How long the local resolver is asked for a name that the egress proxy will resolve anyway.
+const LOCAL_LOOKUP: Duration = Duration::from_secs(1);
 
 /// A guarded connector for the pool.
 #[derive(Clone)]
 pub(super) struct Connector {
     settings: Arc<Settings>,
     resolver: Resolver,
-    tls: TlsConnector,
+    tls: Tls,
 }
 
 impl Connector {
-    pub(super) fn new(
-        settings: Arc<Settings>,
-        resolver: Resolver,
-        tls: rustls::ClientConfig,
-    ) -> Self {
-        Self { settings, resolver, tls: TlsConnector::from(Arc::new(tls)) }
+    pub(super) const fn new(settings: Arc<Settings>, resolver: Resolver, tls: Tls) -> Self {
+        Self { settings, resolver, tls }
     }
 
     async fn connect(&self, target: &Uri, progress: &Progress) -> Result<Stream, Failure> {
@@ -101,20 +48,28 @@ impl Connector {
         let port = target.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
 
         progress.enter(FailurePhase::Resolve);
-        let addresses = self.judged_addresses(host).await?;
-        progress.enter(FailurePhase::Connect);
-        let tcp = dial(&addresses, port, progress.until()).await?;
+        let tcp = match &self.settings.proxy {
+            None => {
+                let addresses = self.judged_addresses(host).await?;
+                progress.enter(FailurePhase::Connect);
+                dial(&addresses, port, self.settings.source_address, progress.until()).await?
+            }
+            Some(proxy) => {
+                self.judge_for_proxy(host).await?;
+                progress.enter(FailurePhase::Proxy);
+                let tcp = self.dial_proxy(proxy, progress).await?;
+                tunnel::open(tcp, proxy, host, port).await?
+            }
+        };
+        let socket = Socket::new(tcp);
         if !is_tls {
             progress.enter(FailurePhase::Response);
-            return Ok(Stream::Plain(tcp));
+            return Ok(Stream::plain(socket));
         }
         progress.enter(FailurePhase::Tls);
-        let tls = self.handshake(host, tcp).await.map_err(|error| Failure::Unreachable {
-            phase: FailurePhase::Tls,
-            detail: error.to_string(),
-        })?;
+        let tls = self.handshake(host, socket).await?;
         progress.enter(FailurePhase::Response);
-        Ok(Stream::Tls(Box::new(tls)))
+        Ok(Stream::tls(tls))
     }
 
     /// Every address of the answer must pass: a name that mixes good and bad ones is refused,
@@ -127,9 +82,26 @@ impl Connector {
             Ok(literal) => vec![literal],
             Err(_) => self.resolver.resolve(host).await.map_err(|error| Failure::Unreachable {
                 phase: FailurePhase::Resolve,
-                detail: format!("{host}: {error}"),
+                detail: bounded(&format!("{host}: {error}")),
             })?,
         };
+        self.judge_all(addresses)
+    }
+
+    /// The proxy resolves names itself and has the last word on them; its network may know names
+    /// that ours does not. What can be judged here is judged here all the same: literals always,
+    /// a name where it resolves, so that a proxy without rules of its own is no way around ours.
+    async fn judge_for_proxy(&self, host: &str) -> Result<(), Failure> {
+        if guard::is_localhost(host) || host.parse::<IpAddr>().is_ok() {
+            return self.judged_addresses(host).await.map(|_| ());
+        }
+        match timeout(LOCAL_LOOKUP, self.resolver.resolve(host)).await {
+            Ok(Ok(addresses)) => self.judge_all(addresses).map(|_| ()),
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
+    }
+
+    fn judge_all(&self, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
         addresses
             .into_iter()
             .map(|ip| guard::judge(ip, &self.settings).map(|()| ip.to_canonical()))
@@ -137,10 +109,34 @@ impl Connector {
             .map_err(Failure::from)
     }
 
-    async fn handshake(&self, host: &str, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    /// The proxy's own address is the operator's word: the guard has no say in it.
+    async fn dial_proxy(
+        &self,
+        proxy: &EgressProxy,
+        progress: &Progress,
+    ) -> Result<TcpStream, Failure> {
+        let EgressProxy { host, port, .. } = proxy;
+        let addresses = match host.parse::<IpAddr>() {
+            Ok(literal) => vec![literal],
+            Err(_) => self.resolver.resolve(host).await.map_err(|error| {
+                Failure::ProxyUnreachable { detail: bounded(&format!("{host}:{port}: {error}")) }
+            })?,
+        };
+        let dialled = dial(&addresses, *port, self.settings.source_address, progress.until());
+        dialled.await.map_err(|failure| match failure {
+            Failure::Unreachable { detail, .. } => Failure::ProxyUnreachable { detail },
+            other => other,
+        })
+    }
+
+    async fn handshake(&self, host: &str, socket: Socket) -> Result<TlsStream<Socket>, Failure> {
         let name = host.strip_suffix('.').unwrap_or(host).to_owned();
-        let name = ServerName::try_from(name).map_err(io::Error::other)?;
-        self.tls.connect(name, tcp).await
+        let name = ServerName::try_from(name).map_err(|error| Failure::Tls {
+            cause: TlsFailure::WrongName,
+            detail: bounded(&format!("{host}: {error}")),
+        })?;
+        let connected = self.tls.connector.connect(name, socket).await;
+        connected.map_err(|error| of_handshake(&error, self.tls.has_client_certificate))
     }
 }
 
@@ -167,90 +163,5 @@ impl tower::Service<Uri> for Connector {
                 Err(_) => Err(ConnectError(progress.timed_out())),
             }
         })
-    }
-}
-
-/// Tries one address after the other, each with its share of the time that is left, so that a
-/// dead first address does not eat the whole attempt.
-async fn dial(addresses: &[IpAddr], port: u16, until: Instant) -> Result<TcpStream, Failure> {
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    let mut tried = None;
-    for (at, &ip) in addresses.iter().enumerate() {
-        let address = SocketAddr::new(ip, port);
-        let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
-        let now = Instant::now();
-        let share = if left == 1 { until } else { now + (until - now) / left };
-        tried = Some(address);
-        match timeout_at(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return confirmed(stream, address),
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::Error::from(io::ErrorKind::TimedOut),
-        }
-    }
-    let detail = tried.map_or_else(|| last.to_string(), |address| format!("{address}: {last}"));
-    Err(Failure::Unreachable { phase: FailurePhase::Connect, detail })
-}
-
-/// The peer must be the address that was judged: anything else between us and it is not trusted.
-fn confirmed(stream: TcpStream, address: SocketAddr) -> Result<TcpStream, Failure> {
-    let failed = |detail: String| Failure::Unreachable { phase: FailurePhase::Connect, detail };
-    let peer = stream.peer_addr().map_err(|error| failed(format!("{address}: {error}")))?;
-    if (peer.ip(), peer.port()) != (address.ip(), address.port()) {
-        return Err(failed(format!("{address}: connected to {peer} instead")));
-    }
-    stream.set_nodelay(true).map_err(|error| failed(format!("{address}: {error}")))?;
-    Ok(stream)
-}
-
-/// A connection to a receiver.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }

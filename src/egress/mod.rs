@@ -8,12 +8,20 @@
 //!   decompressed; certificates are always verified;
 //! - of a reply only a bounded part is read and kept.
 
+mod clients;
 mod connector;
+mod dial;
+mod error;
 pub mod guard;
+mod progress;
+mod reply;
 mod resolve;
 mod send;
 mod settings;
+mod stream;
 mod tls;
+mod tunnel;
+mod verify;
 
 pub use send::{Egress, EgressError, Outgoing};
 pub use settings::{EgressProxy, Settings};

@@ -24,6 +24,9 @@ pub(super) enum Resolver {
     /// Fixed answers, one after the other, the last one for ever.
     #[cfg(test)]
     Scripted(Arc<Mutex<Vec<Vec<IpAddr>>>>),
+    /// Never answers.
+    #[cfg(test)]
+    Silent,
 }
 
 /// The system's resolver with the look-ups under way.
@@ -53,6 +56,8 @@ impl Resolver {
                 let mut answers = answers.lock().expect("no test panics while it holds this");
                 if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() }
             }
+            #[cfg(test)]
+            Self::Silent => std::future::pending().await,
         };
         if addresses.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));

@@ -1,39 +1,28 @@
 //! One request under one deadline, and the bounded part of its reply.
 
-use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{InvalidHeaderValue, SET_COOKIE, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request};
-use http_body_util::{BodyExt, Full};
+use http::header::{HOST, InvalidHeaderValue, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::capture_connection;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use tokio::sync::Notify;
 use tokio::time::timeout_at;
 use url::Url;
 
-use super::connector::{ConnectError, Connector, PROGRESS, Progress};
+use super::clients::{Clients, HttpClient};
+use super::progress::{PROGRESS, Progress};
 use super::resolve::Resolver;
-use super::{Settings, guard, tls};
-use crate::model::{Failure, FailurePhase, HeaderList, Reply, TlsIdentity};
+use super::stream::Life;
+use super::{Settings, error, guard, reply, tls};
+use crate::model::{Failure, FailurePhase, Reply, TlsIdentity};
 
-/// Idle connections kept per receiver, and for how long.
-const IDLE_MAX: usize = 64;
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Bytes of a reply's head; above: the attempt is broken.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-
-/// Bytes and fields of a reply's headers that are kept.
-const KEPT_HEADER_BYTES_MAX: usize = 8 * 1024;
-const KEPT_HEADERS_MAX: usize = 64;
-
-/// Bytes of a reply's body read beyond what is kept, so that its connection can be used again;
-/// a longer reply is cut off.
-const DISCARDED_MAX: usize = 64 * 1024;
+/// Interim (1xx) replies before the reply.
+const INTERIM_MAX: u32 = 100;
 
 /// A request on its way out.
 #[derive(Clone, Debug)]
@@ -71,7 +60,7 @@ pub enum EgressError {
 /// starts without any.
 #[derive(Clone)]
 pub struct Egress {
-    client: Client<Connector, Full<Bytes>>,
+    pub(super) clients: Arc<Clients>,
     settings: Arc<Settings>,
     user_agent: HeaderValue,
 }
@@ -82,36 +71,42 @@ impl std::fmt::Debug for Egress {
     }
 }
 
+/// How a try ended that brought no reply's head.
+struct Miss {
+    failure: Failure,
+    /// It broke on a connection that had served before, and nothing came back: most likely the
+    /// receiver had closed it while the request was on its way.
+    was_stale: bool,
+}
+
 impl Egress {
     /// Builds the way out; reads the system's root certificates (blocking, some milliseconds).
     ///
     /// # Errors
     /// `user_agent` is no header value, or TLS cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, EgressError> {
-        Self::with(settings, Resolver::system(), tls::client_config()?)
+        Self::with(settings, Resolver::system(), tls::system_roots())
     }
 
     pub(super) fn with(
         settings: Settings,
         resolver: Resolver,
-        tls: rustls::ClientConfig,
+        roots: rustls::RootCertStore,
     ) -> Result<Self, EgressError> {
         let user_agent = HeaderValue::from_str(&settings.user_agent).map_err(|source| {
             EgressError::UserAgent { text: settings.user_agent.clone(), source }
         })?;
         let settings = Arc::new(settings);
-        let connector = Connector::new(Arc::clone(&settings), resolver, tls);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .http1_max_buf_size(HEAD_BYTES_MAX)
-            .build(connector);
-        Ok(Self { client, settings, user_agent })
+        let clients = Arc::new(Clients::new(Arc::clone(&settings), resolver, roots)?);
+        Ok(Self { clients, settings, user_agent })
     }
 
     /// Sends one request and reads its reply. `deadline` covers everything. A reply of any
     /// status is `Ok`; whether it is a success is not decided here.
+    ///
+    /// A request that breaks on a connection kept from earlier, before a byte of a reply, is sent
+    /// once more on a new one: a receiver may close an idle connection at any time, and that is
+    /// no failure of it. (Deliveries are at least once, so the request may be repeated.)
     ///
     /// # Errors
     /// Why there is no whole reply, with the part of it that came.
@@ -121,109 +116,133 @@ impl Egress {
         deadline: Duration,
     ) -> Result<Reply, (Failure, Option<Reply>)> {
         let progress = Arc::new(Progress::new(deadline));
-        let mut request = self.request(outgoing).map_err(|failure| (failure, None))?;
-        let connection = capture_connection(&mut request);
+        self.judge(&outgoing).map_err(|failure| (failure, None))?;
+        let pool = self.clients.of(outgoing.tls.as_ref()).map_err(|error| {
+            let detail = error::bounded(&error.to_string());
+            (Failure::Unrenderable { detail }, None)
+        })?;
+        let has_client_certificate = pool.has_client_certificate;
+        let again = outgoing.clone();
+        let first = self.head(&pool.pooled, outgoing, &progress, has_client_certificate).await;
+        let head = match first {
+            Err(miss) if miss.was_stale => {
+                self.head(&pool.fresh, again, &progress, has_client_certificate).await
+            }
+            other => other,
+        };
+        let (response, connection) = head.map_err(|miss| (miss.failure, None))?;
+        self.read(response, &connection, &progress).await
+    }
 
-        let head = PROGRESS.scope(Arc::clone(&progress), self.client.request(request));
-        let response = match timeout_at(progress.until(), head).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err((classify(&error), None)),
-            Err(_) => {
-                if connection.connection_metadata().is_some() {
-                    progress.enter(FailurePhase::Response);
-                }
-                return Err((progress.timed_out(), None));
+    fn judge(&self, outgoing: &Outgoing) -> Result<(), Failure> {
+        guard::judge_url(&outgoing.url, &self.settings).map_err(Failure::from)
+    }
+
+    /// Sends the request, and waits for the head of its reply.
+    async fn head(
+        &self,
+        client: &HttpClient,
+        outgoing: Outgoing,
+        progress: &Arc<Progress>,
+        has_client_certificate: bool,
+    ) -> Result<(Response<Incoming>, CaptureConnection), Miss> {
+        let fresh = |failure| Miss { failure, was_stale: false };
+        let mut request = self.request(outgoing).map_err(fresh)?;
+        let connection = capture_connection(&mut request);
+        let flood = watch_interim(&mut request);
+        let sent = PROGRESS.scope(Arc::clone(progress), client.request(request));
+        let sent = async {
+            tokio::select! {
+                sent = timeout_at(progress.until(), sent) => Some(sent),
+                () = flood.notified() => None,
             }
         };
+        match sent.await {
+            Some(Ok(Ok(response))) => Ok((response, connection)),
+            Some(Ok(Err(error))) => {
+                let failure = error::of_request(&error, has_client_certificate);
+                let is_broken = matches!(failure, Failure::Broken { .. });
+                Err(Miss { failure, was_stale: is_broken && is_stale(&connection, &error) })
+            }
+            Some(Err(_)) => {
+                if let Some(connected) = connection.connection_metadata().as_ref() {
+                    progress.enter(FailurePhase::Response);
+                    // An HTTP/2 connection outlives this request: it may be dead.
+                    connected.poison();
+                }
+                Err(fresh(progress.timed_out()))
+            }
+            None => Err(fresh(Failure::Broken {
+                phase: FailurePhase::Response,
+                detail: format!("more than {INTERIM_MAX} interim (1xx) replies"),
+            })),
+        }
+    }
 
+    async fn read(
+        &self,
+        response: Response<Incoming>,
+        connection: &CaptureConnection,
+        progress: &Progress,
+    ) -> Result<Reply, (Failure, Option<Reply>)> {
         progress.enter(FailurePhase::Body);
         let (head, body) = response.into_parts();
-        let mut reply = Reply {
-            status: head.status.as_u16(),
-            headers: kept_headers(&head.headers),
-            ..Reply::default()
-        };
-        let read = read_body(body, self.settings.response_kept_max, &mut reply);
+        let mut reply = reply::begin(&head);
+        let read = reply::read_body(body, self.settings.response_kept_max, &mut reply);
         match timeout_at(progress.until(), read).await {
-            Ok(Ok(())) => Ok(reply),
-            Ok(Err(error)) => Err((broken(FailurePhase::Body, &error), Some(reply))),
+            Ok(Ok(is_whole)) => {
+                if let Some(life) = life(connection).filter(|_| is_whole) {
+                    life.settle();
+                }
+                Ok(reply)
+            }
+            Ok(Err(error)) => Err((error::broken(FailurePhase::Body, &error), Some(reply))),
             Err(_) => Err((progress.timed_out(), Some(reply))),
         }
     }
 
     fn request(&self, outgoing: Outgoing) -> Result<Request<Full<Bytes>>, Failure> {
-        guard::judge_url(&outgoing.url, &self.settings)?;
-        let unrenderable = |error: http::Error| Failure::Unrenderable { detail: describe(&error) };
+        let unrenderable =
+            |error: http::Error| Failure::Unrenderable { detail: error::describe(&error) };
         let mut request = Request::builder()
             .method(outgoing.method)
             .uri(outgoing.url.as_str())
             .body(Full::new(outgoing.body))
             .map_err(unrenderable)?;
         *request.headers_mut() = outgoing.headers;
+        request.headers_mut().remove(HOST);
         request.headers_mut().entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
         Ok(request)
     }
 }
 
-/// Keeps the first bytes, reads some more, and gives up the connection of a longer reply.
-async fn read_body(mut body: Incoming, kept_max: usize, reply: &mut Reply) -> hyper::Result<()> {
-    let mut discarded = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
-        let kept = data.len().min(kept_max - reply.body.len());
-        reply.body.extend_from_slice(&data[..kept]);
-        discarded += data.len() - kept;
-        reply.body_truncated = discarded > 0;
-        if discarded > DISCARDED_MAX {
-            break;
+/// Told when a receiver sends interim replies without end (HTTP/1; the HTTP/2 library keeps none
+/// of them, and the deadline ends it).
+fn watch_interim(request: &mut Request<Full<Bytes>>) -> Arc<Notify> {
+    let flood = Arc::new(Notify::new());
+    let (told, count) = (Arc::clone(&flood), AtomicU32::new(0));
+    hyper::ext::on_informational(request, move |_| {
+        if count.fetch_add(1, Ordering::Relaxed) == INTERIM_MAX {
+            told.notify_one();
         }
+    });
+    flood
+}
+
+fn life(connection: &CaptureConnection) -> Option<Life> {
+    let mut extensions = http::Extensions::new();
+    connection.connection_metadata().as_ref()?.get_extras(&mut extensions);
+    extensions.remove()
+}
+
+/// Whether a request may be sent once more: its connection had served before and brought nothing
+/// since, or there was none (the pool gave up a connection that this request was waiting for).
+fn is_stale(connection: &CaptureConnection, error: &hyper_util::client::legacy::Error) -> bool {
+    let metadata = connection.connection_metadata();
+    let is_h2 = metadata.as_ref().is_some_and(|connected| connected.is_negotiated_h2());
+    drop(metadata);
+    match life(connection) {
+        Some(life) => life.is_reused() && (is_h2 || life.is_silent()),
+        None => error.is_connect(),
     }
-    Ok(())
-}
-
-/// The first fields, as far as they fit; cookies are the receiver's secret.
-fn kept_headers(headers: &HeaderMap) -> HeaderList {
-    let mut bytes = 0;
-    let kept = headers
-        .iter()
-        .map(|(name, value)| {
-            let value = if name == SET_COOKIE { b"REDACTED".as_slice() } else { value.as_bytes() };
-            (name.as_str().to_owned(), value.to_vec())
-        })
-        .take(KEPT_HEADERS_MAX)
-        .take_while(|(name, value)| {
-            bytes += name.len() + value.len();
-            bytes <= KEPT_HEADER_BYTES_MAX
-        });
-    HeaderList(kept.collect())
-}
-
-fn classify(error: &hyper_util::client::legacy::Error) -> Failure {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(ConnectError(failure)) = inner.downcast_ref() {
-            return failure.clone();
-        }
-        cause = inner.source();
-    }
-    broken(FailurePhase::Response, error.source().unwrap_or(error))
-}
-
-fn broken(phase: FailurePhase, error: &(dyn Error + 'static)) -> Failure {
-    Failure::Broken { phase, detail: describe(error) }
-}
-
-/// An error with its causes, each once.
-fn describe(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = inner.source();
-    }
-    text
 }

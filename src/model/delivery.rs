@@ -1,11 +1,10 @@
 //! Deliveries and their attempts.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeliveryId, EventId, HeaderList, Timestamp, WebhookId};
+use super::{DeliveryId, EventId, Failure, HeaderList, Timestamp, WebhookId};
 
 /// Where a delivery stands. `held` is not stored: it is how a pending delivery of a webhook
 /// that is not active (or no longer configured) is shown.
@@ -137,119 +136,6 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Whether there was more.
     pub body_truncated: bool,
-}
-
-/// The part of an attempt in which it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailurePhase {
-    /// Name resolution.
-    Resolve,
-    /// TCP connection.
-    Connect,
-    /// TLS handshake.
-    Tls,
-    /// Sending the request or waiting for the reply's head.
-    Response,
-    /// Reading the reply's body.
-    Body,
-}
-
-impl fmt::Display for FailurePhase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Resolve => "resolving the name",
-            Self::Connect => "connecting",
-            Self::Tls => "in the TLS handshake",
-            Self::Response => "waiting for the response",
-            Self::Body => "reading the response body",
-        })
-    }
-}
-
-/// Why the address guard refused a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GuardReason {
-    /// A private, loopback, link-local or otherwise special address outside `allow_networks`.
-    NotPublic,
-    /// In `deny_networks`.
-    Denied,
-    /// Plain http under `require_https`.
-    NotHttps,
-}
-
-/// Why an attempt failed. A type, never text to be searched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Failure {
-    /// The receiver answered, but not 2xx.
-    #[error("{}", rejected(*status))]
-    Rejected {
-        /// HTTP status code.
-        status: u16,
-    },
-    /// The deadline over the whole attempt passed.
-    #[error("timed out after {after_ms} ms {phase}")]
-    TimedOut {
-        /// What it was doing then.
-        phase: FailurePhase,
-        /// The deadline, milliseconds.
-        after_ms: u64,
-    },
-    /// The address guard refused the target before anything was sent.
-    #[error("{}", refused(*reason, address.as_deref()))]
-    Refused {
-        /// Why.
-        reason: GuardReason,
-        /// The refused address.
-        address: Option<String>,
-    },
-    /// No connection to the receiver.
-    #[error("failed {phase}: {detail}")]
-    Unreachable {
-        /// In which part.
-        phase: FailurePhase,
-        /// The system's or the TLS library's words.
-        detail: String,
-    },
-    /// The connection broke, or what came was not HTTP.
-    #[error("broken {phase}: {detail}")]
-    Broken {
-        /// In which part.
-        phase: FailurePhase,
-        /// The HTTP library's words.
-        detail: String,
-    },
-    /// The request could not be built: our fault or the configuration's, not the receiver's.
-    #[error("could not build the request: {detail}")]
-    Unrenderable {
-        /// What was wrong.
-        detail: String,
-    },
-}
-
-fn rejected(status: u16) -> String {
-    let why = match status {
-        301 | 302 | 303 | 307 | 308 => " (redirects are not followed)",
-        _ => "",
-    };
-    format!("the receiver answered {status}{why}")
-}
-
-fn refused(reason: GuardReason, address: Option<&str>) -> String {
-    let address = address.unwrap_or("the target");
-    match reason {
-        GuardReason::NotPublic => {
-            format!(
-                "{address} is not a public address; list its network in [delivery] allow_networks"
-            )
-        }
-        GuardReason::Denied => format!("{address} is in [delivery] deny_networks"),
-        GuardReason::NotHttps => {
-            format!("{address} is plain http and [delivery] require_https is on")
-        }
-    }
 }
 
 /// What follows from an attempt.

@@ -7,6 +7,7 @@
 mod delivery;
 mod event;
 mod exchange;
+mod failure;
 mod format;
 mod id;
 mod label;
@@ -16,11 +17,10 @@ mod secret;
 mod time;
 mod webhook;
 
-pub use delivery::{
-    Attempt, Delivery, DeliveryState, Failure, FailurePhase, GuardReason, Outcome, Reply, Verdict,
-};
+pub use delivery::{Attempt, Delivery, DeliveryState, Outcome, Reply, Verdict};
 pub use event::{DeliveryCounts, Event, NewEvent, RuleRef};
 pub use exchange::{Body, BodyState, Exchange, HeaderList, RequestPart, ResponsePart};
+pub use failure::{Failure, FailurePhase, GuardReason, TlsFailure};
 pub use format::Format;
 pub use id::{AnyId, DeliveryId, EventId, IdError, WebhookId};
 pub use label::{LabelPattern, SYSTEM_LABELS};

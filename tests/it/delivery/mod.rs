@@ -2,12 +2,16 @@
 
 mod announce;
 mod egress;
+mod failures;
 mod health;
+mod http2;
 mod isolation;
 mod limits;
 mod ordered;
+mod proxied;
 mod retries;
 mod retry_after;
 mod sent;
+mod squid;
 mod stops;
 mod world;

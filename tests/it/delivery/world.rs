@@ -154,7 +154,7 @@ async fn commit_event(store: &Store, event: NewEvent) -> Vec<Delivery> {
 }
 
 /// Asks until there is an answer, for as long as a test has patience.
-async fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) async fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let asking = async {
         loop {
             if let Some(answer) = ask() {

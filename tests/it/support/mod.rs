@@ -2,7 +2,9 @@
 
 pub(crate) mod client;
 pub(crate) mod receiver;
+pub(crate) mod tls;
 pub(crate) mod upstream;
+pub(crate) mod wire;
 
 use std::time::Duration;
 

@@ -1,0 +1,119 @@
+//! Certificates for receivers and clients, good and bad, made for each test.
+
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
+use rustls::RootCertStore;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use sidehook::model::{Secret, TlsIdentity};
+
+/// A private CA.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: rcgen::Certificate,
+}
+
+/// A certificate with its key.
+pub(crate) struct Issued {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) chain_pem: Vec<u8>,
+    pub(crate) key_pem: String,
+    key: Vec<u8>,
+}
+
+impl Authority {
+    pub(crate) fn new(name: &str) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(Vec::<String>::new()).expect("valid");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.self_signed(&key).expect("a root");
+        Self { issuer: Issuer::new(params, key), certificate }
+    }
+
+    /// A webhook's identity that trusts it.
+    pub(crate) fn trusted(&self) -> Arc<TlsIdentity> {
+        Arc::new(TlsIdentity { ca: Some(self.certificate.pem().into_bytes()), client: None })
+    }
+
+    /// A webhook's identity that trusts it and shows this certificate.
+    pub(crate) fn trusted_by(&self, client: &Issued) -> Arc<TlsIdentity> {
+        let pair = (client.chain_pem.clone(), Secret::new(client.key_pem.clone()));
+        Arc::new(TlsIdentity { ca: Some(self.certificate.pem().into_bytes()), client: Some(pair) })
+    }
+
+    /// Issues one for 127.0.0.1, changed like this.
+    pub(crate) fn issue(&self, change: impl FnOnce(&mut CertificateParams)) -> Issued {
+        let mut params = leaf("127.0.0.1");
+        change(&mut params);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("signed");
+        Issued::new(&certificate, &key)
+    }
+
+    /// Issues a good one for 127.0.0.1.
+    pub(crate) fn good(&self) -> Issued {
+        self.issue(|_| {})
+    }
+
+    fn roots(&self) -> Arc<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.der().clone()).expect("a root");
+        Arc::new(roots)
+    }
+}
+
+impl Issued {
+    /// One that signs itself.
+    pub(crate) fn self_signed() -> Self {
+        let key = KeyPair::generate().expect("a key");
+        Self::new(&leaf("127.0.0.1").self_signed(&key).expect("signed"), &key)
+    }
+
+    fn new(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
+        Self {
+            certificate: certificate.der().clone(),
+            chain_pem: certificate.pem().into_bytes(),
+            key_pem: key.serialize_pem(),
+            key: key.serialize_der(),
+        }
+    }
+
+    /// A server that shows it, and asks for certificates of this authority.
+    pub(crate) fn server(&self, clients: Option<&Authority>) -> rustls::ServerConfig {
+        self.server_with(clients, rustls::ALL_VERSIONS)
+    }
+
+    /// The same with these versions of TLS.
+    pub(crate) fn server_with(
+        &self,
+        clients: Option<&Authority>,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> rustls::ServerConfig {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions)
+            .expect("supported");
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(authority) => builder.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(authority.roots(), provider)
+                    .build()
+                    .expect("a verifier"),
+            ),
+        };
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.clone()));
+        builder.with_single_cert(vec![self.certificate.clone()], key).expect("a pair")
+    }
+}
+
+fn leaf(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("valid");
+    params.distinguished_name.push(DnType::CommonName, "a receiver");
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params
+}
