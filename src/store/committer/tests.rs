@@ -9,12 +9,13 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::{Committer, LIMITS};
 use crate::model::{
     Body, DeliveryState, EventId, Exchange, Format, HeaderList, LabelPattern, NewEvent,
-    RequestPart, ResponsePart, RuleRef, Timestamp, Webhook, WebhookId, WebhookSource,
+    RequestPart, ResponsePart, RuleRef, Timestamp, Webhook, WebhookId, WebhookSource, WebhookState,
+    WebhookStatus,
 };
 use crate::store::health::Trouble;
 use crate::store::lanes::N_HELD_WHILE_DOWN;
 use crate::store::lock::Lock;
-use crate::store::queue::Waiting;
+use crate::store::queue::{Request, Waiting};
 use crate::store::shared::{Shared, WebhookSet};
 use crate::store::{Receipt, Settings, StoreError, open};
 use crate::telemetry::Metrics;
@@ -268,4 +269,33 @@ fn a_delivery_whose_segment_is_gone_fails_visibly() {
     assert_eq!(deliveries[0].state, DeliveryState::Failed);
     assert!(deliveries[0].error.as_deref().is_some_and(|e| e.contains("00000001.seg")));
     assert_eq!(bench.shared.damage().len(), 1);
+}
+
+#[test]
+fn a_webhook_state_is_in_force_at_once_and_written_when_the_journal_is_well() {
+    let mut bench = Bench::new();
+    let webhook = bench.subscribe();
+    let state = |reason: &str| WebhookState {
+        status: WebhookStatus::Disabled,
+        reason: Some(reason.to_owned()),
+        since: Timestamp::default(),
+    };
+    let stand = |bench: &Bench, reason: &str| {
+        bench.shared.states.set(webhook, state(reason));
+        let (waiter, answer) = oneshot::channel();
+        bench.shared.queue.push_request(Request::Stand { waiter }).expect("room");
+        answer
+    };
+    let mut told = stand(&bench, "first");
+    assert_eq!(bench.shared.status(webhook), WebhookStatus::Disabled);
+    bench.committer.writer.fail_next();
+    bench.commit();
+    assert!(matches!(told.try_recv(), Ok(Err(StoreError::Refused { .. }))));
+    assert_eq!(bench.shared.status(webhook), WebhookStatus::Disabled);
+    let mut told = stand(&bench, "second");
+    bench.commit();
+    assert!(matches!(told.try_recv(), Ok(Err(StoreError::Refused { .. }))), "still unwell");
+    bench.committer.probe();
+    let bench = bench.reopen_without_index();
+    assert_eq!(bench.shared.states.all()[&webhook], state("second"));
 }
