@@ -52,12 +52,8 @@ fn flat_formats_are_the_contracts_to_the_byte() {
 
 #[test]
 fn flat_formats_name_their_markers_after_the_body() {
-    let cut = || Body {
-        bytes: b"[1".to_vec(),
-        size: 99,
-        state: BodyState::Truncated,
-        described_by: None,
-    };
+    let cut =
+        || Body { bytes: b"[1".to_vec(), size: 99, state: BodyState::Truncated, ..Body::none() };
     let data = r#","data":"[1","data_encoding":"text","data_truncated":true,"data_size":99}"#;
     for format in [Format::Vikunja, Format::Timestamped, Format::Typed, Format::Standard] {
         assert!(text(format.clone(), &peer(cut())).ends_with(data), "{format:?}");

@@ -129,7 +129,13 @@ async fn run(settings: egress::Settings, cases: Vec<Case>) -> Vec<Row> {
     store.set_webhooks(webhooks.collect());
     let tasks = Tasks::new(Stop::new());
     let egress = Egress::new(settings).expect("builds");
-    let with = delivery::Settings { concurrency: 256, jitter: 0.0, source: "//test".into() };
+    let with = delivery::Settings {
+        concurrency: 256,
+        jitter: 0.0,
+        source: "//test".into(),
+        probe_first: Duration::from_secs(30),
+        probe_max: Duration::from_secs(600),
+    };
     delivery::start(with, store.clone(), egress, Arc::new(Metrics::default()), &tasks);
 
     let mut events = Vec::new();
