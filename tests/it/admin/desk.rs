@@ -51,6 +51,7 @@ impl Desk {
         let state = admin::State {
             store: store.clone(),
             metrics: Arc::clone(&metrics),
+            rules: rules.clone(),
             proxy: Box::new(move || ProxyHealth {
                 listening: true,
                 draining: seen.load(Ordering::SeqCst),
