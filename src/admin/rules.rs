@@ -12,18 +12,25 @@ use super::state::Api;
 use crate::model::{EventRule, StatusRange};
 use crate::rules::Counts;
 
-/// All rules on one page: there are as many as the operator wrote.
 #[derive(Serialize)]
 struct Rules {
     data: Vec<Value>,
     next: Option<String>,
 }
 
-pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
+/// In the order of the configuration; a cursor is a position in it.
+pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<Response, Problem> {
+    let limit = params.limit()?;
+    let start: usize = params
+        .take("cursor", "the `next` of a page before", |text| text.parse().ok())?
+        .unwrap_or(0);
     params.finish()?;
     let rules = &api.state.rules;
-    let data = rules.rules().zip(rules.tallies()).map(|(rule, tally)| view(rule, tally.counts()));
-    Ok(json(StatusCode::OK, &Rules { data: data.collect(), next: None }))
+    let mut rest = rules.rules().zip(rules.tallies()).skip(start);
+    let page = rest.by_ref().take(limit);
+    let data: Vec<Value> = page.map(|(rule, tally)| view(rule, tally.counts())).collect();
+    let next = rest.next().map(|_| (start + data.len()).to_string());
+    Ok(json(StatusCode::OK, &Rules { data, next }))
 }
 
 /// The keys of `[[event]]` (those that were left out are null) and the counters.

@@ -29,9 +29,9 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
-/// `{"a":"hello hello hello hello"}` by the reference encoder.
+/// `{"a":"hello"}`, as it is written.
 const BROTLI: &[u8] = &[
-    0x8b, 0x0f, 0x80, 0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x22, 0x7d,
+    0x0b, 0x06, 0x80, 0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x22, 0x7d,
     0x03,
 ];
 
@@ -66,6 +66,13 @@ fn codings_are_undone_the_last_first() {
         let body = Body::complete(bytes);
         assert_eq!(shown(&body, coding), (r#"{"a": 1.0}"#.into(), None, None), "{coding}");
     }
+    // `{"a":"` + 30 times `hello ` + `"}`, by the reference encoder.
+    let compressed = [
+        27, 187, 0, 248, 29, 9, 118, 236, 196, 26, 70, 39, 206, 177, 20, 217, 235, 107, 157, 176,
+        50, 52, 201, 6, 242, 86, 146, 8, 24, 7, 20, 141, 112, 28, 3,
+    ];
+    let (text, encoding, _) = shown(&Body::complete(compressed), "br");
+    assert_eq!((text, encoding), (format!(r#"{{"a":"{}"}}"#, "hello ".repeat(30)), None));
     let (text, encoding, _) = shown(&Body::complete(BROTLI), "br");
     assert_eq!((text.as_str(), encoding), (r#"{"a":"hello"}"#, None));
 }

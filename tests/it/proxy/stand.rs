@@ -61,6 +61,13 @@ pub(crate) async fn with(settings: Settings) -> (Proxy, RawClient) {
     (proxy, client)
 }
 
+/// A proxy, with its metrics.
+pub(crate) fn measured(settings: Settings, rules: &RuleSet, store: Store) -> (Proxy, Arc<Metrics>) {
+    let metrics = Arc::new(Metrics::default());
+    let proxy = Proxy::start(settings, rules.clone(), store, Arc::clone(&metrics), Stop::new());
+    (proxy.expect("a free port"), metrics)
+}
+
 /// A proxy.
 pub(crate) fn start(settings: Settings, rules: Vec<EventRule>, store: Store) -> Proxy {
     let metrics = Arc::new(Metrics::default());
