@@ -14,6 +14,7 @@ mod hosts;
 mod listen;
 mod params;
 mod problem;
+mod rules;
 mod settings;
 mod state;
 mod status;
@@ -43,6 +44,7 @@ fn router(api: Api) -> Router {
         .route("/v1/deliveries/{id}", get(deliveries::one))
         .route("/v1/deliveries/{id}/retry", post(deliveries::retry))
         .route("/v1/history/{id}", get(history::one))
+        .route("/v1/rules", get(rules::list))
         .route("/v1/webhooks", get(webhooks::list))
         .route("/v1/webhooks/{id}", get(webhooks::one).patch(webhooks::change))
         .route("/v1/webhooks/{id}/deliveries", get(deliveries::of_webhook))

@@ -10,6 +10,7 @@ use super::auth::{Token, WrongTokens};
 use super::hosts::Hosts;
 use super::problem::Problem;
 use crate::model::Timestamp;
+use crate::rules::RuleSet;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -19,6 +20,8 @@ pub struct State {
     pub store: Store,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// The rules, with what they have seen.
+    pub rules: RuleSet,
     /// Asks the proxy how it is; cheap, called per request.
     pub proxy: Box<dyn Fn() -> ProxyHealth + Send + Sync>,
     /// When this process started.

@@ -107,9 +107,11 @@ impl App {
             token: token.clone(),
             allowed_hosts: config.admin.allowed_hosts,
         };
+        let rules = RuleSet::new(config.rules);
         let state = admin::State {
             store: store.clone(),
             metrics: Arc::clone(&metrics),
+            rules: rules.clone(),
             proxy: Box::new(health(Arc::clone(&upstream), draining.clone())),
             started_at: clock::now(),
         };
@@ -117,7 +119,6 @@ impl App {
             runtime.block_on(Admin::start(settings, state, admin.clone()))?.local_addr();
         let grace = config.proxy.shutdown_grace;
         let target = format!("{}:{}", config.proxy.upstream_host, config.proxy.upstream_port);
-        let rules = RuleSet::new(config.rules);
         let proxy = Proxy::start(
             config.proxy,
             rules,

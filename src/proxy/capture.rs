@@ -7,17 +7,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::{HeaderMap, header, request, response};
+use http::{request, response};
 
+use super::fields::Fields;
+use super::loops;
 use super::settings::CaptureSettings;
 use super::worker::Worker;
-use crate::model::{Body, BodyState, EventRule, Exchange, HeaderList, RequestPart, ResponsePart};
-use crate::rules::Matched;
-use crate::rules::redact::{REDACTED, redact_query};
+use crate::model::{Body, BodyState, DeliveryId, EventRule, Exchange, RequestPart, ResponsePart};
+use crate::rules::redact::redact_query;
+use crate::rules::{Matched, Tally, has_conditions};
 use crate::telemetry::CutSide;
-
-/// Redacted whatever the settings say.
-const ALWAYS_REDACTED: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
 
 /// Bytes that all captures in flight hold together.
 pub(super) struct Budget {
@@ -44,13 +43,24 @@ pub(super) struct Capture {
     matched: Matched,
     method: String,
     url: String,
-    request_headers: HeaderList,
-    request_described_by: Option<Box<HeaderList>>,
+    request_fields: Fields,
     pub(super) request: Rc<RefCell<Tap>>,
     status: u16,
-    response_headers: HeaderList,
-    response_described_by: Option<Box<HeaderList>>,
+    response_fields: Fields,
     pub(super) response: Tap,
+    /// The headers are all there still: some rule has conditions.
+    is_wide: bool,
+    /// The deliveries that the request names as its cause.
+    marks: Vec<DeliveryId>,
+}
+
+/// A call that a rule takes for a success, before its conditions are judged.
+pub(super) struct Candidate {
+    pub(super) rule: Arc<EventRule>,
+    pub(super) tally: Arc<Tally>,
+    pub(super) exchange: Exchange,
+    /// It has all headers, not only those that are kept.
+    pub(super) is_wide: bool,
 }
 
 impl Budget {
@@ -149,18 +159,19 @@ impl Capture {
             matched.hits().iter().map(|hit| of(&hit.rule, settings)).max().unwrap_or(0)
         };
         let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+        let is_wide = matched.hits().iter().any(|hit| has_conditions(&hit.rule));
         let request = Tap::new(limit(request_limit), CutSide::Request, worker);
         let response = Tap::new(limit(response_limit), CutSide::Response, worker);
         Self {
             method: head.method.as_str().to_owned(),
             url: redact_query(target, &settings.redact_query),
-            request_headers: kept_headers(&head.headers, settings),
-            request_described_by: describing_headers(&head.headers, settings),
+            request_fields: Fields::of(&head.headers, settings, is_wide),
             request: Rc::new(RefCell::new(request)),
             status: 0,
-            response_headers: HeaderList::default(),
-            response_described_by: None,
+            response_fields: Fields::default(),
             response,
+            is_wide,
+            marks: loops::marks(&head.headers),
             matched,
         }
     }
@@ -171,52 +182,51 @@ impl Capture {
         let is_success = self.successes().next().is_some();
         if is_success {
             let settings = &worker.settings().capture;
-            self.response_headers = kept_headers(&head.headers, settings);
-            self.response_described_by = describing_headers(&head.headers, settings);
+            self.response_fields = Fields::of(&head.headers, settings, self.is_wide);
         }
         is_success
     }
 
-    /// One exchange per rule that takes the call for a success, each within its rule's limits; for
-    /// a call that is complete. Takes the bodies; their share of the budget stays until `self` is
-    /// dropped.
-    pub(super) fn exchanges(&mut self, worker: &Worker) -> Vec<(Arc<EventRule>, Exchange)> {
+    /// The deliveries that the request names as its cause.
+    pub(super) fn marks(&self) -> &[DeliveryId] {
+        &self.marks
+    }
+
+    /// One per rule that takes the call for a success, each within its rule's limits; for a call
+    /// that is complete. Takes the bodies; their share of the budget stays until `self` is dropped.
+    pub(super) fn candidates(&mut self, worker: &Worker) -> Vec<Candidate> {
         let settings = &worker.settings().capture;
         let mut hits = self.successes().cloned().collect::<Vec<_>>().into_iter().peekable();
-        let mut exchanges = Vec::with_capacity(hits.len());
+        let mut candidates = Vec::with_capacity(hits.len());
         while let Some(hit) = hits.next() {
             let is_last = hits.peek().is_none();
-            let body = |tap: &mut Tap, limit: u64, described_by: &Option<Box<HeaderList>>| {
-                let described_by = described_by.clone();
-                let body = Body { described_by, ..tap.body(limit, is_last) };
+            let body = |tap: &mut Tap, limit: u64, fields: &Fields| {
+                let described_by = fields.describing.clone();
+                let body = Body { described_by, limit, ..tap.body(limit, is_last) };
                 if body.state != BodyState::Complete {
                     worker.metrics().capture_cut(tap.side);
                 }
                 body
             };
+            let (request_max, response_max) =
+                (request_limit(&hit.rule, settings), response_limit(&hit.rule, settings));
             let request = RequestPart {
                 method: self.method.clone(),
                 url: self.url.clone(),
                 params: hit.params,
-                headers: self.request_headers.clone(),
-                body: body(
-                    &mut self.request.borrow_mut(),
-                    request_limit(&hit.rule, settings),
-                    &self.request_described_by,
-                ),
+                headers: self.request_fields.list.clone(),
+                body: body(&mut self.request.borrow_mut(), request_max, &self.request_fields),
             };
             let response = ResponsePart {
                 status: self.status,
-                headers: self.response_headers.clone(),
-                body: body(
-                    &mut self.response,
-                    response_limit(&hit.rule, settings),
-                    &self.response_described_by,
-                ),
+                headers: self.response_fields.list.clone(),
+                body: body(&mut self.response, response_max, &self.response_fields),
             };
-            exchanges.push((hit.rule, Exchange { request, response }));
+            let exchange = Exchange { request, response };
+            let (rule, tally, is_wide) = (hit.rule, hit.tally, self.is_wide);
+            candidates.push(Candidate { rule, tally, exchange, is_wide });
         }
-        exchanges
+        candidates
     }
 
     fn successes(&self) -> impl Iterator<Item = &crate::rules::Hit> {
@@ -230,36 +240,4 @@ fn request_limit(rule: &EventRule, settings: &CaptureSettings) -> u64 {
 
 fn response_limit(rule: &EventRule, settings: &CaptureSettings) -> u64 {
     rule.max_response_body.unwrap_or(settings.response_body_max)
-}
-
-fn is_kept(name: &str, settings: &CaptureSettings) -> bool {
-    settings.keep_headers.as_ref().is_none_or(|kept| kept.iter().any(|k| k == name))
-}
-
-fn is_secret(name: &str, settings: &CaptureSettings) -> bool {
-    ALWAYS_REDACTED.contains(&name) || settings.redact_headers.iter().any(|r| r == name)
-}
-
-/// What tells how to read the body, where `keep_headers` leaves it out.
-fn describing_headers(headers: &HeaderMap, settings: &CaptureSettings) -> Option<Box<HeaderList>> {
-    let names = [header::CONTENT_TYPE, header::CONTENT_ENCODING];
-    let left_out = names
-        .iter()
-        .filter(|name| !is_kept(name.as_str(), settings) && !is_secret(name.as_str(), settings));
-    let fields = left_out.flat_map(|name| {
-        headers.get_all(name).iter().map(|v| (name.as_str().to_owned(), v.as_bytes().to_vec()))
-    });
-    let list: Vec<_> = fields.collect();
-    (!list.is_empty()).then(|| Box::new(HeaderList(list)))
-}
-
-/// The fields that `keep_headers` allows, secrets replaced.
-fn kept_headers(headers: &HeaderMap, settings: &CaptureSettings) -> HeaderList {
-    let kept = headers.iter().filter(|(name, _)| is_kept(name.as_str(), settings));
-    let written = kept.map(|(name, value)| {
-        let name = name.as_str();
-        let value = if is_secret(name, settings) { REDACTED.as_bytes() } else { value.as_bytes() };
-        (name.to_owned(), value.to_vec())
-    });
-    HeaderList(written.collect())
 }

@@ -1,17 +1,15 @@
 //! Makes the events of a matched success durable.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Poll;
 
-use uuid::Uuid;
-
 use super::capture::Capture;
+use super::events::events;
 use super::settings::CommitMode;
 use super::timers::within;
 use super::worker::Worker;
 use crate::clock;
-use crate::model::{EventId, EventRule, Exchange, NewEvent, RuleRef, Timestamp};
+use crate::model::NewEvent;
 use crate::store::{OnFailure, StoreError};
 
 /// The events are not stored and the client must not get a success.
@@ -25,13 +23,16 @@ pub(super) enum CommitError {
     Redaction,
 }
 
-/// Commits one event per rule that takes the call for a success. On return the response's end may
+/// Commits the events of a call. On return the response's end may
 /// be released.
 ///
 /// # Errors
 /// At least one event is not durable, and `on_store_failure` is `refuse`.
 pub(super) async fn commit(worker: &Worker, mut capture: Capture) -> Result<(), CommitError> {
     let events = events(worker, &mut capture, clock::now()).await?;
+    if events.is_empty() {
+        return Ok(());
+    }
     let settings = worker.settings();
     if settings.commit == CommitMode::AfterResponse {
         for event in events {
@@ -57,40 +58,6 @@ pub(super) async fn commit(worker: &Worker, mut capture: Capture) -> Result<(), 
         }
         (result, _) => result,
     }
-}
-
-async fn events(
-    worker: &Worker,
-    capture: &mut Capture,
-    time: Timestamp,
-) -> Result<Vec<NewEvent>, CommitError> {
-    let mut exchanges = capture.exchanges(worker);
-    if !worker.shared.fields.is_empty() {
-        let fields = Arc::clone(&worker.shared.fields);
-        let n = exchanges.len() as u64;
-        // Large JSON takes its time: not on the thread that all calls share.
-        let redacting = tokio::task::spawn_blocking(move || {
-            exchanges.iter_mut().for_each(|(_, exchange)| fields.redact(exchange));
-            exchanges
-        });
-        exchanges = redacting.await.map_err(|error| {
-            tracing::error!(%error, "an event is not made: its redaction did not end");
-            if worker.settings().commit == CommitMode::AfterResponse {
-                // The client has its success already.
-                worker.metrics().events_lost("redaction", n);
-            }
-            CommitError::Redaction
-        })?;
-    }
-    let event = |(rule, exchange): (Arc<EventRule>, Exchange)| NewEvent {
-        id: EventId::from_uuid(Uuid::now_v7()),
-        time,
-        rule: RuleRef { id: rule.id, label: rule.label.clone(), tag: rule.tag.clone() },
-        subject: None,
-        depth: 0,
-        exchange,
-    };
-    Ok(exchanges.into_iter().map(event).collect())
 }
 
 /// Commits all of them at once, so that they share one sync.

@@ -4,7 +4,7 @@
 //! thread with its own listener, runtime and upstream connections, so that nothing on a call's way
 //! is shared, locked or boxed; a call that matches no rule never touches the store. A call that
 //! matches runs as a task of its own from `forward` on, and the end of its response is held back
-//! (`release.rs`) until its events are durable (`commit.rs`).
+//! (`release.rs`) until its events (`events.rs`) are durable (`commit.rs`).
 //!
 //! Protocol upgrades are not carried: `Upgrade` is removed like every hop-by-hop field and the
 //! request is forwarded as an ordinary one, which RFC 9110 7.8 allows.
@@ -15,12 +15,15 @@ mod capture;
 mod client;
 mod commit;
 mod error;
+mod events;
 mod exchange;
+mod fields;
 mod forward;
 mod gate;
 mod headers;
 mod io;
 mod listen;
+mod loops;
 mod pool;
 mod release;
 mod settings;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::normal_path;
+use super::{Tally, normal_path};
 use crate::model::EventRule;
 
 /// Memory that the lazily built automaton of one method class may use, bytes.
@@ -30,6 +30,8 @@ pub struct Matched(Vec<Hit>);
 pub struct Hit {
     /// The rule.
     pub rule: Arc<EventRule>,
+    /// What the rule has seen.
+    pub tally: Arc<Tally>,
     /// The named groups that took part, in the order of the regex; as they stand in the path,
     /// percent-encoding kept.
     pub params: Vec<(String, String)>,
@@ -38,6 +40,7 @@ pub struct Hit {
 #[derive(Clone, Debug)]
 struct Rule {
     rule: Arc<EventRule>,
+    tally: Arc<Tally>,
     path: Regex,
     query: Option<Regex>,
 }
@@ -69,6 +72,11 @@ impl RuleSet {
     /// The rules, in order.
     pub fn rules(&self) -> impl Iterator<Item = &Arc<EventRule>> {
         self.rules.iter().map(|rule| &rule.rule)
+    }
+
+    /// What each rule has seen, in the order of [`RuleSet::rules`]; shared by all clones.
+    pub fn tallies(&self) -> impl Iterator<Item = &Arc<Tally>> {
+        self.rules.iter().map(|rule| &rule.tally)
     }
 
     /// The rules that a call matches by its method, path and query, all as received; statuses are
@@ -112,7 +120,7 @@ impl Rule {
     fn new(rule: EventRule) -> Self {
         let path = bytes_regex(&rule.url);
         let query = rule.query.as_ref().map(bytes_regex);
-        Self { rule: Arc::new(rule), path, query }
+        Self { rule: Arc::new(rule), tally: Arc::default(), path, query }
     }
 
     fn applies_to(&self, method: Option<&String>) -> bool {
@@ -133,7 +141,8 @@ impl Rule {
             let value = captures.name(name)?;
             Some((name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         });
-        Some(Hit { rule: Arc::clone(&self.rule), params: params.collect() })
+        let (rule, tally) = (Arc::clone(&self.rule), Arc::clone(&self.tally));
+        Some(Hit { rule, tally, params: params.collect() })
     }
 }
 

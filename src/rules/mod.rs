@@ -5,9 +5,13 @@
 //! of one automaton over the path, without allocating. A path that is spelled unusually
 //! (`/a/../b`, `//b`, `/%62`) is searched as received and once more in its normal form.
 
+mod condition;
 mod matching;
 mod normal;
 pub mod redact;
+mod tally;
 
+pub use condition::{ConditionError, Judgement, has_conditions, judge, reads_bodies};
 pub use matching::{Hit, Matched, RuleSet};
 pub use normal::normal_path;
+pub use tally::{Counts, Tally};

@@ -2,16 +2,22 @@
 //!
 //! A field is cut out of the very text received: everything else keeps its bytes, so numbers and
 //! the order of keys survive. Redaction fails closed: a body that a pointer could reach but that
-//! cannot be searched (cut, compressed, not JSON) is left out whole.
+//! cannot be searched (cut, not JSON) is left out whole. A compressed body is stored without its
+//! compression, redacted.
 
 use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
 use crate::model::{Body, BodyState, Exchange, HeaderList};
+use crate::view::decoded_bytes;
 
 /// What a redacted value reads.
 pub const REDACTED: &str = "REDACTED";
+
+/// A compressed body that becomes larger than this is left out: it would not fit in the queues that
+/// the largest captures fit in.
+const DECODED_BYTES_MAX: usize = 16 << 20;
 
 /// Nesting beyond which a body counts as not searchable: the search recurses.
 const DEPTH_MAX: usize = 128;
@@ -82,14 +88,25 @@ fn redact_body(body: &mut Body, headers: &HeaderList, pointers: &[Pointer]) {
     if pointers.is_empty() || body.is_none() {
         return;
     }
-    let is_encoded = is_encoded(headers.0.iter().chain(body.described_by()));
-    let spans = if body.state == BodyState::Complete && !is_encoded {
-        find(&body.bytes, pointers)
-    } else {
+    let decoded = decoded_bytes(body, headers);
+    let is_too_large = decoded.bytes.len() > DECODED_BYTES_MAX.max(body.bytes.len());
+    let spans = if decoded.is_cut || decoded.is_encoded || is_too_large {
         None
+    } else {
+        find(&decoded.bytes, pointers)
+    };
+    let undone = match decoded.bytes {
+        Cow::Owned(bytes) => Some(bytes),
+        Cow::Borrowed(_) => None,
     };
     match spans {
-        Some(spans) => cut_out(&mut body.bytes, &spans),
+        Some(spans) => {
+            if let Some(bytes) = undone {
+                body.bytes = bytes;
+                body.decoded = true;
+            }
+            cut_out(&mut body.bytes, &spans);
+        }
         None => leave_out(body),
     }
 }
@@ -97,10 +114,6 @@ fn redact_body(body: &mut Body, headers: &HeaderList, pointers: &[Pointer]) {
 fn leave_out(body: &mut Body) {
     body.bytes = Vec::new();
     body.state = BodyState::Redacted;
-}
-
-fn is_encoded<'a>(mut headers: impl Iterator<Item = &'a (String, Vec<u8>)>) -> bool {
-    headers.any(|(n, v)| n == "content-encoding" && !v.eq_ignore_ascii_case(b"identity"))
 }
 
 fn cut_out(bytes: &mut Vec<u8>, spans: &[Span]) {

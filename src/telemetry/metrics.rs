@@ -45,6 +45,8 @@ pub struct Metrics {
     connections_upstream: Gauge,
     events: Family<OneLabel, Counter>,
     events_lost: Family<OneLabel, Counter>,
+    condition_errors: Family<OneLabel, Counter>,
+    loops_stopped: Family<OneLabel, Counter>,
     commit_seconds: Histogram,
     commits_recent: Recent,
     attempts: Family<TwoLabels, Counter>,
@@ -92,6 +94,16 @@ impl Metrics {
     /// `sidehook_events_lost_total{reason}`.
     pub fn events_lost(&self, reason: &'static str, n: u64) {
         self.events_lost.get_or_create(&[("reason", reason.into())]).inc_by(n);
+    }
+
+    /// An expression of a rule failed: `sidehook_condition_errors_total{label}`.
+    pub fn condition_error(&self, label: &str) {
+        self.condition_errors.get_or_create(&[("label", label.to_owned().into())]).inc();
+    }
+
+    /// A call in a loop of webhooks made no event: `sidehook_loops_stopped_total{label}`.
+    pub fn loop_stopped(&self, label: &str) {
+        self.loops_stopped.get_or_create(&[("label", label.to_owned().into())]).inc();
     }
 
     /// `sidehook_captures_cut_total{side}`.
@@ -176,6 +188,16 @@ impl Default for Metrics {
             connections,
             events: family(&mut to, "events", "Events committed to stable storage"),
             events_lost: events_lost(&mut to),
+            condition_errors: family(
+                &mut to,
+                "condition_errors",
+                "Expressions of rules that failed on a call",
+            ),
+            loops_stopped: family(
+                &mut to,
+                "loops_stopped",
+                "Calls that made no event because webhooks had led to them",
+            ),
             commit_seconds,
             commits_recent: Recent::default(),
             attempts: family(&mut to, "attempts", "Attempts of deliveries, by outcome"),

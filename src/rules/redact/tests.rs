@@ -107,3 +107,40 @@ fn query_parameters_are_hidden_however_they_are_spelled() {
     }
     assert_eq!(redact_query("/a?key=1", &[]), "/a?key=1");
 }
+
+#[test]
+fn a_compressed_body_is_stored_plain_and_redacted_or_left_out() {
+    use std::io::Write as _;
+    let gzip = |text: &[u8]| {
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        out.write_all(text).expect("into memory");
+        out.finish().expect("into memory")
+    };
+    let coding = &[("content-encoding", "gzip")];
+    let redacted = |body: Body| {
+        let mut exchange = exchange(body, Body::none(), coding);
+        Fields::new(&["/request/body/pw".to_owned()]).redact(&mut exchange);
+        exchange.request
+    };
+    let bytes = gzip(br#"{"pw": "SECRET", "n": 1.0}"#);
+    let request = redacted(Body::complete(bytes.clone()));
+    assert_eq!(request.body.bytes, br#"{"pw": "REDACTED", "n": 1.0}"#);
+    assert_eq!(request.body.size, bytes.len() as u64, "bytes on the wire");
+    assert_eq!(request.headers.get("content-encoding"), Some(&b"gzip"[..]), "as received");
+    let view = crate::view::body_view(&request.body, &request.headers);
+    let shown = serde_json::to_string(&view.body).expect("JSON");
+    assert_eq!((shown.as_str(), view.body_truncated), (r#"{"pw": "REDACTED", "n": 1.0}"#, false));
+    let mut damaged = bytes.clone();
+    damaged.truncate(bytes.len() - 12);
+    let bomb = gzip(format!(r#"{{"pw": "{}"}}"#, "x".repeat(1 << 20)).as_bytes());
+    let limit = 2000;
+    for body in [
+        Body::complete(damaged),
+        Body::complete(gzip(b"no JSON")),
+        Body { limit, ..Body::complete(bomb) },
+        Body { state: BodyState::Truncated, size: 999, ..Body::complete(bytes) },
+    ] {
+        let body = redacted(body).body;
+        assert_eq!((body.state, body.bytes.len()), (BodyState::Redacted, 0));
+    }
+}

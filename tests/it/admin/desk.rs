@@ -8,8 +8,10 @@ use std::time::Duration;
 use serde_json::Value;
 use sidehook::admin::{self, Admin, ProxyHealth};
 use sidehook::clock;
+use sidehook::expr::Expression;
 use sidehook::model::Reply as ReceiverReply;
 use sidehook::model::*;
+use sidehook::rules::RuleSet;
 use sidehook::shutdown::{Stop, Tasks};
 use sidehook::store::{self, OnFailure, Store};
 use sidehook::telemetry::Metrics;
@@ -25,6 +27,8 @@ pub(super) struct Desk {
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
     pub(super) addr: SocketAddr,
+    /// One rule.
+    pub(super) rules: RuleSet,
     /// What the proxy says of itself.
     pub(super) draining: Arc<AtomicBool>,
     tasks: Tasks,
@@ -48,9 +52,24 @@ impl Desk {
         store.set_webhooks(vec![webhook("billing", true), webhook("audit", false)]);
         let draining = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&draining);
+        let when = Expression::parse("response.body.id").expect("an expression");
+        let rules = RuleSet::new(vec![EventRule {
+            id: 5,
+            label: "task.created".to_owned(),
+            tag: Some("tasks".to_owned()),
+            methods: Some(vec!["POST".to_owned()]),
+            url: regex::bytes::Regex::new("^/tasks$").expect("a regex"),
+            query: None,
+            status: vec![200..=299, 404..=404, 300..=302],
+            when: Some(when),
+            subject: None,
+            max_request_body: Some(4096),
+            max_response_body: None,
+        }]);
         let state = admin::State {
             store: store.clone(),
             metrics: Arc::clone(&metrics),
+            rules: rules.clone(),
             proxy: Box::new(move || ProxyHealth {
                 listening: true,
                 draining: seen.load(Ordering::SeqCst),
@@ -67,7 +86,7 @@ impl Desk {
         let tasks = Tasks::new(Stop::new());
         let admin = Admin::start(settings, state, tasks.clone()).await.expect("starts");
         let addr = admin.local_addr();
-        Self { store, metrics, addr, draining, tasks, _directory: directory }
+        Self { store, metrics, addr, rules, draining, tasks, _directory: directory }
     }
 
     /// Commits a `POST /tasks?n={n}` that was answered 201; its deliveries, `billing` first.

@@ -16,6 +16,7 @@ async fn one_event_is_the_whole_call_and_its_deliveries() {
     assert_eq!(event["label"], "task.created");
     assert_eq!(event["tag"], "tasks");
     assert!(event["subject"].is_null());
+    assert_eq!(event["depth"], 0);
     assert_eq!(event["status"], 201);
     assert_eq!(event["url"], "/tasks?n=3");
     assert!(Timestamp::parse(event["created_at"].as_str().expect("text")).is_some());
@@ -156,4 +157,30 @@ async fn webhooks_never_show_a_secret() {
     let audit = desk.json(&format!("/v1/webhooks/{audit}")).await;
     assert_eq!(audit["status"], "disabled");
     assert!(audit["disabled_reason"].is_string());
+}
+
+#[tokio::test]
+async fn rules_are_listed_with_what_they_have_seen() {
+    let desk = Desk::open().await;
+    let rule = |list: serde_json::Value| {
+        assert!(list["next"].is_null());
+        list["data"].as_array().expect("a list")[0].clone()
+    };
+    let before = rule(json(&desk.get("/v1/rules?limit=1").await));
+    assert_eq!(json(&desk.get("/v1/rules?cursor=1").await)["data"], serde_json::json!([]));
+    let expected = serde_json::json!({
+        "id": 5, "label": "task.created", "tag": "tasks", "method": "POST", "url": "^/tasks$",
+        "query": null, "status": ["2xx", 404, "300-302"], "when": "response.body.id",
+        "subject": null, "max_request_body": 4096, "max_response_body": null,
+        "hits": 0, "last_hit_at": null, "condition_errors": 0, "last_condition_error": null,
+    });
+    assert_eq!(before, expected);
+    let at = Timestamp::from_millis(1_769_851_800_123);
+    desk.rules.tallies().for_each(|tally| tally.hit(at));
+    let after = rule(json(&desk.get("/v1/rules").await));
+    assert_eq!(
+        (&after["hits"], &after["last_hit_at"]),
+        (&1.into(), &"2026-01-31T09:30:00.123Z".into())
+    );
+    assert_eq!(desk.get("/v1/rules?limt=1").await.status(), 400);
 }

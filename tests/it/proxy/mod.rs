@@ -3,9 +3,11 @@
 
 mod body;
 mod capture;
+mod conditions;
 mod errors;
 mod framing;
 mod head;
 mod load;
+mod loops;
 mod promise;
 mod stand;

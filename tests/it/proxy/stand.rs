@@ -36,6 +36,7 @@ pub(crate) fn settings(upstream: SocketAddr) -> Settings {
         header_timeout: Duration::from_secs(30),
         commit_timeout: Duration::from_secs(10),
         shutdown_grace: Duration::from_secs(5),
+        depth_max: 1,
         capture: CaptureSettings {
             request_body_max: 1000,
             response_body_max: 1000,
@@ -59,6 +60,13 @@ pub(crate) async fn with(settings: Settings) -> (Proxy, RawClient) {
     let proxy = start(settings, Vec::new(), store.store.clone());
     let client = RawClient::connect(proxy.local_addr()).await;
     (proxy, client)
+}
+
+/// A proxy, with its metrics.
+pub(crate) fn measured(settings: Settings, rules: &RuleSet, store: Store) -> (Proxy, Arc<Metrics>) {
+    let metrics = Arc::new(Metrics::default());
+    let proxy = Proxy::start(settings, rules.clone(), store, Arc::clone(&metrics), Stop::new());
+    (proxy.expect("a free port"), metrics)
 }
 
 /// A proxy.
