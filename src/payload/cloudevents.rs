@@ -1,11 +1,13 @@
 //! CloudEvents 1.0: structured mode (JSON event format) and binary mode (HTTP protocol binding).
 
+use http::header::CONTENT_ENCODING;
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 
 use super::Rendered;
 use super::exchange::{Call, call};
-use crate::model::{Body, BodyState, Event, EventId, Timestamp};
+use crate::model::{Event, EventId, Timestamp};
+use crate::view;
 
 /// An event in structured mode. Extension attributes have names of letters and digits only
 /// (CloudEvents 3.1).
@@ -42,7 +44,7 @@ pub(super) fn structured<'a>(event: &'a Event, source: &'a str) -> Structured<'a
 /// content type.
 pub(super) fn binary(event: &Event, source: &str) -> Rendered {
     let response = &event.exchange.response;
-    let body = decoded(&response.body);
+    let decoded = view::decoded_bytes(&response.body, &response.headers);
     let mut headers = vec![
         (HeaderName::from_static("ce-specversion"), HeaderValue::from_static("1.0")),
         (HeaderName::from_static("ce-id"), value(&event.id.to_string())),
@@ -56,27 +58,25 @@ pub(super) fn binary(event: &Event, source: &str) -> Rendered {
     if let Some(depth) = depth(event) {
         headers.push((HeaderName::from_static("ce-sidehookdepth"), u16::from(depth).into()));
     }
-    let size = response.body.size;
-    if size > 0 && (response.body.state != BodyState::Complete) {
+    if decoded.is_cut {
         let yes = HeaderValue::from_static("true");
         headers.push((HeaderName::from_static("ce-sidehooktruncated"), yes));
-        headers.push((HeaderName::from_static("ce-sidehooksize"), size.into()));
+        let size = HeaderValue::from(decoded.wire_size);
+        headers.push((HeaderName::from_static("ce-sidehooksize"), size));
+    }
+    let field = |name| {
+        let kept = response.headers.get(name);
+        let value = kept.or_else(|| response.body.described_by.as_ref()?.get(name))?;
+        HeaderValue::from_bytes(value).ok()
+    };
+    if decoded.is_encoded
+        && let Some(coding) = field("content-encoding")
+    {
+        headers.push((CONTENT_ENCODING, coding));
     }
     // A body that is not there has no type.
-    let content_type = response.headers.get("content-type");
-    let content_type = content_type
-        .or_else(|| response.body.described_by.as_ref()?.get("content-type"))
-        .filter(|_| !body.is_empty())
-        .and_then(|value| HeaderValue::from_bytes(value).ok());
-    Rendered { content_type, headers, body: body.to_vec() }
-}
-
-/// The bytes of a body.
-fn decoded(body: &Body) -> &[u8] {
-    match body.state {
-        BodyState::Complete | BodyState::Truncated => &body.bytes,
-        BodyState::OverBudget | BodyState::Redacted => &[],
-    }
+    let content_type = field("content-type").filter(|_| !decoded.bytes.is_empty());
+    Rendered { content_type, headers, body: decoded.bytes.into_owned() }
 }
 
 fn subject(event: &Event) -> Option<&str> {

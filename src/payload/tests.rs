@@ -140,7 +140,7 @@ fn bodies_are_shown_by_what_they_are() {
             "é".as_bytes(),
             r#""body":"w6k=","body_encoding":"base64""#,
         ),
-        ("text/plain; charset=utf-16", b"ab", r#""body":"YWI=","body_encoding":"base64""#),
+        ("text/plain; charset=klingon", b"ab", r#""body":"YWI=","body_encoding":"base64""#),
         ("image/png", b"\x89PNG", r#""body":"iVBORw==","body_encoding":"base64""#),
         ("text/html", b"</script>\x00\"", r#""body":"</script>\u0000\"","body_encoding":"text""#),
     ];

@@ -3,6 +3,7 @@
 use http::HeaderMap;
 
 use super::*;
+use crate::expr::{Expression, Template};
 
 /// A created peer: its response has a body, a type and a subject.
 fn peer(body: Body) -> Event {
@@ -144,6 +145,51 @@ fn a_binary_cloud_event_has_a_type_only_with_a_body_of_known_type() {
     assert_eq!(rendered.content_type, None);
     let truncated = http::HeaderName::from_static("ce-sidehooktruncated");
     assert!(rendered.headers.iter().any(|(name, _)| *name == truncated));
+}
+
+#[test]
+fn a_binary_cloud_event_is_decoded_or_says_in_what_it_is_coded() {
+    use std::io::Write as _;
+    let coded = |coding: &str, bytes: &[u8]| {
+        let fields = [("content-type", "application/json"), ("content-encoding", coding)];
+        let mut event = peer(Body::complete(bytes));
+        event.exchange.response.headers = headers(&fields);
+        rendered_as(Format::CloudEventsBinary, &event, None)
+    };
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(b"{\"n\": 1.50}").expect("writes to memory");
+    let rendered = coded("gzip", &gzip.finish().expect("writes to memory"));
+    assert_eq!(rendered.body, b"{\"n\": 1.50}");
+    let has = |rendered: &Rendered, wanted: &str| {
+        rendered.headers.iter().any(|(name, _)| name.as_str() == wanted)
+    };
+    assert!(!has(&rendered, "content-encoding") && !has(&rendered, "ce-sidehooktruncated"));
+    let rendered = coded("secret-sauce", b"??");
+    assert_eq!(rendered.body, b"??");
+    assert!(has(&rendered, "content-encoding"), "{:?}", rendered.headers);
+}
+
+#[test]
+fn a_format_of_ones_own_is_an_expression_or_a_template() {
+    let event = peer(Body::complete("{\"n\": 1.50}"));
+    let expression = Expression::parse("{'text': event.label, 'n': response.body.n}");
+    let rendered = rendered_as(Format::Json(expression.expect("compiles")), &event, None);
+    let json = http::HeaderValue::from_static("application/json");
+    assert_eq!(rendered.content_type, Some(json));
+    let value: Value = serde_json::from_slice(&rendered.body).expect("JSON");
+    assert_eq!(value, json!({"text": "peer.disabled.create", "n": 1.5}));
+    let template = Template::parse("{{ event.label }} by {{ webhook.name }}").expect("compiles");
+    let content_type = http::HeaderValue::from_static("text/plain");
+    let format = Format::Template { template, content_type: content_type.clone() };
+    let rendered = rendered_as(format, &event, None);
+    assert_eq!(rendered.content_type, Some(content_type));
+    assert_eq!(rendered.body, b"peer.disabled.create by w");
+
+    let failing = Expression::parse("event.label | int").expect("compiles");
+    let webhook = webhook(Format::Json(failing), None);
+    let delivery = DELIVERY.parse().expect("an id");
+    let refused = render(&Arc::new(event), delivery, &webhook, SOURCE);
+    assert!(matches!(refused, Err(RenderError::Expression(_))), "{refused:?}");
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
