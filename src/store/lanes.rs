@@ -92,8 +92,12 @@ impl Shared {
     }
 
     pub(crate) fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
-        // Without room: the end of a lease wakes whoever waits.
-        if self.status(webhook) == WebhookStatus::Disabled || self.lease_room() == 0 {
+        if self.status(webhook) == WebhookStatus::Disabled {
+            return Ok(None);
+        }
+        if self.lease_room() == 0 {
+            // The end of a lease, of whatever lane, wakes whoever waits for room.
+            self.leases.lock().touch_all();
             return Ok(None);
         }
         let mut held = self.leases.lock();

@@ -2,7 +2,7 @@
 //! keeps reading cheap when many deliveries at its front are held: everything before the mark is
 //! held or gone. Whatever adds a row to a lane, or gives one back, moves the mark back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::index::keys::Place;
@@ -44,6 +44,9 @@ pub(crate) struct Held {
     deliveries: HashMap<DeliveryId, bool>,
     /// Per lane: rows before this one are held or gone.
     marks: HashMap<WebhookId, Place>,
+    /// Lanes that may offer something that they did not before.
+    touched: HashSet<WebhookId>,
+    are_all_touched: bool,
 }
 
 impl Lease {
@@ -104,6 +107,7 @@ impl Drop for Guard {
         if overtaken {
             // The row has another place now.
             held.marks.remove(&self.webhook);
+            held.touched.insert(self.webhook);
         } else {
             held.move_back(self.webhook, self.place);
         }
@@ -136,7 +140,9 @@ impl Leases {
 
     /// The lanes may have changed anywhere.
     pub(crate) fn forget_marks(&self) {
-        self.lock().marks.clear();
+        let mut held = self.lock();
+        held.marks.clear();
+        held.touch_all();
     }
 
     /// Rows were added to lanes.
@@ -169,7 +175,18 @@ impl Held {
         self.marks.get(&webhook).copied()
     }
 
+    /// Which lanes have been touched since the last call; `None`: any may have been.
+    pub(crate) fn take_touched(&mut self) -> Option<HashSet<WebhookId>> {
+        let touched = std::mem::take(&mut self.touched);
+        (!std::mem::take(&mut self.are_all_touched)).then_some(touched)
+    }
+
+    pub(crate) const fn touch_all(&mut self) {
+        self.are_all_touched = true;
+    }
+
     fn move_back(&mut self, webhook: WebhookId, row: Place) {
+        self.touched.insert(webhook);
         if let Some(mark) = self.marks.get_mut(&webhook) {
             *mark = (*mark).min(row);
         }

@@ -39,7 +39,7 @@ pub use types::{
     QueueStats, Receipt, Settings, StoreStats, Unhealthy,
 };
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -187,6 +187,12 @@ impl Store {
     /// For one waiter: the scheduler.
     pub async fn work_available(&self) {
         self.shared.leases.wake.notified().await;
+    }
+
+    /// Of which webhooks something may have become due since the last call; `None`: of any. What
+    /// was due later all along is not told: [`Self::next_due`] has said when. For the scheduler.
+    pub fn take_touched(&self) -> Option<HashSet<WebhookId>> {
+        self.shared.leases.lock().take_touched()
     }
 
     /// Makes a delivery due now, whatever its state; `None`: unknown id. Durable on return. The

@@ -63,6 +63,7 @@ impl Scheduler {
             return;
         }
         self.states = states;
+        self.refresh();
         if !is_same_set {
             self.follow_webhooks(webhooks);
         }

@@ -67,9 +67,11 @@ struct Scheduler {
     saved: mpsc::Receiver<WebhookId>,
     saves: mpsc::Sender<WebhookId>,
     is_store_failing: bool,
-    /// All lanes are stale, not only those whose attempts have ended.
-    is_look_at_all: bool,
+    /// The store has given its hint, and no look followed yet.
+    is_woken: bool,
     rests_until: Instant,
+    /// When all lanes are asked again, whether there was a hint or not.
+    refresh_at: Instant,
 }
 
 /// The end of an attempt; without a report where it was dropped.
@@ -113,8 +115,9 @@ impl Scheduler {
             saved,
             saves,
             is_store_failing: false,
-            is_look_at_all: true,
+            is_woken: false,
             rests_until: Instant::now(),
+            refresh_at: Instant::now() + SLEEP_MAX,
         }
     }
 
@@ -128,10 +131,8 @@ impl Scheduler {
                 Some(ended) = self.ended.recv() => self.end(ended),
                 Some(webhook) = self.saved.recv() => self.saved(webhook),
                 // Leases of a failed look given back would wake us at once, again and again.
-                () = woken(&self.context.store, self.rests_until), if !self.is_store_failing => self.refresh(),
-                () = tokio::time::sleep(sleep) => if sleep == SLEEP_MAX || self.is_store_failing {
-                    self.refresh();
-                },
+                () = woken(&self.context.store, self.rests_until), if !self.is_store_failing => self.look(),
+                () = tokio::time::sleep(sleep) => {}
             }
         }
         tracing::debug!(in_flight = self.in_flight, "no new attempts are started");
@@ -143,9 +144,24 @@ impl Scheduler {
         }
     }
 
+    /// The store has something: of these webhooks, or of any.
+    fn look(&mut self) {
+        self.is_woken = true;
+        match self.context.store.take_touched() {
+            None => self.refresh(),
+            Some(touched) => {
+                for id in touched {
+                    if let Some(lane) = self.lanes.get_mut(&id) {
+                        lane.is_stale = true;
+                    }
+                }
+            }
+        }
+    }
+
     /// Something may have become due anywhere.
     fn refresh(&mut self) {
-        self.is_look_at_all = true;
+        self.refresh_at = Instant::now() + SLEEP_MAX;
         for lane in self.lanes.values_mut() {
             lane.is_stale = true;
         }
@@ -157,9 +173,12 @@ impl Scheduler {
             self.end(ended);
         }
         self.follow();
+        if self.refresh_at <= Instant::now() {
+            self.refresh();
+        }
         let now = Moment::now();
         let served = self.serve_lanes(now);
-        if std::mem::take(&mut self.is_look_at_all) {
+        if std::mem::take(&mut self.is_woken) {
             self.rests_until = Instant::now() + (now.steady.elapsed() * 4).min(REST_MAX);
         }
         match served {
@@ -248,8 +267,8 @@ impl Scheduler {
     }
 }
 
-/// Waits for the store's hint. With many lanes a look at all of them takes milliseconds, and
-/// under load there is always a hint: so it rests four times as long as the last look took.
+/// Waits for the store's hint. With many lanes a look takes its time, and under load there is
+/// always a hint: so it rests four times as long as the last look took.
 async fn woken(store: &Store, rests_until: Instant) {
     tokio::time::sleep_until(rests_until).await;
     store.work_available().await;

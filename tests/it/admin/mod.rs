@@ -6,3 +6,4 @@ mod desk;
 mod lists;
 mod probes;
 mod reads;
+mod standing;
