@@ -90,9 +90,13 @@ impl Clients {
         // Whole after every operation on it, so a panic elsewhere does not spoil it.
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if let Some(found) = own.iter_mut().find(|own| is_same(&own.identity, identity)) {
-            found.used = now;
-            return Ok(found.pool.clone());
+        let found = own
+            .iter()
+            .position(|own| Arc::ptr_eq(&own.identity, identity))
+            .or_else(|| own.iter().position(|own| is_same(&own.identity, identity)));
+        if let Some(at) = found {
+            own[at].used = now;
+            return Ok(own[at].pool.clone());
         }
         let tls = Tls::of(identity, &self.roots)?;
         let pool = Pool::new(&self.settings, &self.resolver, tls);
@@ -112,11 +116,13 @@ impl Clients {
 }
 
 /// By content: a webhook that was changed, or another one, may have the same files.
-fn is_same(a: &Arc<TlsIdentity>, b: &Arc<TlsIdentity>) -> bool {
-    let client = |identity: &TlsIdentity| {
-        identity.client.as_ref().map(|(chain, key)| (chain.clone(), key.reveal().to_owned()))
+fn is_same(a: &TlsIdentity, b: &TlsIdentity) -> bool {
+    let is_same_client = match (&a.client, &b.client) {
+        (None, None) => true,
+        (Some((a, a_key)), Some((b, b_key))) => a == b && a_key.reveal() == b_key.reveal(),
+        _ => false,
     };
-    Arc::ptr_eq(a, b) || (a.ca == b.ca && client(a) == client(b))
+    is_same_client && a.ca == b.ca
 }
 
 fn client(connector: Connector, idle_max: usize) -> HttpClient {

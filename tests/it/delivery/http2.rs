@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use sidehook::egress::Outgoing;
-use sidehook::model::{Failure, FailurePhase};
+use sidehook::model::{Failure, FailurePhase, TlsFailure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Barrier;
@@ -35,8 +35,9 @@ struct Modern {
 }
 
 impl Modern {
-    /// `/meet` answers when `parties` requests are there at the same time; `/hang` never; after
-    /// `lives` requests, a connection is closed the proper way.
+    /// `/meet` answers when `parties` requests are there at the same time, `/hang` never, `/half`
+    /// with half a body, `/large` with a large head; after `lives` requests, a connection is closed
+    /// the proper way.
     async fn start(parties: usize, lives: usize) -> Self {
         let authority = Authority::new("a private CA");
         let mut config = authority.good().server(None);
@@ -86,11 +87,21 @@ async fn serve(
             let path = head.uri.path().to_owned();
             seen.lock().expect("no panic holds it").push(head);
             match path.as_str() {
-                "/meet" => drop(meeting.wait().await),
+                "/meet" => {
+                    meeting.wait().await;
+                }
                 "/hang" => std::future::pending().await,
                 _ => {}
             }
-            Ok::<_, Infallible>(Response::new(Full::<Bytes>::new(body)))
+            let mut response = Response::new(Full::<Bytes>::new(body));
+            if path == "/large" {
+                let value = http::HeaderValue::from_str(&"v".repeat(100_000)).expect("plain");
+                response.headers_mut().insert("x-large", value);
+            }
+            if path == "/half" {
+                response.headers_mut().insert("content-length", http::HeaderValue::from(9));
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
@@ -154,13 +165,37 @@ async fn a_connection_that_says_goodbye_costs_no_attempt() {
     assert!((2..=20).contains(&n), "{n} connections");
 }
 
+#[tokio::test]
+async fn replies_that_break_over_http2_are_told_as_over_http1() {
+    let receiver = Modern::start(1, usize::MAX).await;
+    let egress = open();
+    for (path, expected, status) in
+        [("/half", FailurePhase::Body, Some(200)), ("/large", FailurePhase::Response, None)]
+    {
+        let (failure, reply) = egress.send(receiver.post(path), LONG).await.expect_err(path);
+        let Failure::Broken { phase, detail } = &failure else { panic!("{path}: {failure:?}") };
+        assert_eq!(*phase, expected, "{path}: {detail}");
+        assert_eq!(reply.map(|reply| reply.status), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_serves_only_webhooks_of_the_same_identity() {
+    let receiver = Modern::start(1, usize::MAX).await;
+    let egress = open();
+    egress.send(receiver.post("/"), LONG).await.expect("the CA is trusted");
+    let stranger = Outgoing { tls: None, ..receiver.post("/") };
+    let (failure, _) = egress.send(stranger, LONG).await.expect_err("not by this one");
+    assert!(matches!(failure, Failure::Tls { cause: TlsFailure::UnknownIssuer, .. }), "{failure}");
+}
+
 /// The hardest moment: the receiver gives the connection up when it sees the next request.
 #[tokio::test]
 async fn an_idle_connection_that_breaks_under_a_request_costs_no_attempt() {
     let connections = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&connections);
     let wire = Wire::start(move |mut stream| {
-        let is_soft = count.fetch_add(1, Ordering::SeqCst) % 2 == 0;
+        let is_soft = count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
         async move {
             let mut request = Vec::new();
             while !request.ends_with(b"hello") {

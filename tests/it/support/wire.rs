@@ -41,7 +41,7 @@ impl Wire {
             async move {
                 some(&mut stream).await;
                 let _ = stream.write_all(&bytes).await;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         })
         .await

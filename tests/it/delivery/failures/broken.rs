@@ -28,7 +28,7 @@ async fn connections() -> Vec<Case> {
     let (full, queue) = full_port();
     let closing = Wire::start(|stream| async { drop(stream) }).await;
     let resetting = Wire::start(|stream| async {
-        let _ = stream.readable().await;
+        let _ = stream.peek(&mut [0]).await;
         reset(stream);
     })
     .await;
@@ -62,7 +62,7 @@ async fn requests() -> Vec<Case> {
     .await;
     let deaf = Wire::start(|stream| async move {
         let _stream = stream;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     })
     .await;
     vec![
