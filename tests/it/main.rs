@@ -6,5 +6,6 @@ mod cli;
 mod config;
 mod delivery;
 mod proxy;
+mod recipes;
 mod store;
 mod support;
