@@ -145,7 +145,6 @@ pub(super) fn event_in_list(event: &EventSummary) -> EventView<'_, DeliveryCount
         label: &event.label,
         tag: event.tag.as_deref(),
         subject: event.subject.as_deref(),
-        subject: None,
         depth: None,
         method: &event.method,
         url: &event.url,

@@ -47,9 +47,6 @@ pub struct Settings {
     pub commit_timeout: Duration,
     /// In-flight calls at shutdown.
     pub shutdown_grace: Duration,
-    /// How many webhooks may stand before a call that makes an event: 0: none, so no call that a
-    /// receiver makes because of a webhook does.
-    pub depth_max: u8,
     /// What is captured.
     pub capture: CaptureSettings,
 }

@@ -80,7 +80,6 @@ pub(super) fn proxy(c: &mut Check<'_>, table: &Table, capture: CaptureSettings) 
         header_timeout: c.duration(k("header_timeout"), TICK..=HOUR),
         commit_timeout: COMMIT_TIMEOUT,
         shutdown_grace: c.duration(k("shutdown_grace"), Duration::ZERO..=DAY),
-        depth_max: 1,
         capture,
     }
 }

@@ -36,7 +36,6 @@ pub(crate) fn settings(upstream: SocketAddr) -> Settings {
         header_timeout: Duration::from_secs(30),
         commit_timeout: Duration::from_secs(10),
         shutdown_grace: Duration::from_secs(5),
-        depth_max: 1,
         capture: CaptureSettings {
             request_body_max: 1000,
             response_body_max: 1000,
