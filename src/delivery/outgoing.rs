@@ -126,3 +126,92 @@ fn basic(auth: &BasicAuth) -> Result<HeaderValue, InvalidHeaderValue> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        Body, EventId, Exchange, Format, HeaderList, RequestPart, ResponsePart, RuleRef, Scheme,
+        Secret,
+    };
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    /// The headers of one attempt for an event whose call carried these.
+    fn sent(call: &[(&str, &str)], webhook: Webhook) -> HeaderMap {
+        let kept = call.iter().map(|&(n, v)| (n.to_owned(), v.as_bytes().to_vec())).collect();
+        let event = Event {
+            id: EventId::from_uuid(uuid::Uuid::nil()),
+            ordinal: 1,
+            time: Timestamp::default(),
+            rule: RuleRef { id: 1, label: "a.b".to_owned(), tag: None },
+            subject: None,
+            depth: 0,
+            exchange: Exchange {
+                request: RequestPart {
+                    method: "POST".to_owned(),
+                    url: "/".to_owned(),
+                    params: vec![],
+                    headers: HeaderList(kept),
+                    body: Body::none(),
+                },
+                response: ResponsePart {
+                    status: 204,
+                    headers: HeaderList::default(),
+                    body: Body::none(),
+                },
+            },
+            deliveries: vec![],
+        };
+        let order = Order {
+            event: Arc::new(event),
+            webhook: Arc::new(webhook),
+            delivery: DeliveryId::from_uuid(uuid::Uuid::from_u128(7)),
+            number: 3,
+            started_at: Timestamp::from_millis(5_000),
+            source: "//upstream".into(),
+            span: 0xabc,
+        };
+        outgoing(&order).expect("builds").headers
+    }
+
+    fn webhook(format: Format) -> Webhook {
+        let url = url::Url::parse("https://example.com/").expect("a URL");
+        Webhook { format, ..Webhook::new("w", url) }
+    }
+
+    #[test]
+    fn a_traced_call_is_carried_on_with_our_mark_first() {
+        let call = [("traceparent", PARENT), ("tracestate", "rojo=1")];
+        let headers = sent(&call, webhook(Format::Standard));
+        let child = "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000abc-01";
+        assert_eq!(headers["traceparent"], child);
+        assert_eq!(headers["tracestate"], "sidehook=00000000000000000000000000000007,rojo=1");
+        for call in [&[("tracestate", "rojo=1")][..], &[("traceparent", "REDACTED")]] {
+            let headers = sent(call, webhook(Format::Standard));
+            assert!(!headers.contains_key("traceparent") && !headers.contains_key("tracestate"));
+        }
+    }
+
+    #[test]
+    fn what_the_format_and_the_schemes_write_wins_over_the_webhooks_own_headers() {
+        let own = |name| (HeaderName::from_static(name), HeaderValue::from_static("own"));
+        let webhook = Webhook {
+            headers: vec![own("authorization"), own("x-own"), own("ce-id")],
+            secret: Some(Secret::new("Bearer verbatim")),
+            signing_secret: Some(Secret::new("key")),
+            signatures: vec![Scheme::Authorization, Scheme::Standard],
+            ..webhook(Format::CloudEventsBinary)
+        };
+        let headers = sent(&[], webhook);
+        assert_eq!(headers["x-own"], "own");
+        assert_eq!(headers["authorization"], "Bearer verbatim");
+        assert_eq!(headers["ce-id"], "evt_00000000000000000000000000000000");
+        assert_eq!(headers["ce-source"], "//upstream");
+        assert!(!headers.contains_key("content-type"), "there is no body to have a type");
+        assert_eq!(headers["webhook-timestamp"], "5");
+        assert_eq!(headers["x-webhook-attempt"], "3");
+        assert!(headers["webhook-signature"].to_str().is_ok_and(|text| text.starts_with("v1,")));
+        assert_eq!(headers.get_all("authorization").iter().count(), 1);
+    }
+}
