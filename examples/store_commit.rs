@@ -5,6 +5,7 @@
 //! `... store_commit backlog N [ordered]`: N deliveries of one webhook wait, small bodies;
 //! `ordered`: all in one chain.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,9 @@ use tokio::runtime::Runtime;
 fn main() {
     let mut args = std::env::args().skip(1);
     let first = args.next();
+    if first.as_deref() == Some("open") {
+        return open_once(Path::new(&args.next().expect("a directory")));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -32,7 +36,7 @@ fn main() {
     let seconds = first.and_then(|s| s.parse().ok()).unwrap_or(5);
     for n_producers in [1, 64] {
         let dir = tempfile::tempdir_in(".").expect("a directory");
-        let store = open(&dir, false);
+        let store = open(dir.path(), false);
         let end = Instant::now() + Duration::from_secs(seconds);
         let (mut took, elapsed) =
             runtime.block_on(produce(&store, n_producers, 1024, move |_| Instant::now() < end));
@@ -57,7 +61,7 @@ fn main() {
 /// Many wait for one webhook.
 fn backlog(runtime: &Runtime, n: usize, ordered: bool) {
     let dir = tempfile::tempdir_in(".").expect("a directory");
-    let store = open(&dir, ordered);
+    let store = open(dir.path(), ordered);
     let n_part = (n / 10).max(64);
     for part in 1..=n / n_part {
         let (_, elapsed) = runtime.block_on(produce(&store, 64, 32, move |i| i < n_part / 64));
@@ -122,21 +126,29 @@ fn deliver(store: &Store, lease: Lease) {
     store.finish(lease, attempt);
 }
 
+/// In processes of their own: what this one has used would blur the memory.
 fn reopen(dir: &tempfile::TempDir) {
     let reopened = |what: &str| {
-        let opening = Instant::now();
-        let store = open(dir, false);
-        eprintln!("  {what} in {:?}; {}", opening.elapsed(), memory());
-        store.close();
+        eprint!("  {what} ");
+        let exe = std::env::current_exe().expect("a path");
+        let status = std::process::Command::new(exe).arg("open").arg(dir.path()).status();
+        assert!(status.expect("started").success());
     };
     reopened("opened again");
     std::fs::remove_dir_all(dir.path().join("index")).expect("removed");
     reopened("rebuilt");
 }
 
-fn open(dir: &tempfile::TempDir, ordered: bool) -> Store {
+fn open_once(path: &Path) {
+    let opening = Instant::now();
+    let store = open(path, false);
+    eprintln!("in {:?}; {}", opening.elapsed(), memory());
+    store.close();
+}
+
+fn open(path: &Path, ordered: bool) -> Store {
     let settings = Settings {
-        path: dir.path().to_owned(),
+        path: path.to_owned(),
         retain: Duration::from_secs(86_400),
         max_bytes: 20 << 30,
         segment_bytes: 16 << 20,

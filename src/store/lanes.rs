@@ -157,7 +157,7 @@ fn free_rows(
     webhook: WebhookId,
     mut visit: impl FnMut(Place, DeliveryId) -> bool,
 ) -> Result<(), StoreError> {
-    let prefix = keys::webhook_prefix(b'q', webhook);
+    let prefix = keys::whole_lane(webhook);
     let start = match held.mark(webhook) {
         Some(place) => keys::lane(webhook, place).to_vec(),
         None => prefix.to_vec(),

@@ -10,7 +10,9 @@
 //! delivery's attempts are recorded within 50 ms (a crash can repeat one, never lose one
 //! event); a requeue of a delivery whose attempt is just running counts that attempt, ignores
 //! its verdict and lets one more follow; an event whose commit failed may in the worst case
-//! (crash before the failed batch could be cut off) still appear, never the other way round.
+//! (crash before the failed batch could be cut off) still appear, never the other way round. Of an
+//! ordered webhook one delivery of each chain (its subject) is due at a time, in the order of
+//! events; who is ordered is decided at the commit. How a webhook stands is in force at once.
 //!
 //! Reading order: `committer`, `journal`, `index`, `lanes`, `open`.
 

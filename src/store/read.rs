@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::StoreError;
 use super::index::rows::{DeliveryRow, EventRow};
 use super::index::tallies::Counts;
-use super::index::{Tree, failed, get, keys, parse};
+use super::index::{Tree, failed, get, keys, ordinals, parse};
 use super::journal::Location;
 use super::journal::record::Record;
 use super::shared::Shared;
@@ -136,22 +136,21 @@ impl Shared {
         page: &Page,
     ) -> Result<Listed<Delivery>, StoreError> {
         let waits = |s| matches!(s, DeliveryState::Pending | DeliveryState::Held);
-        let prefix = if filter.state.is_some_and(waits) { b'u' } else { b'w' };
-        let start = keys::webhook_prefix(prefix, webhook).to_vec();
-        let mut end = start.clone();
-        end.extend_from_slice(&page.cursor.map_or(u64::MAX, |cursor| cursor.0).to_be_bytes());
+        let is_unfinished = filter.state.is_some_and(waits);
+        let set = if is_unfinished { keys::unfinished } else { keys::webhook_history }(webhook);
+        let before = page.cursor.map_or(u64::MAX, |cursor| cursor.0);
         self.index.with(|tree| {
             let mut list = Listed { data: Vec::new(), next: None };
             let mut last = 0;
-            for (n_seen, row) in tree.range(start..end).rev().enumerate() {
-                let (key, value) = row.map_err(failed)?;
-                let named = keys::last_number(&key).zip(keys::delivery_of(&value));
-                let Some((ordinal, id)) = named else { continue };
+            for (n_seen, ordinal) in ordinals::newest_first(tree, &set, before).enumerate() {
+                let ordinal = ordinal?;
                 if list.data.len() == page.n_max() || n_seen == N_ROWS_MAX {
                     list.next = Some(Cursor(last, 0));
                     break;
                 }
                 last = ordinal;
+                let Some(event) = get(tree, keys::history(ordinal))? else { continue };
+                let Some(id) = delivery_to(&event, webhook) else { continue };
                 let Some(delivery) = self.shown(tree, id)? else { continue };
                 if is_too_old(delivery.created_at, filter.since) {
                     break;
@@ -277,19 +276,20 @@ fn walk_events(
     before: u64,
     step: Step<'_>,
 ) -> Result<(), StoreError> {
-    let (start, end) = match label {
-        Some(label) => (keys::label(label, 0), keys::label(label, before)),
-        None => (keys::history(0).to_vec(), keys::history(before).to_vec()),
-    };
-    for row in tree.range(start..end).rev() {
+    if let Some(label) = label {
+        for ordinal in ordinals::newest_first(tree, &keys::label(label), before) {
+            let ordinal = ordinal?;
+            let Some(row) = get(tree, keys::history(ordinal))? else { continue };
+            if step(ordinal, row)?.is_break() {
+                break;
+            }
+        }
+        return Ok(());
+    }
+    for row in tree.range(keys::history(0)..keys::history(before)).rev() {
         let (key, value) = row.map_err(failed)?;
         let Some(ordinal) = keys::last_number(&key) else { continue };
-        let row = match label {
-            Some(_) => get(tree, keys::history(ordinal))?,
-            None => Some(parse(&value)?),
-        };
-        let Some(row) = row else { continue };
-        if step(ordinal, row)?.is_break() {
+        if step(ordinal, parse(&value)?)?.is_break() {
             break;
         }
     }
@@ -302,11 +302,15 @@ fn is_too_old(committed_at: Timestamp, since: Option<Timestamp>) -> bool {
 }
 
 fn oldest(tree: &Tree, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
-    let first = tree.scan_prefix(keys::webhook_prefix(b'u', webhook)).values().next();
-    let Some(value) = first.transpose().map_err(failed)? else { return Ok(None) };
-    let Some(id) = keys::delivery_of(&value) else { return Ok(None) };
-    let row: Option<DeliveryRow> = get(tree, keys::delivery(id))?;
-    Ok(row.map(|row| row.created_at))
+    let oldest = ordinals::oldest(tree, &keys::unfinished(webhook))?;
+    let Some(ordinal) = oldest else { return Ok(None) };
+    let event: Option<EventRow> = get(tree, keys::history(ordinal))?;
+    Ok(event.map(|event| event.committed_at))
+}
+
+/// The delivery of an event to a webhook.
+fn delivery_to(event: &EventRow, webhook: WebhookId) -> Option<DeliveryId> {
+    event.deliveries.iter().find(|(_, to)| *to == webhook).map(|(id, _)| *id)
 }
 
 const fn of(counts: &DeliveryCounts, state: DeliveryState) -> &u64 {

@@ -8,13 +8,14 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{Committer, LIMITS};
 use crate::model::{
-    Body, DeliveryState, EventId, Exchange, Format, HeaderList, LabelPattern, NewEvent,
-    RequestPart, ResponsePart, RuleRef, Timestamp, Webhook, WebhookId, WebhookSource,
+    Attempt, Body, DeliveryState, EventId, Exchange, HeaderList, NewEvent, Outcome, Reply,
+    RequestPart, ResponsePart, RuleRef, Timestamp, Verdict, Webhook, WebhookId, WebhookState,
+    WebhookStatus,
 };
 use crate::store::health::Trouble;
 use crate::store::lanes::N_HELD_WHILE_DOWN;
 use crate::store::lock::Lock;
-use crate::store::queue::Waiting;
+use crate::store::queue::{Finished, Request, Waiting};
 use crate::store::shared::{Shared, WebhookSet};
 use crate::store::{Receipt, Settings, StoreError, open};
 use crate::telemetry::Metrics;
@@ -72,28 +73,13 @@ impl Bench {
 
     /// A webhook for everything.
     fn subscribe(&self) -> WebhookId {
-        let id = WebhookId::of_name("w");
-        let webhook = Webhook {
-            id,
-            name: "w".to_owned(),
-            url: url::Url::parse("https://example.com/").expect("a URL"),
-            active: true,
-            events: vec![LabelPattern::new("*")],
-            secret: None,
-            signing_secret: None,
-            headers: Vec::new(),
-            basic_auth: None,
-            method: http::Method::POST,
-            format: Format::Exchange,
-            signatures: Vec::new(),
-            retry: Vec::new(),
-            timeout: Duration::from_secs(1),
-            concurrency: 8,
-            source: WebhookSource::Config,
-            created_at: Timestamp::default(),
-            updated_at: Timestamp::default(),
-            ..Webhook::new("", url::Url::parse("http://stand-in.invalid/").expect("a URL"))
-        };
+        self.subscribe_with(false)
+    }
+
+    fn subscribe_with(&self, ordered: bool) -> WebhookId {
+        let url = url::Url::parse("https://example.com/").expect("a URL");
+        let webhook = Webhook { ordered, ..Webhook::new("w", url) };
+        let id = webhook.id;
         self.shared.webhooks.store(Arc::new(WebhookSet::new(vec![webhook])));
         id
     }
@@ -268,4 +254,55 @@ fn a_delivery_whose_segment_is_gone_fails_visibly() {
     assert_eq!(deliveries[0].state, DeliveryState::Failed);
     assert!(deliveries[0].error.as_deref().is_some_and(|e| e.contains("00000001.seg")));
     assert_eq!(bench.shared.damage().len(), 1);
+}
+
+#[test]
+fn a_webhook_state_is_in_force_at_once_and_written_when_the_journal_is_well() {
+    let mut bench = Bench::new();
+    let webhook = bench.subscribe();
+    let state = |reason: &str| WebhookState {
+        status: WebhookStatus::Disabled,
+        reason: Some(reason.to_owned()),
+        since: Timestamp::default(),
+    };
+    let stand = |bench: &Bench, reason: &str| {
+        bench.shared.states.set(webhook, state(reason));
+        let (waiter, answer) = oneshot::channel();
+        bench.shared.queue.push_request(Request::Stand { waiter }).expect("room");
+        answer
+    };
+    let mut told = stand(&bench, "first");
+    assert_eq!(bench.shared.status(webhook), WebhookStatus::Disabled);
+    bench.committer.writer.fail_next();
+    bench.commit();
+    assert!(matches!(told.try_recv(), Ok(Err(StoreError::Refused { .. }))));
+    assert_eq!(bench.shared.status(webhook), WebhookStatus::Disabled);
+    let mut told = stand(&bench, "second");
+    bench.commit();
+    assert!(matches!(told.try_recv(), Ok(Err(StoreError::Refused { .. }))), "still unwell");
+    bench.committer.probe();
+    let bench = bench.reopen_without_index();
+    assert_eq!(bench.shared.states.all()[&webhook], state("second"));
+}
+
+#[test]
+fn an_attempt_that_holds_up_its_chain_does_not_wait_for_company() {
+    for ordered in [false, true] {
+        let mut bench = Bench::new();
+        let webhook = bench.subscribe_with(ordered);
+        drop(bench.push(false));
+        bench.commit();
+        let lease = bench.shared.lease_due(webhook, Timestamp::MAX, 1).expect("readable").remove(0);
+        let attempt = Attempt {
+            delivery_id: lease.delivery().id,
+            number: 1,
+            started_at: Timestamp::default(),
+            duration_ms: 1,
+            outcome: Outcome::Accepted { reply: Reply::default() },
+            verdict: Verdict::Delivered,
+        };
+        bench.shared.queue.push_attempt(Finished { attempt, guard: lease.into_guard() });
+        let taken = bench.shared.queue.take(LIMITS, Duration::ZERO);
+        assert_eq!(taken.attempts.len(), usize::from(ordered));
+    }
 }

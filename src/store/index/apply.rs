@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::chains::Chains;
+use super::ordinals;
 use super::rows::{DeliveryRow, EventRow, MetaRow};
 use super::tallies::Tallies;
 use super::{FORMAT, bytes_of, failed, get, keys};
@@ -23,6 +24,7 @@ pub(crate) struct Applier<'a> {
     events: HashMap<EventId, Option<(u64, EventRow)>>,
     deliveries: HashMap<DeliveryId, Option<DeliveryRow>>,
     chains: Chains,
+    ordinals: ordinals::Changes,
     became_due: BecameDue,
     last: Option<Location>,
 }
@@ -39,6 +41,7 @@ impl<'a> Applier<'a> {
             events: HashMap::new(),
             deliveries: HashMap::new(),
             chains: Chains::default(),
+            ordinals: ordinals::Changes::default(),
             became_due: Vec::new(),
             last: None,
         }
@@ -82,18 +85,18 @@ impl<'a> Applier<'a> {
     pub(crate) fn forget(&mut self, ordinal: u64, row: &EventRow) -> Result<(), StoreError> {
         for &(id, webhook) in &row.deliveries {
             if let Some(delivery) = self.delivery(id)? {
-                self.unlink(&delivery);
+                self.unlink(&delivery)?;
                 for number in 1..=delivery.attempts {
                     self.batch.remove(&keys::attempt(id, number)[..]);
                 }
             }
             self.batch.remove(&keys::delivery(id)[..]);
-            self.batch.remove(&keys::webhook_history(webhook, ordinal)[..]);
+            self.ordinals.set(self.tree, &keys::webhook_history(webhook), ordinal, false)?;
             self.deliveries.insert(id, None);
         }
         self.batch.remove(&keys::event(row.id)[..]);
         self.batch.remove(&keys::history(ordinal)[..]);
-        self.batch.remove(keys::label(&row.label, ordinal));
+        self.ordinals.set(self.tree, &keys::label(&row.label), ordinal, false)?;
         self.events.insert(row.id, None);
         let segment = self.tallies.segment(row.location.segment);
         segment.n_events = segment.n_events.saturating_sub(1);
@@ -120,6 +123,7 @@ impl<'a> Applier<'a> {
         for (ordinal, row) in self.events.values().flatten() {
             self.batch.insert(&keys::history(*ordinal)[..], bytes_of(row));
         }
+        self.ordinals.write(&mut self.batch);
         self.tallies.write(&mut self.batch);
         if let Some(position) = position {
             let meta = MetaRow { format: FORMAT, store_id, position, last: self.last };
@@ -144,7 +148,7 @@ impl<'a> Applier<'a> {
         let ordinal = event.ordinal;
         self.tallies.segment(at.segment).n_events += 1;
         self.batch.insert(&keys::event(event.id)[..], &ordinal.to_be_bytes());
-        self.batch.insert(keys::label(&new.label, ordinal), &[]);
+        self.ordinals.set(self.tree, &keys::label(&new.label), ordinal, true)?;
         let chain = (!ordered.is_empty()).then(|| keys::chain_of(event.subject.as_deref()));
         for &(id, webhook_id) in &event.deliveries {
             let row = DeliveryRow {
@@ -165,8 +169,8 @@ impl<'a> Applier<'a> {
                 response_time_ms: None,
                 error: None,
             };
-            self.batch.insert(&keys::webhook_history(webhook_id, ordinal)[..], id.as_bytes());
-            self.link(id, &row);
+            self.ordinals.set(self.tree, &keys::webhook_history(webhook_id), ordinal, true)?;
+            self.link(id, &row)?;
             self.deliveries.insert(id, Some(row));
         }
         self.events.insert(event.id, Some((ordinal, new)));
@@ -186,9 +190,9 @@ impl<'a> Applier<'a> {
         row.location = at;
         for &(id, _) in &row.deliveries {
             if let Some(mut delivery) = self.delivery(id)? {
-                self.unlink(&delivery);
+                self.unlink(&delivery)?;
                 delivery.segment = at.segment;
-                self.link(id, &delivery);
+                self.link(id, &delivery)?;
                 self.deliveries.insert(id, Some(delivery));
             }
         }
@@ -211,7 +215,7 @@ impl<'a> Applier<'a> {
         if attempt.number <= row.attempts {
             return Ok(()); // A copy carried forward.
         }
-        self.unlink(&row);
+        self.unlink(&row)?;
         row.attempts = attempt.number;
         row.last_attempt_at = Some(attempt.started_at);
         row.response_code = attempt.outcome.reply().map(|reply| reply.status);
@@ -227,7 +231,7 @@ impl<'a> Applier<'a> {
                 _ => {}
             }
         }
-        self.link(id, &row);
+        self.link(id, &row)?;
         self.deliveries.insert(id, Some(row));
         Ok(())
     }
@@ -237,7 +241,7 @@ impl<'a> Applier<'a> {
         self.tallies.segment(at.segment).carried_bytes += record.carried_bytes.unwrap_or(0);
         let id = record.delivery_id;
         let Some(mut row) = self.delivery(id)? else { return Ok(()) };
-        self.unlink(&row);
+        self.unlink(&row)?;
         row.state = record.state;
         row.due = record.due;
         row.failures = record.failures;
@@ -247,7 +251,7 @@ impl<'a> Applier<'a> {
         if record.error.is_some() {
             row.set_error(record.error.as_deref());
         }
-        self.link(id, &row);
+        self.link(id, &row)?;
         self.deliveries.insert(id, Some(row));
         Ok(())
     }
@@ -258,34 +262,36 @@ impl<'a> Applier<'a> {
     }
 
     /// Adds what follows from a row: its place in the lane, its part of the counters.
-    fn link(&mut self, id: DeliveryId, row: &DeliveryRow) {
+    fn link(&mut self, id: DeliveryId, row: &DeliveryRow) -> Result<(), StoreError> {
         self.tallies.count(row, true);
         if row.state != DeliveryState::Pending {
-            return;
+            return Ok(());
         }
         let (webhook, ordinal) = (row.webhook_id, row.ordinal);
-        self.batch.insert(&keys::unfinished(webhook, ordinal)[..], id.as_bytes());
+        self.ordinals.set(self.tree, &keys::unfinished(webhook), ordinal, true)?;
         if let Some(chain) = row.chain {
             self.batch.insert(&keys::ordered(webhook, chain, ordinal)[..], id.as_bytes());
             self.chains.set(webhook, chain, ordinal, Some(id));
         } else {
             self.stand_in_lane(webhook, (row.due, ordinal), id);
         }
+        Ok(())
     }
 
-    fn unlink(&mut self, row: &DeliveryRow) {
+    fn unlink(&mut self, row: &DeliveryRow) -> Result<(), StoreError> {
         self.tallies.count(row, false);
         if row.state != DeliveryState::Pending {
-            return;
+            return Ok(());
         }
         let (webhook, ordinal) = (row.webhook_id, row.ordinal);
-        self.batch.remove(&keys::unfinished(webhook, ordinal)[..]);
+        self.ordinals.set(self.tree, &keys::unfinished(webhook), ordinal, false)?;
         if let Some(chain) = row.chain {
             self.batch.remove(&keys::ordered(webhook, chain, ordinal)[..]);
             self.chains.set(webhook, chain, ordinal, None);
         } else {
             self.batch.remove(&keys::lane(webhook, (row.due, ordinal))[..]);
         }
+        Ok(())
     }
 
     fn stand_in_lane(&mut self, webhook: WebhookId, place: keys::Place, id: DeliveryId) {

@@ -5,12 +5,12 @@
 //! |---|---|
 //! | `e` event | its ordinal |
 //! | `h` ordinal | event row: history of all events |
-//! | `l` label 0 ordinal | nothing: history of a label |
+//! | `l` label 0 ordinal/64 | ordinals: history of a label |
 //! | `d` delivery | delivery row |
 //! | `q` webhook due ordinal | delivery: the lane, pending only, of a chain only the first |
-//! | `u` webhook ordinal | delivery: unfinished, oldest first |
+//! | `u` webhook ordinal/64 | ordinals: unfinished |
 //! | `o` webhook chain ordinal | delivery: unfinished and ordered; the first of a chain stands in `q` |
-//! | `w` webhook ordinal | delivery: history of a webhook |
+//! | `w` webhook ordinal/64 | ordinals: history of a webhook |
 //! | `a` delivery number | location of an attempt |
 //! | `c` webhook | counters |
 //! | `b` webhook | how it stands, when that was decided at run time |
@@ -43,13 +43,14 @@ pub(crate) fn history(ordinal: u64) -> [u8; 9] {
     key
 }
 
-pub(crate) fn label(label: &str, ordinal: u64) -> Vec<u8> {
-    let mut key = Vec::with_capacity(label.len() + 10);
-    key.push(b'l');
-    key.extend_from_slice(label.as_bytes());
-    key.push(0);
-    key.extend_from_slice(&ordinal.to_be_bytes());
-    key
+/// The row of a set in which an ordinal stands.
+pub(crate) fn of_set(set: &[u8], ordinal: u64) -> Vec<u8> {
+    [set, &(ordinal / 64).to_be_bytes()].concat()
+}
+
+/// The set of a label's events.
+pub(crate) fn label(label: &str) -> Vec<u8> {
+    [b"l", label.as_bytes(), &[0]].concat()
 }
 
 pub(crate) fn delivery(id: DeliveryId) -> [u8; 17] {
@@ -64,8 +65,9 @@ pub(crate) fn lane(webhook: WebhookId, place: Place) -> [u8; 33] {
     key
 }
 
-pub(crate) fn unfinished(webhook: WebhookId, ordinal: u64) -> [u8; 25] {
-    of_webhook(b'u', webhook, ordinal)
+/// The set of the events whose delivery to a webhook is unfinished.
+pub(crate) fn unfinished(webhook: WebhookId) -> [u8; 17] {
+    prefixed(b'u', webhook.as_bytes())
 }
 
 /// The chain of a subject.
@@ -91,8 +93,9 @@ pub(crate) fn chain_prefix(key: &[u8]) -> &[u8] {
     &key[..key.len().min(29)]
 }
 
-pub(crate) fn webhook_history(webhook: WebhookId, ordinal: u64) -> [u8; 25] {
-    of_webhook(b'w', webhook, ordinal)
+/// The set of the events that a webhook gets.
+pub(crate) fn webhook_history(webhook: WebhookId) -> [u8; 17] {
+    prefixed(b'w', webhook.as_bytes())
 }
 
 pub(crate) fn attempt(id: DeliveryId, number: u32) -> [u8; 21] {
@@ -116,9 +119,9 @@ pub(crate) fn segment(number: u64) -> [u8; 9] {
     key
 }
 
-/// All rows of one webhook under a prefix.
-pub(crate) fn webhook_prefix(prefix: u8, webhook: WebhookId) -> [u8; 17] {
-    prefixed(prefix, webhook.as_bytes())
+/// All of one webhook's lane.
+pub(crate) fn whole_lane(webhook: WebhookId) -> [u8; 17] {
+    prefixed(b'q', webhook.as_bytes())
 }
 
 /// The place in a `q` key.
@@ -127,7 +130,7 @@ pub(crate) fn place_of(key: &[u8]) -> Option<Place> {
     Some((Timestamp::from_millis(due), last_number(key)?))
 }
 
-/// The delivery that an `o`, `q`, `u` or `w` row names.
+/// The delivery that an `o` or `q` row names.
 pub(crate) fn delivery_of(value: &[u8]) -> Option<DeliveryId> {
     uuid::Uuid::from_slice(value).ok().map(DeliveryId::from_uuid)
 }
@@ -137,7 +140,7 @@ pub(crate) fn last_number(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(*key.last_chunk::<8>()?))
 }
 
-/// The webhook in a `b`, `c`, `q`, `u` or `w` key.
+/// The webhook in a `b`, `c` or `q` key.
 pub(crate) fn webhook_of(key: &[u8]) -> Option<WebhookId> {
     uuid::Uuid::from_slice(key.get(1..17)?).ok().map(WebhookId::from_uuid)
 }
@@ -145,12 +148,5 @@ pub(crate) fn webhook_of(key: &[u8]) -> Option<WebhookId> {
 fn prefixed(prefix: u8, id: &[u8; 16]) -> [u8; 17] {
     let mut key = [prefix; 17];
     key[1..].copy_from_slice(id);
-    key
-}
-
-fn of_webhook(prefix: u8, webhook: WebhookId, number: u64) -> [u8; 25] {
-    let mut key = [prefix; 25];
-    key[1..17].copy_from_slice(webhook.as_bytes());
-    key[17..].copy_from_slice(&number.to_be_bytes());
     key
 }

@@ -7,6 +7,7 @@ pub(crate) mod apply;
 mod chains;
 pub(crate) mod keys;
 pub(crate) mod open;
+pub(crate) mod ordinals;
 pub(crate) mod rows;
 pub(crate) mod tallies;
 

@@ -4,5 +4,6 @@ mod contract;
 mod fixture;
 mod lists;
 mod model;
+mod ordered;
 mod recovery;
 mod retention;
