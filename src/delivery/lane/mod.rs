@@ -29,6 +29,8 @@ pub(super) struct Lane {
     pub(super) told_at: Option<Instant>,
     /// The receiver wants no attempt before this.
     not_before: Instant,
+    /// The store could not be read for it, and is not asked again before this.
+    unread_until: Instant,
     bucket: Bucket,
 }
 
@@ -43,6 +45,7 @@ impl Lane {
             saving: None,
             told_at: None,
             not_before: now,
+            unread_until: now,
             bucket: Bucket::full(now),
         }
     }
@@ -107,6 +110,16 @@ impl Lane {
         self.not_before = now;
     }
 
+    /// The store could not be read for it.
+    pub(super) fn pause_reading(&mut self, pause: Duration, now: Moment) {
+        self.unread_until = now.steady + pause;
+    }
+
+    /// Whether that is so.
+    pub(super) fn is_unread(&self, now: Moment) -> bool {
+        self.unread_until > now.steady
+    }
+
     fn is_open(&self, now: Moment) -> bool {
         self.opens_at().is_some_and(|at| at <= now.steady)
     }
@@ -116,7 +129,7 @@ impl Lane {
         if !self.webhook.active || self.in_flight >= self.webhook.concurrency {
             return None;
         }
-        let at = self.health.opens_at()?.max(self.not_before);
+        let at = self.health.opens_at()?.max(self.not_before).max(self.unread_until);
         Some(match self.webhook.rate_limit {
             Some(limit) => at.max(self.bucket.next_at(limit)),
             None => at,

@@ -31,7 +31,8 @@ const SLEEP_MIN: Duration = Duration::from_millis(5);
 /// The longest rest between two looks at all lanes.
 const REST_MAX: Duration = Duration::from_millis(50);
 
-/// Pause after the store could not be read.
+/// Pause of a lane for which the store could not be read: its leases, given back, would wake us at
+/// once, again and again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Webhooks whose status has been written and is not yet looked at; further ones wait.
@@ -130,8 +131,7 @@ impl Scheduler {
                 () = stop.stopped() => break,
                 Some(ended) = self.ended.recv() => self.end(ended),
                 Some(webhook) = self.saved.recv() => self.saved(webhook),
-                // Leases of a failed look given back would wake us at once, again and again.
-                () = woken(&self.context.store, self.rests_until), if !self.is_store_failing => self.look(),
+                () = woken(&self.context.store, self.rests_until) => self.look(),
                 () = tokio::time::sleep(sleep) => {}
             }
         }
@@ -183,29 +183,35 @@ impl Scheduler {
         }
         match served {
             Ok(()) => {
-                self.is_store_failing = false;
-                self.until_due(now)
+                let is_unread = |lane: &Lane| lane.is_unread(now);
+                self.is_store_failing &= self.lanes.values().any(is_unread);
             }
             Err(error) => {
                 if !self.is_store_failing {
                     tracing::error!(%error, "the store cannot be read: deliveries wait for it");
                 }
                 self.is_store_failing = true;
-                STORE_PAUSE
             }
         }
+        self.until_due(now)
     }
 
     /// Round after round over the lanes until none wants more or there is no place left. A lane
     /// that cannot be read does not stop the others.
     fn serve_lanes(&mut self, now: Moment) -> Result<(), StoreError> {
+        let mut failed = None;
         loop {
-            let (mut started, mut failed) = (0, None);
+            let mut started = 0;
             let idle = self.lanes.values().filter(|lane| lane.is_idle(now)).count();
             for at in 0..self.order.len() {
                 match self.serve(self.order[at], now, idle) {
                     Ok(n) => started += n,
-                    Err(error) => failed = Some(error),
+                    Err(error) => {
+                        failed = Some(error);
+                        if let Some(lane) = self.lanes.get_mut(&self.order[at]) {
+                            lane.pause_reading(STORE_PAUSE, now);
+                        }
+                    }
                 }
             }
             if started == 0 {

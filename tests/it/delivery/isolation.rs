@@ -89,3 +89,24 @@ async fn a_webhook_whose_events_cannot_be_read_does_not_stop_another() {
     good.received(1).await;
     assert_eq!(unread.connections(), 0);
 }
+
+#[tokio::test]
+async fn hundreds_of_webhooks_each_get_theirs_beside_those_that_hang_or_fail() {
+    let (good, hanging, failing) =
+        (Receiver::start().await, Receiver::start().await, Receiver::start().await);
+    hanging.otherwise(Answer::Hang);
+    failing.otherwise(Answer::Status(500));
+    let mut webhooks: Vec<_> = (0..300).map(|n| webhook(&format!("good-{n}"), &good)).collect();
+    let greedy = |name, receiver| Webhook { concurrency: 100, ..webhook(name, receiver) };
+    webhooks.extend([greedy("hanging", &hanging), greedy("failing", &failing)]);
+    let world = World::start_with(webhooks, 64, &["127.0.0.0/8"]);
+    world.commit("a").await;
+    good.received(300).await;
+    hanging.received(1).await;
+    failing.received(1).await;
+    world.commit("b").await;
+    let received = good.received(600).await;
+    let ids: std::collections::HashSet<_> =
+        received.iter().map(|one| one.header("webhook-id").to_owned()).collect();
+    assert_eq!(ids.len(), 600, "each its own, once");
+}
