@@ -30,9 +30,6 @@ pub struct Settings {
     pub head_bytes_max: usize,
     /// Adds `Via: 1.1 sidehook-<instance>` to requests.
     pub via: bool,
-    /// Chains of webhooks: a call that a receiver makes because of a webhook becomes an event up to
-    /// this depth.
-    pub depth_max: u8,
     /// This process's pseudonym in `Via` (8 hexadecimal digits, random per start).
     pub instance: String,
     /// TCP connect to the upstream.
@@ -47,6 +44,9 @@ pub struct Settings {
     pub commit_timeout: Duration,
     /// In-flight calls at shutdown.
     pub shutdown_grace: Duration,
+    /// How many webhooks may stand before a call that makes an event: 0: none, so no call that a
+    /// receiver makes because of a webhook does.
+    pub depth_max: u8,
     /// What is captured.
     pub capture: CaptureSettings,
 }

@@ -54,9 +54,9 @@ fn what_is_no_format_is_told() {
         assert!(problem.message.contains(message), "{format}: {problem:?}");
         assert_eq!(problem.line, 9, "{format}");
     }
-    // Mistakes inside the text have their own place: `format = { json = '` is 18 long.
+    // Mistakes inside the text have their own place: `format = { json = '[` is 20 long.
     let problem = only_mistake(&format!("{RULE}{WEBHOOK}format = {{ json = '[evnt.label]' }}\n"));
-    assert_eq!((problem.line, problem.column), (9, 20), "{problem:?}");
+    assert_eq!((problem.line, problem.column), (9, 21), "{problem:?}");
     let problem = only_mistake(&format!("{RULE}{WEBHOOK}format = {{ template = '{{{{ a' }}\n"));
     assert!(problem.message.starts_with("this template is wrong"), "{problem:?}");
 }

@@ -28,7 +28,6 @@ pub(crate) fn settings(upstream: SocketAddr) -> Settings {
         connections_max: 100,
         head_bytes_max: 64 << 10,
         via: true,
-        depth_max: 1,
         instance: "0badcafe".into(),
         connect_timeout: Duration::from_secs(5),
         response_timeout: Some(Duration::from_secs(30)),
@@ -36,6 +35,7 @@ pub(crate) fn settings(upstream: SocketAddr) -> Settings {
         header_timeout: Duration::from_secs(30),
         commit_timeout: Duration::from_secs(10),
         shutdown_grace: Duration::from_secs(5),
+        depth_max: 1,
         capture: CaptureSettings {
             request_body_max: 1000,
             response_body_max: 1000,
