@@ -9,55 +9,11 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 
 use super::language::FUNCTIONS;
+use super::names::{TESTS, known, unknown};
 use super::size::Size;
 use super::{ExprError, Limits, NAMES, filters};
 
 use ast::{BinOpKind, CallArg, Expr, Stmt};
-
-/// The tests of the language (`x is NAME`).
-const TESTS: [&str; 41] = [
-    "!=",
-    "<",
-    "<=",
-    "==",
-    ">",
-    ">=",
-    "boolean",
-    "defined",
-    "divisibleby",
-    "endingwith",
-    "eq",
-    "equalto",
-    "escaped",
-    "even",
-    "false",
-    "filter",
-    "float",
-    "ge",
-    "greaterthan",
-    "gt",
-    "in",
-    "int",
-    "integer",
-    "iterable",
-    "le",
-    "lessthan",
-    "lower",
-    "lt",
-    "mapping",
-    "ne",
-    "none",
-    "number",
-    "odd",
-    "safe",
-    "sameas",
-    "sequence",
-    "startingwith",
-    "string",
-    "test",
-    "true",
-    "undefined",
-];
 
 /// What a text reads.
 pub(super) struct Analysis {
@@ -388,18 +344,4 @@ fn constant_text<'e>(expr: &'e Expr<'_>) -> Option<&'e str> {
 fn times(text: &minijinja::Value, number: &minijinja::Value) -> Option<Size> {
     let n = number.as_usize().filter(|_| number.kind() == ValueKind::Number)?;
     Some(Size::of_bytes((text.as_str()?.len() as u64).saturating_mul(n as u64)))
-}
-
-fn known(what: &str, name: &str, names: &[&str], at: Span) -> Checked {
-    if names.contains(&name) { Ok(()) } else { Err(unknown(what, name, names, at)) }
-}
-
-fn unknown(what: &str, name: &str, names: &[&str], at: Span) -> ExprError {
-    let near = |known: &&&str| strsim::damerau_levenshtein(known, name) <= 2;
-    let cure = match names.iter().filter(near).min_by_key(|n| strsim::levenshtein(n, name)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if names.len() < 10 => format!("there are {}", names.join(", ")),
-        None => "see the documentation of expressions".to_owned(),
-    };
-    ExprError::at(at, format!("there is no {what} `{name}`; {cure}"))
 }

@@ -12,6 +12,7 @@ mod error;
 mod expression;
 mod filters;
 mod language;
+mod names;
 mod record;
 mod size;
 mod template;
