@@ -78,7 +78,7 @@ fn sign(outcome: &Outcome, verdict: Verdict) -> Sign {
     match outcome.failure() {
         None => Sign::Accepted,
         Some(failure) if retry::is_gone(failure) => Sign::Gone,
-        Some(Failure::Unrenderable { detail }) => Sign::NotTheirs { reason: detail.clone() },
+        Some(failure) if !failure.is_receivers() => Sign::NotTheirs { reason: failure.to_string() },
         Some(failure) => {
             Sign::Failed { reason: failure.to_string(), is_last: verdict == Verdict::Failed }
         }

@@ -212,8 +212,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether it tells something about the receiver. A refused address, an egress proxy that is
-    /// down or a request that cannot be built say nothing about its health. (A proxy that is
+    /// Whether it counts against the webhook (`pause_after`, `disable_after`). An egress proxy that
+    /// is down or a request that cannot be built say nothing about its target. (A proxy that is
     /// silent is most often one that waits for the receiver.)
     pub const fn is_receivers(&self) -> bool {
         match self {
@@ -221,11 +221,11 @@ impl Failure {
             | Self::Unreachable { .. }
             | Self::TimedOut { .. }
             | Self::Tls { .. }
-            | Self::Broken { .. } => true,
+            | Self::Broken { .. }
+            | Self::Refused { .. } => true,
             // What a proxy answers when it cannot reach the receiver itself.
             Self::ProxyRefused { status, .. } => matches!(status, 502..=504),
-            Self::Refused { .. }
-            | Self::ProxyUnreachable { .. }
+            Self::ProxyUnreachable { .. }
             | Self::ProxyBroken { .. }
             | Self::SourceAddress { .. }
             | Self::Unrenderable { .. } => false,

@@ -74,7 +74,6 @@ async fn marks_of_deliveries_that_nobody_made_hide_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "needs Store::depth_of, which is a stand-in here"]
 async fn a_chain_of_webhooks_ends_at_its_depth() {
     let storage = storage();
     let (first, second) = (delivery(&storage, 0).await, delivery(&storage, 1).await);
