@@ -29,7 +29,7 @@ impl Scheduler {
         }
         let Some(report) = ended.report else { return };
         let now = Moment::now();
-        tell_unrenderable(lane, &report, now.steady);
+        tell_own_failure(lane, &report, now.steady);
         if let Some(until) = report.not_before {
             lane.wait_until(until, now);
         }
@@ -149,7 +149,7 @@ fn limits(context: &Context, webhook: &Webhook) -> Limits {
 }
 
 /// The configuration's fault or ours: an operator must hear of it, but not at every attempt.
-fn tell_unrenderable(lane: &mut Lane, report: &Report, now: Instant) {
+fn tell_own_failure(lane: &mut Lane, report: &Report, now: Instant) {
     let Sign::NotTheirs { reason } = &report.sign else { return };
     if lane.told_at.is_some_and(|at| now.saturating_duration_since(at) < TELL_EVERY) {
         return;
@@ -158,6 +158,6 @@ fn tell_unrenderable(lane: &mut Lane, report: &Report, now: Instant) {
     tracing::error!(
         webhook = lane.webhook.name,
         reason,
-        "requests to the webhook cannot be built; told once a minute, counted as outcome `error`"
+        "attempts fail for a reason of ours, not the receiver's; told once a minute"
     );
 }
