@@ -152,6 +152,17 @@ impl Store {
         self.hand_over(event, true, None)
     }
 
+    /// Hands over an event of sidehook's own: as [`Self::commit_later`], but in a small part of the
+    /// memory, so that it never takes the place of a call's event.
+    ///
+    /// # Errors
+    /// That part is full, or the store is closed: the event is not taken, and not counted as lost.
+    pub fn offer(&self, event: NewEvent) -> Result<(), StoreError> {
+        let (weight, since) = (event.weight(), Instant::now());
+        let waiting = Waiting { event, weight, keep: true, waiter: None, since };
+        self.shared.queue.push_own_event(waiting)
+    }
+
     /// Due deliveries of one webhook that nobody holds a lease of, oldest due first, at most
     /// `n_max`; of an ordered webhook the first of each chain. None of a disabled webhook; a paused
     /// one is for the caller to probe.
