@@ -255,8 +255,8 @@ impl Store {
 
     /// Deliveries of a webhook that ended as failed since the last that was delivered, in the
     /// order in which they ended, at most `n_max`. Kept as a counter: it costs one read, whatever
-    /// waits. Cancelled ones and those whose record is damaged do not count; after the index was
-    /// lost it says what the journal still holds.
+    /// waits. Cancelled ones, those whose record is damaged and those whose last failure was not the
+    /// receiver's do not count; after the index was lost it says what the journal still holds.
     ///
     /// # Errors
     /// The index cannot be read.
