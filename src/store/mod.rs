@@ -235,22 +235,25 @@ impl Store {
         state.map_or_else(Default::default, |state| (state.status, state.reason.clone()))
     }
 
-    /// Sets how a webhook stands: in force at once, durable on return. Enabling a disabled one
+    /// Sets how a webhook stands: in force at once, durable when the future is done. Enabling a disabled one
     /// begins [`Self::failed_in_a_row`] anew.
     ///
     /// # Errors
     /// The change is in force but not stored yet: that is tried again with every batch until it
     /// succeeds or the store is closed.
-    pub async fn set_webhook_state(
+    pub fn set_webhook_state(
         &self,
         id: WebhookId,
         state: WebhookState,
-    ) -> Result<(), StoreError> {
+    ) -> impl Future<Output = Result<(), StoreError>> + use<> {
         self.shared.states.set(id, state);
         self.shared.leases.wake.notify_one();
         let (waiter, answer) = oneshot::channel();
-        self.shared.queue.push_request(Request::Stand { waiter })?;
-        answered(answer).await
+        let asked = self.shared.queue.push_request(Request::Stand { waiter });
+        async move {
+            asked?;
+            answered(answer).await
+        }
     }
 
     /// Deliveries of a webhook that ended as failed since the last that was delivered, in the

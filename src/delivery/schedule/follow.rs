@@ -20,6 +20,8 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 impl Scheduler {
     /// An attempt has ended: its lane has a place again, and so have all together.
     pub(super) fn end(&mut self, ended: Ended) {
+        // What an operator has decided meanwhile goes before what the attempt says.
+        self.follow();
         self.in_flight -= 1;
         let Some(lane) = self.lanes.get_mut(&ended.webhook) else { return };
         lane.in_flight = lane.in_flight.saturating_sub(1);
@@ -124,10 +126,11 @@ impl Scheduler {
         };
         let state = lane.health.state().clone();
         lane.saving = Some(state.clone());
-        let (context, saves) = (Arc::clone(&self.context), self.saves.clone());
-        let webhook = Arc::clone(&lane.webhook);
+        // In force from here on, so that whoever decides otherwise afterwards has the last word.
+        let stored = self.context.store.set_webhook_state(id, state);
+        let (saves, webhook) = (self.saves.clone(), Arc::clone(&lane.webhook));
         self.tasks.spawn(async move {
-            if let Err(error) = context.store.set_webhook_state(id, state).await {
+            if let Err(error) = stored.await {
                 let webhook = webhook.name.as_str();
                 tracing::warn!(webhook, %error, "its status is not stored yet");
             }
