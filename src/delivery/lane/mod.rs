@@ -51,7 +51,10 @@ impl Lane {
     }
 
     /// The same lane, its webhook defined anew.
-    pub(super) fn with(self, webhook: Arc<Webhook>) -> Self {
+    pub(super) fn with(mut self, webhook: Arc<Webhook>, now: Instant) -> Self {
+        if let Some(limit) = webhook.rate_limit {
+            self.bucket.owe_at_most(limit, now);
+        }
         Self { webhook, is_stale: true, ..self }
     }
 

@@ -79,7 +79,7 @@ impl Scheduler {
         let now = Instant::now();
         for webhook in webhooks.iter() {
             let lane = match before.remove(&webhook.id) {
-                Some(lane) => lane.with(Arc::clone(webhook)),
+                Some(lane) => lane.with(Arc::clone(webhook), now),
                 None => {
                     let health = self.health(webhook, now);
                     Lane::new(Arc::clone(webhook), health, now)
