@@ -58,6 +58,12 @@ impl Lane {
         Self { webhook, is_stale: true, ..self }
     }
 
+    /// The same lane, its webhook gone: its attempts end, and none begins.
+    pub(super) fn closed(self) -> Self {
+        let webhook = Webhook { active: false, ..Webhook::clone(&self.webhook) };
+        Self { webhook: Arc::new(webhook), ..self }
+    }
+
     /// Whether the store has to be asked now.
     pub(super) fn wants(&self, now: Moment) -> bool {
         let has_due = self.is_stale || self.next_due.is_some_and(|due| due <= now.wall);

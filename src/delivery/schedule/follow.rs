@@ -87,6 +87,9 @@ impl Scheduler {
             };
             self.lanes.insert(webhook.id, lane);
         }
+        // One that is gone stays until its attempts have ended: it may come back before.
+        let under_way = before.into_iter().filter(|(_, lane)| lane.in_flight > 0);
+        self.lanes.extend(under_way.map(|(id, lane)| (id, lane.closed())));
         self.order = webhooks.iter().map(|webhook| webhook.id).collect();
         self.webhooks = webhooks;
     }
