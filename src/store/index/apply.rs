@@ -230,7 +230,7 @@ impl<'a> Applier<'a> {
             match row.state {
                 DeliveryState::Delivered => self.tallies.ended(row.webhook_id, true),
                 DeliveryState::Failed if was_pending && is_theirs => {
-                    self.tallies.ended(row.webhook_id, false)
+                    self.tallies.ended(row.webhook_id, false);
                 }
                 _ => {}
             }

@@ -243,3 +243,15 @@ async fn a_failure_of_ours_is_not_counted_against_the_webhook() {
     }
     assert_eq!(store.failed_in_a_row(id_of("a"), 10).expect("readable"), 1);
 }
+
+#[tokio::test]
+async fn a_state_is_in_force_before_anybody_waits_for_it() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let a = id_of("a");
+    let ours = store.set_webhook_state(a, standing(WebhookStatus::Paused, "ours"));
+    let theirs = store.set_webhook_state(a, standing(WebhookStatus::Disabled, "theirs"));
+    ours.await.expect("stored");
+    theirs.await.expect("stored");
+    assert_eq!(store.webhook_states()[&a].status, WebhookStatus::Disabled, "the last word");
+}
