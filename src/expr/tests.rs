@@ -67,6 +67,25 @@ fn json_keeps_the_order_of_keys_and_the_numbers() {
 }
 
 #[test]
+fn filters_take_named_arguments() {
+    for (source, json) in [
+        ("[{'n': 'a'}, {'n': 'b'}] | map(attribute='n') | list", r#"["a","b"]"#),
+        ("[{'n': 'a'}, {'n': 'b'}] | join(', ', attribute='n')", r#""a, b""#),
+        ("[{'n': 1}, {'n': 1}] | unique(attribute='n') | list", r#"[{"n":1}]"#),
+        ("request.body.list | sort(reverse=true)", "[3,2,1]"),
+        ("[1] | tojson(indent=2)", r#""[\n  1\n]""#),
+        ("{'b': 1, 'a': 2} | dictsort(by='value')", r#"[["b",1],["a",2]]"#),
+        ("[{'n': 2}] | sum(attribute='n')", "2"),
+        ("'x' | int(default=7)", "7"),
+    ] {
+        assert_eq!(json_of(source).as_deref(), Ok(json), "{source}");
+    }
+    for source in ["[1] | join(sep=',')", "[1] | tojson(width=2)", "[1] | sort(up=true)"] {
+        assert!(json_of(source).is_err(), "{source}");
+    }
+}
+
+#[test]
 fn a_template_is_text_with_nothing_escaped() {
     let made = render("<{{ event.label }}> '{{ id }}' & {{ response.body|tojson }}");
     assert_eq!(made.as_deref(), Ok(r#"<task.done> '' & {"status":"done","z":1,"a":2}"#));
