@@ -85,6 +85,21 @@ fn filters_take_named_arguments() {
     }
 }
 
+/// minijinja's parser takes what cannot be read for the end, where it follows a text.
+#[test]
+fn nothing_after_a_text_is_ignored() {
+    for source in
+        ["'a' && false", "'a' ? 1 : 2", "event.label == 'task.done' && response.status == 500"]
+    {
+        let (message, part) = mistake(source);
+        assert_eq!(message, "unexpected character", "{source}");
+        assert!(matches!(part.as_deref(), Some("&" | "?")), "{part:?}");
+        let template = format!("{{% if {source} %}}{{% endif %}}");
+        let error = Template::parse(&template).expect_err(source);
+        assert_eq!(error.message, "unexpected character", "{source}");
+    }
+}
+
 #[test]
 fn a_template_is_text_with_nothing_escaped() {
     let made = render("<{{ event.label }}> '{{ id }}' & {{ response.body|tojson }}");
