@@ -49,7 +49,9 @@ pub(super) fn basic_auth(c: &mut Check<'_>, node: &Node) -> Option<BasicAuth> {
     // RFC 7617 2: the colon ends the user name, and control characters are not allowed.
     if username.contains(':') || username.chars().any(char::is_control) {
         let cure = "write a name without colon and control characters (RFC 7617)";
-        c.problem(&name_node.place, format!("{} is not a user name", quoted(username)), cure);
+        // It may be `user:password`.
+        c.sources().mask(&name_node.place);
+        c.problem(&name_node.place, "this is not a user name", cure);
     }
     Some(BasicAuth { username: username.to_owned(), password: password? })
 }
