@@ -16,7 +16,7 @@ pub(super) struct SelfSigned(CertificateError);
 impl SelfSigned {
     fn words(&self) -> String {
         match &self.0 {
-            CertificateError::UnknownIssuer => "its issuer is itself, and it is not trusted".into(),
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => "its issuer is itself, and it is not trusted".into(),
             other => format!("{other:?}: marked as a CA it cannot be a server's certificate"),
         }
     }
@@ -38,9 +38,12 @@ impl ServerCertVerifier for Verifier {
         let verified =
             self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match verified {
-            // A CA that stands in for a server's certificate is refused as `Other`.
+            // A CA that stands in for a server's certificate is refused as `Other`, and one that has
+            // the name of a root, as Debian's "snakeoil" may be for `localhost`, as `BadSignature`.
             Err(Error::InvalidCertificate(
-                error @ (CertificateError::UnknownIssuer | CertificateError::Other(_)),
+                error @ (CertificateError::UnknownIssuer
+                | CertificateError::BadSignature
+                | CertificateError::Other(_)),
             )) if is_self_issued(end_entity) == Some(true) => {
                 let error = OtherError(Arc::new(SelfSigned(error)));
                 Err(Error::InvalidCertificate(CertificateError::Other(error)))
