@@ -16,7 +16,9 @@ pub(super) struct SelfSigned(CertificateError);
 impl SelfSigned {
     fn words(&self) -> String {
         match &self.0 {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => "its issuer is itself, and it is not trusted".into(),
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                "its issuer is itself, and it is not trusted".into()
+            }
             other => format!("{other:?}: marked as a CA it cannot be a server's certificate"),
         }
     }
@@ -110,6 +112,31 @@ fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_with_the_name_of_a_root_is_self_signed_and_no_forgery() {
+        // Both have the same subject.
+        let made = || rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("valid");
+        let (root, own) = (made(), made());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(root.cert.der().clone()).expect("a root");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        let name = ServerName::try_from("a.example").expect("a name");
+        let verified = Verifier(inner.expect("a root is there")).verify_server_cert(
+            own.cert.der(),
+            &[],
+            &name,
+            &[],
+            UnixTime::now(),
+        );
+        match verified.expect_err("not trusted") {
+            Error::InvalidCertificate(CertificateError::Other(other)) => {
+                assert!(other.0.is::<SelfSigned>(), "{other:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
     fn a_certificate_is_its_own_issuer_or_not_and_damage_is_neither() {
