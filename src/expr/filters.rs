@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use minijinja::value::{Kwargs, Rest};
+use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, Value, filters, functions};
 
 use super::Limits;
@@ -99,7 +99,8 @@ pub(super) fn install(language: &mut Environment<'static>) {
         ("zip", Value::from_function(filters::zip)),
     ] {
         let counts = matches!(name, "batch" | "slice");
-        language.add_filter(name, move |state: &mut State, args: Rest<Value>| {
+        language.add_filter(name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
+            let args = args.into_values();
             if counts {
                 count(args.get(1))?;
             }
@@ -149,9 +150,11 @@ fn text(value: &Value) -> Result<String, Error> {
     out.into_text()
 }
 
-fn join(value: &Value, joiner: Option<String>, attribute: Option<String>) -> Result<String, Error> {
+fn join(value: &Value, joiner: Option<String>, kwargs: Kwargs) -> Result<String, Error> {
     charge_value(value)?;
     let joiner = joiner.unwrap_or_default();
+    let attribute: Option<String> = kwargs.get("attribute")?;
+    kwargs.assert_all_used()?;
     let mut out = Bounded::default();
     if value.is_undefined() {
         return Ok(String::new());
@@ -206,8 +209,10 @@ fn sum(state: &mut State, value: &Value, kwargs: Kwargs) -> Result<Value, Error>
 }
 
 /// JSON without white space; with `indent`, of two spaces.
-fn to_json(value: &Value, indent: Option<Value>) -> Result<String, Error> {
+fn to_json(value: &Value, indent: Option<Value>, kwargs: Kwargs) -> Result<String, Error> {
     let mut out = Bounded::default();
+    let indent = indent.or(kwargs.get("indent")?);
+    kwargs.assert_all_used()?;
     let is_pretty = indent.is_some_and(|indent| indent.is_true());
     let written = if is_pretty {
         serde_json::to_writer_pretty(&mut out, value)

@@ -67,6 +67,26 @@ fn json_keeps_the_order_of_keys_and_the_numbers() {
 }
 
 #[test]
+fn filters_take_arguments_by_name() {
+    for (source, made) in [
+        ("[{'a': 1}, {'b': 2}]|map(attribute='a', default=0)", "[1,0]"),
+        ("[{'a': 2}, {'a': 1}]|sort(attribute='a')|map(attribute='a')", "[1,2]"),
+        ("[1, 2]|sort(reverse=true)", "[2,1]"),
+        ("{'b': 1, 'a': 2}|dictsort(by='value', reverse=true)|first", r#"["a",2]"#),
+        ("['b', 'B']|unique(case_sensitive=true)", r#"["b","B"]"#),
+        ("[{'a': 1, 'b': 2}]|groupby(attribute='a')|length", "1"),
+        ("[{'a': 1}]|selectattr('a', 'eq', 1)|length", "1"),
+        ("[1, 2]|batch(3, 0)", "[[1,2,0]]"),
+        ("[{'a': 1}, {'a': 2}]|sum(attribute='a')", "3"),
+        ("[{'a': 1}, {'a': 2}]|join(',', attribute='a')", r#""1,2""#),
+        ("[1]|tojson(indent=2)", r#""[\n  1\n]""#),
+        ("'{}'|replace('{}', request.body.none|default('d', true))", r#""d""#),
+    ] {
+        assert_eq!(json_of(source).as_deref(), Ok(made), "{source}");
+    }
+}
+
+#[test]
 fn a_template_is_text_with_nothing_escaped() {
     let made = render("<{{ event.label }}> '{{ id }}' & {{ response.body|tojson }}");
     assert_eq!(made.as_deref(), Ok(r#"<task.done> '' & {"status":"done","z":1,"a":2}"#));
