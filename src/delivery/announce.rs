@@ -98,7 +98,9 @@ pub(super) fn status(
         (Change::Recovered, By::Operator) => Some("enabled by an operator"),
         _ => state.reason.as_deref(),
     };
-    let story = StatusStory { webhook: About::of(webhook), reason, since: state.since };
+    // The store forgets since when a webhook is as it is by default.
+    let since = if change == Change::Recovered { now } else { state.since };
+    let story = StatusStory { webhook: About::of(webhook), reason, since };
     tell(context, webhook, label, &story, now);
 }
 

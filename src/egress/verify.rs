@@ -19,7 +19,9 @@ pub(super) struct SelfSigned(CertificateError);
 impl SelfSigned {
     fn words(&self) -> String {
         match &self.0 {
-            CertificateError::UnknownIssuer => "its issuer is itself, and it is not trusted".into(),
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                "its issuer is itself, and it is not trusted".into()
+            }
             other => format!("{other:?}: marked as a CA, it counts only where ca_file is itself"),
         }
     }
@@ -59,9 +61,12 @@ impl ServerCertVerifier for Verifier {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }
-            // A CA that stands in for a server's certificate is refused as `Other`.
+            // A CA that stands in for a server's certificate is refused as `Other`, and one that has
+            // the name of a root, as Debian's "snakeoil" may be for `localhost`, as `BadSignature`.
             Err(Error::InvalidCertificate(
-                error @ (CertificateError::UnknownIssuer | CertificateError::Other(_)),
+                error @ (CertificateError::UnknownIssuer
+                | CertificateError::BadSignature
+                | CertificateError::Other(_)),
             )) if is_self_issued(end_entity) == Some(true) => {
                 let error = OtherError(Arc::new(SelfSigned(error)));
                 Err(Error::InvalidCertificate(CertificateError::Other(error)))

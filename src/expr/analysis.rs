@@ -4,6 +4,8 @@
 //! minijinja's own list of undeclared variables is not used: it forgets some places (slices,
 //! `{% with x = x %}`), and the rule about secrets depends on it.
 
+use std::ops::Range;
+
 use minijinja::machinery::{Span, ast, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
@@ -17,8 +19,15 @@ use ast::{BinOpKind, CallArg, Expr, Stmt};
 
 /// What a text reads.
 pub(super) struct Analysis {
-    /// Variables with the member that is read; `None`: perhaps any.
-    reads: Vec<(String, Option<String>)>,
+    reads: Vec<Read>,
+}
+
+/// A variable and the member that is read; `None`: perhaps any.
+struct Read {
+    top: String,
+    member: Option<String>,
+    /// Where first, bytes.
+    at: Range<usize>,
 }
 
 type Checked<T = ()> = Result<T, ExprError>;
@@ -60,12 +69,18 @@ impl Analysis {
 
     /// See `Expression::may_read`.
     pub(super) fn may_read(&self, top: &str, member: &str) -> bool {
-        self.reads.iter().any(|(t, m)| t == top && m.as_deref().is_none_or(|m| m == member))
+        let is_it = |m: &Option<String>| m.as_deref().is_none_or(|m| m == member);
+        self.reads.iter().any(|read| read.top == top && is_it(&read.member))
+    }
+
+    /// See `Expression::first_read`.
+    pub(super) fn first_read(&self, top: &str) -> Option<Range<usize>> {
+        self.reads.iter().find(|read| read.top == top).map(|read| read.at.clone())
     }
 }
 
 struct Walk<'t> {
-    reads: Vec<(String, Option<String>)>,
+    reads: Vec<Read>,
     /// Names that the template sets, by scope.
     locals: Vec<Vec<(&'t str, Size)>>,
     depth: usize,
@@ -149,9 +164,9 @@ impl<'t> Walk<'t> {
         if !NAMES.contains(&name) {
             return Err(unknown("variable", name, &NAMES, at));
         }
-        let read = (name.to_owned(), member.map(str::to_owned));
-        if !self.reads.contains(&read) {
-            self.reads.push(read);
+        if !self.reads.iter().any(|read| read.top == name && read.member.as_deref() == member) {
+            let at = at.start_offset as usize..at.end_offset as usize;
+            self.reads.push(Read { top: name.to_owned(), member: member.map(str::to_owned), at });
         }
         Ok(Size::VARIABLE)
     }

@@ -34,7 +34,24 @@ impl ExprError {
         };
         let span = error.range().or_else(|| error.line().and_then(|n| line(source, n)));
         let span = span.filter(|span| source.get(span.clone()).is_some());
-        Self { message, span }
+        let at_mistake = |span: &Range<usize>| source.get(span.start..);
+        let is_syntax = error.kind() == ErrorKind::SyntaxError;
+        match span.as_ref().filter(|_| is_syntax).and_then(at_mistake).and_then(habit) {
+            Some(cure) => Self { message: format!("{message}; {cure}"), span },
+            None => Self { message, span },
+        }
+    }
+}
+
+/// What a text that cannot be read probably means: signs of other languages.
+fn habit(rest: &str) -> Option<&'static str> {
+    match rest.chars().next()? {
+        '=' => Some("`==` compares"),
+        '&' => Some("write `and`"),
+        '|' => Some("write `or`"),
+        '!' => Some("write `not`"),
+        '?' => Some("write `a if condition else b`"),
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! One expression, compiled once.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use minijinja::machinery::parse_expr;
@@ -42,6 +43,11 @@ impl Expression {
     /// `secret`; `request`, `body`).
     pub fn may_read(&self, top: &str, member: &str) -> bool {
         self.0.analysis.may_read(top, member)
+    }
+
+    /// Where a variable is read first, bytes of the source.
+    pub fn first_read(&self, top: &str) -> Option<Range<usize>> {
+        self.0.analysis.first_read(top)
     }
 
     /// Whether the value is true.

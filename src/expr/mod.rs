@@ -31,6 +31,9 @@ pub type Scope = Value;
 /// The top-level names that an expression may use.
 pub const NAMES: [&str; 7] = ["event", "id", "event_id", "time", "webhook", "request", "response"];
 
+/// Those that are known at the call already: what `when` and `subject` may use.
+pub const NAMES_AT_CALL: [&str; 4] = ["event", "time", "request", "response"];
+
 /// What an expression may cost.
 struct Limits;
 

@@ -58,9 +58,10 @@ pub(super) fn known(what: &str, name: &str, names: &[&str], at: Span) -> Result<
 pub(super) fn unknown(what: &str, name: &str, names: &[&str], at: Span) -> ExprError {
     let near = |known: &&&str| strsim::damerau_levenshtein(known, name) <= 2;
     let cure = match names.iter().filter(near).min_by_key(|n| strsim::levenshtein(n, name)) {
+        _ if matches!(name, "null" | "nil") => "did you mean `none`?".to_owned(),
         Some(near) => format!("did you mean `{near}`?"),
         None if names.len() < 10 => format!("there are {}", names.join(", ")),
-        None => "see the documentation of expressions".to_owned(),
+        None => "docs/expressions.md lists those there are".to_owned(),
     };
     ExprError::at(at, format!("there is no {what} `{name}`; {cure}"))
 }

@@ -53,8 +53,8 @@ fn rule(c: &mut Check<'_>, table: &Table, place: &Place, position: usize) -> Rul
     let overridden =
         |c: &mut Check<'_>, key: &str| table.get(key).map(|node| c.size(node, 0..=BODY_BYTES_MAX));
     let rule = EventRule {
-        when: table.get("when").and_then(|node| c.expression(node)),
-        subject: table.get("subject").and_then(|node| c.expression(node)),
+        when: table.get("when").and_then(|node| c.condition(node)),
+        subject: table.get("subject").and_then(|node| c.condition(node)),
         id: table
             .get("id")
             .map_or_else(|| RuleId::try_from(position).unwrap_or(RuleId::MAX), |node| id(c, node)),

@@ -4,6 +4,7 @@ use http::HeaderValue;
 
 use super::Check;
 use crate::config::node::{Node, Table, Value};
+use crate::expr::NAMES;
 use crate::model::Format;
 
 /// The `content-type` of a template that does not say.
@@ -42,7 +43,7 @@ fn own(c: &mut Check<'_>, node: &Node) -> Option<Format> {
                 let cure = "take it out: the content type of a `json` format is application/json";
                 c.problem(&node.place, "`content_type` belongs to a `template`", cure);
             }
-            c.expression(json).map(Format::Json)
+            c.expression(json, &NAMES).map(Format::Json)
         }
         (None, Some(template)) => {
             let content_type = content_type.map_or(TEXT, |node| media_type(c, node));

@@ -62,12 +62,19 @@ pub(super) fn headers(
     has_basic_auth: bool,
 ) -> Vec<(HeaderName, HeaderValue)> {
     let Value::Table(table) = &node.value else {
+        c.sources().mask(&node.place);
         c.wrong_kind(node, "a table, such as { \"X-Env\" = \"prod\" }");
         return Vec::new();
     };
     let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
     for entry in &table.entries {
-        let Some(name) = own_name(c, entry, has_basic_auth) else { continue };
+        let Some(name) = own_name(c, entry, has_basic_auth) else {
+            // Nobody can say whether the value of a header without a name is a secret.
+            if !matches!(entry.node.value, Value::Table(_)) {
+                c.sources().mask(&entry.node.place);
+            }
+            continue;
+        };
         if headers.iter().any(|(other, _)| *other == name) {
             let message = format!("the header {} is written twice", quoted(name.as_str()));
             c.problem(&entry.key_place, message, "write it once: names are the same in any case");

@@ -42,8 +42,8 @@ impl Check<'_> {
         }
     }
 
-    /// An expression (contract 4).
-    pub(super) fn expression(&mut self, node: &Node) -> Option<Expression> {
+    /// An expression (contract 4); `names` are the variables that are offered.
+    pub(super) fn expression(&mut self, node: &Node, names: &[&str]) -> Option<Expression> {
         let form = "an expression, such as 'response.body.status == \"done\"'";
         let text = self.bounded(node, form, EXPRESSION_BYTES_MAX)?;
         if text.trim().is_empty() {
@@ -51,7 +51,19 @@ impl Check<'_> {
             return None;
         }
         let parsed = Expression::parse(text);
-        self.parsed(node, text, "expression", parsed)
+        self.parsed(node, text, "expression", names, parsed)
+    }
+
+    /// An expression that is evaluated at the call: `when` and `subject`.
+    pub(super) fn condition(&mut self, node: &Node) -> Option<Expression> {
+        let expression = self.expression(node, &expr::NAMES_AT_CALL)?;
+        for name in expr::NAMES.iter().filter(|name| !expr::NAMES_AT_CALL.contains(name)) {
+            let Some(span) = expression.first_read(name) else { continue };
+            let place = self.place_in(node, expression.source(), Some(span));
+            let message = format!("`{name}` is not known at the call, and only formats can use it");
+            self.problem(&place, message, there_are(&expr::NAMES_AT_CALL));
+        }
+        Some(expression)
     }
 
     /// Text with `{{ }}` (contract 4).
@@ -59,7 +71,7 @@ impl Check<'_> {
         let form = "a text, such as '{{ event.label }}'";
         let text = self.bounded(node, form, EXPRESSION_BYTES_MAX)?;
         let parsed = Template::parse(text);
-        self.parsed(node, text, "template", parsed)
+        self.parsed(node, text, "template", &expr::NAMES, parsed)
     }
 
     fn parsed<T>(
@@ -67,6 +79,7 @@ impl Check<'_> {
         node: &Node,
         text: &str,
         what: &str,
+        names: &[&str],
         parsed: Result<T, ExprError>,
     ) -> Option<T> {
         let error = match parsed {
@@ -74,7 +87,7 @@ impl Check<'_> {
             Err(error) => error,
         };
         let place = self.place_in(node, text, error.span);
-        let cure = format!("correct it there; its variables are {}", expr::NAMES.join(", "));
+        let cure = format!("correct it there; {}", there_are(names));
         self.problem(&place, format!("this {what} is wrong: {}", error.message), cure);
         None
     }
@@ -104,6 +117,10 @@ impl Check<'_> {
             _ => node.place.clone(),
         }
     }
+}
+
+fn there_are(names: &[&str]) -> String {
+    format!("its variables are {}", names.join(", "))
 }
 
 /// What the regex crate draws (the pattern, a caret below it, the reason) as position and reason.

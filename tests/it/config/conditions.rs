@@ -48,6 +48,38 @@ fn expressions_are_checked_before_they_are_read() {
 }
 
 #[test]
+fn what_only_formats_know_is_refused_at_the_call() {
+    for (line, name, column) in [
+        ("when = 'true and webhook.name == \"a\"'", "webhook", 18),
+        ("subject = 'id'", "id", 12),
+        ("when = '\"event_id\" == event_id'", "event_id", 23),
+        ("when = 'request.headers.x-request-id'", "id", 35),
+    ] {
+        let problem = only_mistake(&format!("{RULE}{line}\n"));
+        assert!(problem.message.starts_with(&format!("`{name}` is not known")), "{problem:?}");
+        assert_eq!((problem.line, problem.column), (5, column), "{problem:?}");
+        assert!(!problem.cure.contains("webhook"), "{problem:?}");
+    }
+    good(&format!("{RULE}when = 'event.id == 1 and time and request.params.webhook'\n"));
+}
+
+#[test]
+fn signs_of_other_languages_are_told_in_this_one() {
+    for (expression, cure) in [
+        ("response.body.a = 1", "`==` compares"),
+        ("response.body.a === 1", "`==` compares"),
+        ("response.body.a && true", "write `and`"),
+        ("response.body.a || true", "write `or`"),
+        ("!response.body.a", "write `not`"),
+        ("response.body.a ? 1 : 2", "write `a if condition else b`"),
+        ("response.body.a == null", "did you mean `none`?"),
+    ] {
+        let problem = only_mistake(&format!("{RULE}when = '{expression}'\n"));
+        assert!(problem.message.ends_with(cure), "{problem:?}");
+    }
+}
+
+#[test]
 fn labels_of_sidehook_itself_are_reserved() {
     let problem = only_mistake(&RULE.replace("task.created", "sidehook.task"));
     assert!(problem.message.contains("reserved"), "{problem:?}");

@@ -55,6 +55,19 @@ fn a_secret_has_exactly_one_source() {
 }
 
 #[test]
+fn headers_that_are_not_written_as_a_table_are_not_shown() {
+    for line in [
+        "headers = \"X-Token: hidden\"",
+        "headers = [\"X-Token: hidden\"]",
+        "headers = { \"no name\" = \"hidden\" }",
+        "headers = { \"X-Token:\" = \"hidden\" }",
+    ] {
+        let told = problems(load_text(&format!("{RULE}{WEBHOOK}{line}\n"))).to_string();
+        assert!(told.contains("***") && !told.contains("hidden"), "{told}");
+    }
+}
+
+#[test]
 fn the_key_is_never_shown_as_well() {
     // "exchange" shows `secret`: it cannot sign.
     let problem =

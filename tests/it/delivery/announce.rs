@@ -103,6 +103,8 @@ async fn disabling_and_enabling_are_told() {
     let received = watcher.received(2).await;
     let recovered = stories(&received, "sidehook.webhook.recovered").next().expect("told");
     assert_eq!(recovered["response"]["body"]["reason"], "enabled by an operator");
+    let since = recovered["response"]["body"]["since"].as_str().expect("a time");
+    assert!(since > "2020", "since when it is active again, not since {since}");
 
     let (status, reason) = (WebhookStatus::Disabled, Some("disabled by an operator".to_owned()));
     let state = WebhookState { status, reason, since: sidehook::clock::now() };
