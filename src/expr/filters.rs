@@ -110,6 +110,12 @@ pub(super) fn install(language: &mut Environment<'static>) {
             Ok::<_, Error>(made)
         });
     }
+    install_own(language);
+    install_tests(language);
+}
+
+/// Those that could multiply what they get, and those that should find nothing in what is missing.
+fn install_own(language: &mut Environment<'static>) {
     for name in ["count", "length"] {
         language.add_filter(name, length);
     }
@@ -138,7 +144,6 @@ pub(super) fn install(language: &mut Environment<'static>) {
         Ok::<_, Error>(made.replace('+', "%20"))
     });
     language.add_function("range", range);
-    install_tests(language);
 }
 
 /// `select` and its like ask a test of every element: with one that searches a list or compares
