@@ -140,3 +140,14 @@ fn discord_gets_content_of_bounded_length_that_mentions_nobody() {
     assert_eq!(message["username"], "tasks");
     stand.deliveries("delivered", 1);
 }
+
+#[test]
+fn a_message_about_what_has_no_title_says_nothing_strange() {
+    for (recipe, member) in [("discord", "content"), ("slack", "text")] {
+        for body in ["{}", "{\"title\": null}"] {
+            let stand = Stand::start(recipe, "201 Created", body);
+            assert_eq!(stand.call("POST", "/api/v1/tasks", "{}"), 201);
+            assert_eq!(parsed(&stand.received(1)[0])[member], "New task: ", "{recipe}: {body}");
+        }
+    }
+}
