@@ -123,8 +123,10 @@ fn headers(order: &Order, content_type: Option<HeaderValue>) -> Result<HeaderMap
     if let Some(auth) = &webhook.basic_auth {
         headers.insert(AUTHORIZATION, basic(auth)?);
     }
-    let call = &order.event.exchange.request.headers;
-    let parent = call.get("traceparent");
+    let request = &order.event.exchange.request;
+    let call = &request.headers;
+    let beside = request.body.described_by.as_deref();
+    let parent = call.get("traceparent").or_else(|| beside?.get("traceparent"));
     if let Some(child) = parent.and_then(|parent| trace::child_of(parent, order.span)) {
         headers.insert("traceparent", HeaderValue::from_str(&child)?);
         let state = trace::state_of(call, order.delivery);

@@ -85,8 +85,8 @@ pub struct Body {
     pub size: u64,
     /// How the capture ended.
     pub state: BodyState,
-    /// What says how to read the bytes (`content-type`, `content-encoding`), where the kept
-    /// headers leave it out: for showing the body, never shown itself.
+    /// What says how to read the bytes (`content-type`, `content-encoding`) and which trace the
+    /// call belongs to (`traceparent`), where the kept headers leave it out: never shown itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub described_by: Option<Box<HeaderList>>,
     /// The limit under which it was captured, bytes: decoding it for show is limited by eight

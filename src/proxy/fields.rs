@@ -10,8 +10,9 @@ use crate::rules::redact::REDACTED;
 /// Redacted whatever the settings say.
 const ALWAYS_REDACTED: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
 
-/// What tells how to read a body.
-const DESCRIBING: [&str; 2] = ["content-type", "content-encoding"];
+/// What tells how to read a body, and which trace the deliveries belong to: kept beside the body
+/// where `keep_headers` leaves it out.
+const DESCRIBING: [&str; 3] = ["content-type", "content-encoding", "traceparent"];
 
 /// The fields of one head, and those that describe its body where they are not among them.
 #[derive(Clone, Default)]

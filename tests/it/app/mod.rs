@@ -110,3 +110,24 @@ async fn a_start_that_fails_leaves_nothing_behind() {
     // The store is free again, and so is everything else.
     stop(start(configuration(&folder, &upstream, &receiver)).await).await;
 }
+
+/// The receiver belongs to the call's trace whatever is kept of its headers; nobody sees more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_traced_call_is_carried_on_though_its_header_is_not_kept() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let upstream = Upstream::always(vec![Act::Send(reply("201 Created", "{}"))]).await;
+    let receiver = Receiver::start().await;
+    let mut config = configuration(&folder, &upstream, &receiver);
+    config.proxy.capture.keep_headers = Some(Vec::new());
+    let app = start(config).await;
+    let mut client = RawClient::connect(app.proxy_addr()).await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let head = format!("POST /tasks HTTP/1.1\r\nhost: x\r\ntraceparent: {parent}\r\n");
+    client.send(&format!("{head}content-length: 2\r\n\r\n{{}}")).await;
+    assert_eq!(client.reply().await.status(), 201);
+    let received = &receiver.received(1).await[0];
+    let child = received.header("traceparent");
+    assert!(child.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{child}");
+    assert_ne!(child, parent, "a span of its own");
+    stop(app).await;
+}
