@@ -35,8 +35,10 @@ use crate::telemetry::Metrics;
 /// the rest waits.
 const THREADS_MAX: usize = 4;
 
-/// Threads for blocking work of that runtime: reads of the store, name look-ups.
-const BLOCKING_THREADS_MAX: usize = 64;
+/// Threads for blocking work of that runtime: name look-ups, of which the way out has 64 at a time,
+/// and as many for all else (reads of the store, large bodies), which silent name servers must not
+/// hold up.
+const BLOCKING_THREADS_MAX: usize = 128;
 
 /// A running sidehook. Started and stopped from outside of any async runtime: it has its own.
 #[derive(Debug)]

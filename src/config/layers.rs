@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::Environment;
 use super::check::Check;
+use super::confidential;
 use super::flags::{self, Flags};
 use super::keys::{Kind, SECTIONS, Section};
 use super::node::{self, Entry, Node, Place, Table, Value};
@@ -46,8 +47,9 @@ pub(super) fn merge(
 fn read(check: &mut Check<'_>, name: &str, text: &str, folder: PathBuf) -> Table {
     let source = check.sources().add(name, text, folder);
     let (table, errors) = node::parse(source, text);
+    confidential::mask_all(check, &table);
     for error in &errors {
-        mask_line(check, &error.place, text);
+        confidential::mask_line(check, &error.place, text);
         check.problem(
             &error.place,
             format!("not TOML: {}", error.message),
@@ -56,20 +58,6 @@ fn read(check: &mut Check<'_>, name: &str, text: &str, folder: PathBuf) -> Table
     }
     check.count_syntax_errors(errors.len());
     shaped(check, table)
-}
-
-/// The line of a mistake of syntax is shown as it stands: if it looks like a secret's, its value is
-/// not.
-fn mask_line(check: &mut Check<'_>, place: &Place, text: &str) {
-    let Some(before) = text.get(..place.start.min(text.len())) else { return };
-    let start = before.rfind('\n').map_or(0, |at| at + 1);
-    let end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-    let line = text[start..end].to_ascii_lowercase();
-    let telling = ["secret", "password", "token", "egress_proxy", "_key"];
-    let named = telling.iter().filter_map(|word| line.find(word)).min();
-    if let Some(value) = named.and_then(|at| line[at..].find('=').map(|eq| at + eq + 1)) {
-        check.sources().mask(&Place { source: place.source, start: start + value, end });
-    }
 }
 
 /// The entries of a layer that are known sections with known keys; the others are reported.
@@ -157,8 +145,6 @@ fn unknown_key(section: &Section, key: &str) -> (String, String) {
 
 /// A misspelt secret is a secret.
 fn mask_unknown(check: &mut Check<'_>, entry: &Entry) {
-    let name = entry.key.to_ascii_lowercase();
-    let telling = ["secret", "password", "token", "key", "auth"];
     let secrets = [
         "secret",
         "signing_secret",
@@ -168,10 +154,8 @@ fn mask_unknown(check: &mut Check<'_>, entry: &Entry) {
         "password",
         "egress_proxy",
     ];
-    let alike = suggest(&name, secrets);
-    // `user:password@` in a URL, whatever its key is called.
-    let has_userinfo = matches!(&entry.node.value, Value::Text(text) if text.contains("://") && text.contains('@'));
-    if alike.is_some() || has_userinfo || telling.iter().any(|word| name.contains(word)) {
+    let alike = suggest(&entry.key, secrets);
+    if alike.is_some() || confidential::is_telling(&entry.key) {
         check.sources().mask(&entry.node.place);
     }
 }

@@ -7,6 +7,7 @@
 //! module knows how to fill them.
 
 mod check;
+mod confidential;
 mod flags;
 mod keys;
 mod layers;

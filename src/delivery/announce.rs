@@ -147,8 +147,10 @@ fn tell(context: &Context, webhook: &Webhook, label: &str, story: &impl Serializ
         return;
     }
     let event = event(label, &webhook.name, story, now);
-    // A loss is logged and counted by the store.
-    let _ = context.store.commit_later(event);
+    if let Err(error) = context.store.offer(event) {
+        // The trouble itself has its own line, and the store has told of its own.
+        tracing::debug!(webhook = webhook.name, label, %error, "nobody is told by an event");
+    }
 }
 
 fn event(label: &str, subject: &str, story: &impl Serialize, now: Timestamp) -> NewEvent {

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::trace;
 use crate::egress::Outgoing;
-use crate::model::{BasicAuth, DeliveryId, Event, Timestamp, Webhook};
+use crate::model::{BasicAuth, Body, DeliveryId, Event, Format, HeaderList, Timestamp, Webhook};
 use crate::{payload, sign};
 
 /// Captured bytes from which rendering leaves the runtime's threads.
@@ -44,18 +44,32 @@ pub(super) enum OutgoingError {
     Panicked(String),
 }
 
-/// Builds the request, on a thread for blocking work when the event is large.
+/// Builds the request, on a thread for blocking work when that may take long.
 ///
 /// # Errors
 /// The body cannot be rendered or signed.
 pub(super) async fn build(order: Order) -> Result<Outgoing, OutgoingError> {
-    let exchange = &order.event.exchange;
-    let size = exchange.request.body.bytes.len() + exchange.response.body.bytes.len();
-    if size <= RENDER_INLINE_MAX {
+    if !takes_long(&order) {
         return outgoing(&order);
     }
     let built = tokio::task::spawn_blocking(move || outgoing(&order)).await;
     built.unwrap_or_else(|error| Err(OutgoingError::Panicked(error.to_string())))
+}
+
+/// Large events, compressed ones (a few bytes become many), and what an expression makes of an
+/// event: it is bounded, but by far more than other webhooks could wait.
+fn takes_long(order: &Order) -> bool {
+    let exchange = &order.event.exchange;
+    let (request, response) = (&exchange.request, &exchange.response);
+    let is_encoded = |headers: &HeaderList, body: &Body| {
+        let described = body.described_by.as_deref();
+        let fields = [Some(headers), described].into_iter().flatten();
+        !body.bytes.is_empty() && fields.into_iter().any(|f| f.get("content-encoding").is_some())
+    };
+    matches!(order.webhook.format, Format::Json(_) | Format::Template { .. })
+        || request.body.bytes.len() + response.body.bytes.len() > RENDER_INLINE_MAX
+        || is_encoded(&request.headers, &request.body)
+        || is_encoded(&response.headers, &response.body)
 }
 
 fn outgoing(order: &Order) -> Result<Outgoing, OutgoingError> {
@@ -130,10 +144,7 @@ fn basic(auth: &BasicAuth) -> Result<HeaderValue, InvalidHeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        Body, EventId, Exchange, Format, HeaderList, RequestPart, ResponsePart, RuleRef, Scheme,
-        Secret,
-    };
+    use crate::model::{EventId, Exchange, RequestPart, ResponsePart, RuleRef, Scheme, Secret};
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

@@ -32,6 +32,12 @@ impl Bucket {
         self.full_at.checked_sub(full_before).unwrap_or(self.full_at)
     }
 
+    /// The limit is another one now: what is missing under the one before, at most an empty bucket
+    /// under this one.
+    pub(super) fn owe_at_most(&mut self, limit: RateLimit, now: Instant) {
+        self.full_at = self.full_at.min(now + capacity(limit));
+    }
+
     /// Takes `n` tokens that are there.
     pub(super) fn take(&mut self, limit: RateLimit, n: usize, now: Instant) {
         let n = u32::try_from(n).unwrap_or(u32::MAX);

@@ -38,7 +38,7 @@ impl Tls {
     /// # Errors
     /// The TLS library refuses its own defaults: a build without the needed algorithms.
     pub(super) fn common(roots: Arc<RootCertStore>) -> Result<Self, rustls::Error> {
-        Self::new(roots, None)
+        Self::new(roots, Vec::new(), None)
     }
 
     /// For a webhook with its own CA or client certificate.
@@ -49,9 +49,12 @@ impl Tls {
         identity: &TlsIdentity,
         system: &Arc<RootCertStore>,
     ) -> Result<Self, TlsIdentityError> {
-        let roots = match &identity.ca {
-            None => Arc::clone(system),
-            Some(pem) => Arc::new(authorities(pem).map_err(TlsIdentityError::Ca)?),
+        let (roots, named) = match &identity.ca {
+            None => (Arc::clone(system), Vec::new()),
+            Some(pem) => {
+                let named = certificates(pem).map_err(TlsIdentityError::Ca)?;
+                (Arc::new(authorities(&named).map_err(TlsIdentityError::Ca)?), named)
+            }
         };
         let client = match &identity.client {
             None => None,
@@ -60,22 +63,23 @@ impl Tls {
                 Some(pair.map_err(TlsIdentityError::Client)?)
             }
         };
-        Self::new(roots, client).map_err(|error| TlsIdentityError::Client(refusal(&error)))
+        Self::new(roots, named, client).map_err(|error| TlsIdentityError::Client(refusal(&error)))
     }
 
     fn new(
         roots: Arc<RootCertStore>,
+        named: Vec<CertificateDer<'static>>,
         client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
     ) -> Result<Self, rustls::Error> {
         let provider = provider();
-        let verifier =
+        let library =
             WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
-        let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
+        let library = library.map_err(|error| rustls::Error::General(error.to_string()))?;
         let has_client_certificate = client.is_some();
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Verifier(verifier)));
+            .with_custom_certificate_verifier(Arc::new(Verifier { library, named }));
         let mut config = match client {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
@@ -116,11 +120,11 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn authorities(pem: &[u8]) -> Result<RootCertStore, String> {
+fn authorities(named: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for (at, certificate) in certificates(pem)?.into_iter().enumerate() {
+    for (at, certificate) in named.iter().enumerate() {
         roots
-            .add(certificate)
+            .add(certificate.clone())
             .map_err(|error| format!("its certificate {} cannot be read: {error}", at + 1))?;
     }
     Ok(roots)

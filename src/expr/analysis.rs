@@ -43,9 +43,14 @@ impl Analysis {
             return Err(ExprError::new(format!("it is longer than {max} bytes")));
         }
         let tokens = tokenize(source, is_expression, SyntaxConfig::default());
-        if tokens.take_while(Result::is_ok).nth(Limits::TOKENS_MAX).is_some() {
-            let max = Limits::TOKENS_MAX;
-            return Err(ExprError::new(format!("it is longer than {max} words and signs")));
+        for (n, token) in tokens.enumerate() {
+            if n == Limits::TOKENS_MAX {
+                let max = Limits::TOKENS_MAX;
+                return Err(ExprError::new(format!("it is longer than {max} words and signs")));
+            }
+            // The parser takes a character that it cannot read for the end where it follows a text:
+            // `a == 'b' && c` would mean `a == 'b'`.
+            token.map_err(|error| ExprError::of(&error, source))?;
         }
         Ok(())
     }

@@ -34,10 +34,9 @@ pub(super) fn charge(bytes: usize) -> Result<(), Error> {
 
 /// Charges a value that is handled: a text by its length, a list or map by its elements.
 pub(super) fn charge_value(value: &Value) -> Result<(), Error> {
-    let bytes = match (value.as_str(), value.len()) {
-        (Some(text), _) => text.len(),
-        (None, Some(n)) => n.saturating_mul(ELEMENT_BYTES),
-        (None, None) => 0,
+    let bytes = match value.as_str() {
+        Some(text) => text.len(),
+        None => value.len().unwrap_or(0).saturating_mul(ELEMENT_BYTES),
     };
     charge(bytes.saturating_add(ELEMENT_BYTES))
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
-use minijinja::{Environment, Error, ErrorKind, State, Value, filters, functions};
+use minijinja::{Environment, Error, ErrorKind, State, Value, filters, functions, tests};
 
 use super::Limits;
 use super::budget::{charge, charge_value};
@@ -110,6 +110,21 @@ pub(super) fn install(language: &mut Environment<'static>) {
             Ok::<_, Error>(made)
         });
     }
+    for name in ["count", "length"] {
+        language.add_filter(name, length);
+    }
+    for (name, filter) in [
+        ("first", Value::from_function(filters::first)),
+        ("last", Value::from_function(filters::last)),
+    ] {
+        language.add_filter(name, move |state: &mut State, value: Value| {
+            if value.is_undefined() {
+                return Ok(value); // of a missing list, a missing element
+            }
+            charge_value(&value)?;
+            filter.call(state, &[value])
+        });
+    }
     language.add_filter("join", join);
     language.add_filter("replace", replace);
     language.add_filter("string", |value: &Value| text(value).map(Value::from));
@@ -123,6 +138,27 @@ pub(super) fn install(language: &mut Environment<'static>) {
         Ok::<_, Error>(made.replace('+', "%20"))
     });
     language.add_function("range", range);
+    install_tests(language);
+}
+
+/// `select` and its like ask a test of every element: with one that searches a list or compares
+/// texts, the work is the product of two lengths.
+fn install_tests(language: &mut Environment<'static>) {
+    for (name, test) in [
+        ("in", Value::from_function(tests::is_in)),
+        ("startingwith", Value::from_function(tests::is_startingwith)),
+        ("endingwith", Value::from_function(tests::is_endingwith)),
+        ("==", Value::from_function(tests::is_eq)),
+        ("eq", Value::from_function(tests::is_eq)),
+        ("equalto", Value::from_function(tests::is_eq)),
+        ("!=", Value::from_function(tests::is_ne)),
+        ("ne", Value::from_function(tests::is_ne)),
+    ] {
+        language.add_test(name, move |state: &mut State, args: Rest<Value>| {
+            args.iter().try_for_each(charge_value)?;
+            Ok::<_, Error>(test.call(state, &args)?.is_true())
+        });
+    }
 }
 
 fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
@@ -150,9 +186,19 @@ fn text(value: &Value) -> Result<String, Error> {
     out.into_text()
 }
 
+/// Of what is missing: 0.
+fn length(value: &Value) -> Result<usize, Error> {
+    charge_value(value)?;
+    if value.is_undefined() {
+        return Ok(0);
+    }
+    let unknown = || wrong(format!("cannot calculate length of value of type {}", value.kind()));
+    value.len().ok_or_else(unknown)
+}
+
 fn join(value: &Value, joiner: Option<String>, kwargs: Kwargs) -> Result<String, Error> {
     charge_value(value)?;
-    let joiner = joiner.unwrap_or_default();
+    let joiner = joiner.or(kwargs.get("d")?).unwrap_or_default();
     let attribute: Option<String> = kwargs.get("attribute")?;
     kwargs.assert_all_used()?;
     let mut out = Bounded::default();
@@ -210,9 +256,9 @@ fn sum(state: &mut State, value: &Value, kwargs: Kwargs) -> Result<Value, Error>
 
 /// JSON without white space; with `indent`, of two spaces.
 fn to_json(value: &Value, indent: Option<Value>, kwargs: Kwargs) -> Result<String, Error> {
-    let mut out = Bounded::default();
     let indent = indent.or(kwargs.get("indent")?);
     kwargs.assert_all_used()?;
+    let mut out = Bounded::default();
     let is_pretty = indent.is_some_and(|indent| indent.is_true());
     let written = if is_pretty {
         serde_json::to_writer_pretty(&mut out, value)

@@ -67,22 +67,78 @@ fn json_keeps_the_order_of_keys_and_the_numbers() {
 }
 
 #[test]
-fn filters_take_arguments_by_name() {
-    for (source, made) in [
-        ("[{'a': 1}, {'b': 2}]|map(attribute='a', default=0)", "[1,0]"),
-        ("[{'a': 2}, {'a': 1}]|sort(attribute='a')|map(attribute='a')", "[1,2]"),
-        ("[1, 2]|sort(reverse=true)", "[2,1]"),
-        ("{'b': 1, 'a': 2}|dictsort(by='value', reverse=true)|first", r#"["a",2]"#),
-        ("['b', 'B']|unique(case_sensitive=true)", r#"["b","B"]"#),
-        ("[{'a': 1, 'b': 2}]|groupby(attribute='a')|length", "1"),
-        ("[{'a': 1}]|selectattr('a', 'eq', 1)|length", "1"),
-        ("[1, 2]|batch(3, 0)", "[[1,2,0]]"),
-        ("[{'a': 1}, {'a': 2}]|sum(attribute='a')", "3"),
-        ("[{'a': 1}, {'a': 2}]|join(',', attribute='a')", r#""1,2""#),
-        ("[1]|tojson(indent=2)", r#""[\n  1\n]""#),
-        ("'{}'|replace('{}', request.body.none|default('d', true))", r#""d""#),
+fn filters_take_named_arguments() {
+    for (source, json) in [
+        ("[{'n': 'a'}, {'n': 'b'}] | map(attribute='n') | list", r#"["a","b"]"#),
+        ("[{'n': 'a'}, {'n': 'b'}] | join(', ', attribute='n')", r#""a, b""#),
+        ("[{'n': 1}, {'n': 1}] | unique(attribute='n') | list", r#"[{"n":1}]"#),
+        ("request.body.list | sort(reverse=true)", "[3,2,1]"),
+        ("[1] | tojson(indent=2)", r#""[\n  1\n]""#),
+        ("{'b': 1, 'a': 2} | dictsort(by='value')", r#"[["b",1],["a",2]]"#),
+        ("[{'n': 2}] | sum(attribute='n')", "2"),
+        ("'x' | int(default=7)", "7"),
     ] {
-        assert_eq!(json_of(source).as_deref(), Ok(made), "{source}");
+        assert_eq!(json_of(source).as_deref(), Ok(json), "{source}");
+    }
+    for source in ["[1] | join(sep=',')", "[1] | tojson(width=2)", "[1] | sort(up=true)"] {
+        assert!(json_of(source).is_err(), "{source}");
+    }
+}
+
+#[test]
+fn a_filter_finds_nothing_in_what_is_missing() {
+    for (source, json) in [
+        ("response.body.no | length", "0"),
+        ("response.body.no | length > 0", "false"),
+        ("response.body.no | count", "0"),
+        ("response.body.no | first", "null"),
+        ("(response.body.no | last).name", "null"),
+        ("'abc' | length", "3"),
+        ("[1, 2] | last", "2"),
+        ("'abc' | first", r#""a""#),
+    ] {
+        assert_eq!(json_of(source).as_deref(), Ok(json), "{source}");
+    }
+    assert!(json_of("1 | length").is_err());
+}
+
+/// Both lists may come from a client: 20,000 elements fit in 40 KB.
+#[test]
+fn a_search_in_a_list_for_each_element_of_another_is_bounded() {
+    let scope = Scope::from_pairs([(
+        "request",
+        Scope::from_pairs([
+            ("a", Value::from(vec![1; 20_000])),
+            ("b", Value::from(vec![2; 20_000])),
+            ("text", Value::from("a".repeat(1 << 20))),
+        ]),
+    )]);
+    for source in [
+        "request.a | select('in', request.b) | list",
+        "request.a | reject('in', request.b) | list",
+        "request.a | map('string') | select('in', request.text) | list",
+        "([request.text] * 10000) | map('length') | list",
+        "([request.text] * 10000) | select('==', request.text ~ '') | list",
+    ] {
+        let error = Expression::parse(source).and_then(|e| e.json(&scope)).expect_err(source);
+        assert_eq!(error.message, "it takes too many steps", "{source}");
+    }
+    let few = Expression::parse("request.a[:500] | select('in', [1, 2]) | list | length");
+    assert_eq!(few.and_then(|e| e.json(&scope)).as_deref(), Ok(&b"500"[..]));
+}
+
+/// minijinja's parser takes what cannot be read for the end, where it follows a text.
+#[test]
+fn nothing_after_a_text_is_ignored() {
+    for source in
+        ["'a' && false", "'a' ? 1 : 2", "event.label == 'task.done' && response.status == 500"]
+    {
+        let (message, part) = mistake(source);
+        assert_eq!(message, "unexpected character", "{source}");
+        assert!(matches!(part.as_deref(), Some("&" | "?")), "{part:?}");
+        let template = format!("{{% if {source} %}}{{% endif %}}");
+        let error = Template::parse(&template).expect_err(source);
+        assert_eq!(error.message, "unexpected character", "{source}");
     }
 }
 

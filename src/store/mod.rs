@@ -152,6 +152,17 @@ impl Store {
         self.hand_over(event, true, None)
     }
 
+    /// Hands over an event of sidehook's own: as [`Self::commit_later`], but in a small part of the
+    /// memory, so that it never takes the place of a call's event.
+    ///
+    /// # Errors
+    /// That part is full, or the store is closed: the event is not taken, and not counted as lost.
+    pub fn offer(&self, event: NewEvent) -> Result<(), StoreError> {
+        let (weight, since) = (event.weight(), Instant::now());
+        let waiting = Waiting { event, weight, keep: true, waiter: None, since };
+        self.shared.queue.push_own_event(waiting)
+    }
+
     /// Due deliveries of one webhook that nobody holds a lease of, oldest due first, at most
     /// `n_max`; of an ordered webhook the first of each chain. None of a disabled webhook; a paused
     /// one is for the caller to probe.
@@ -224,28 +235,31 @@ impl Store {
         state.map_or_else(Default::default, |state| (state.status, state.reason.clone()))
     }
 
-    /// Sets how a webhook stands: in force at once, durable on return. Enabling a disabled one
+    /// Sets how a webhook stands: in force at once, durable when the future is done. Enabling a disabled one
     /// begins [`Self::failed_in_a_row`] anew.
     ///
     /// # Errors
     /// The change is in force but not stored yet: that is tried again with every batch until it
     /// succeeds or the store is closed.
-    pub async fn set_webhook_state(
+    pub fn set_webhook_state(
         &self,
         id: WebhookId,
         state: WebhookState,
-    ) -> Result<(), StoreError> {
+    ) -> impl Future<Output = Result<(), StoreError>> + use<> {
         self.shared.states.set(id, state);
         self.shared.leases.wake.notify_one();
         let (waiter, answer) = oneshot::channel();
-        self.shared.queue.push_request(Request::Stand { waiter })?;
-        answered(answer).await
+        let asked = self.shared.queue.push_request(Request::Stand { waiter });
+        async move {
+            asked?;
+            answered(answer).await
+        }
     }
 
     /// Deliveries of a webhook that ended as failed since the last that was delivered, in the
     /// order in which they ended, at most `n_max`. Kept as a counter: it costs one read, whatever
-    /// waits. Cancelled ones and those whose record is damaged do not count; after the index was
-    /// lost it says what the journal still holds.
+    /// waits. Cancelled ones, those whose record is damaged and those whose last failure was not the
+    /// receiver's do not count; after the index was lost it says what the journal still holds.
     ///
     /// # Errors
     /// The index cannot be read.

@@ -16,6 +16,8 @@ const ATTEMPT_WAIT_MAX: Duration = Duration::from_millis(50);
 /// So many attempts are company enough.
 const N_ATTEMPTS_FORCE: usize = 256;
 const N_REQUESTS_MAX: usize = 10_000;
+/// Events of sidehook's own are taken while no more than this part of the room is used.
+const OWN_PART: usize = 8;
 
 /// An event that waits for its commit.
 #[derive(Debug)]
@@ -96,11 +98,20 @@ impl Queue {
 
     /// Hands an event over. An event alone always finds room, so that none is too large for ever.
     pub(crate) fn push_event(&self, waiting: Waiting) -> Result<(), StoreError> {
+        self.push_within(self.bytes_max, waiting)
+    }
+
+    /// Hands over an event that no call waits for: only while most of the room is free.
+    pub(crate) fn push_own_event(&self, waiting: Waiting) -> Result<(), StoreError> {
+        self.push_within(self.bytes_max / OWN_PART, waiting)
+    }
+
+    fn push_within(&self, bytes_max: usize, waiting: Waiting) -> Result<(), StoreError> {
         let mut inner = locked(&self.inner);
         if inner.closing {
             return Err(StoreError::Closed);
         }
-        if inner.bytes > 0 && inner.bytes.saturating_add(waiting.weight) > self.bytes_max {
+        if inner.bytes > 0 && inner.bytes.saturating_add(waiting.weight) > bytes_max {
             return Err(StoreError::Full { bytes: inner.bytes });
         }
         inner.bytes += waiting.weight;

@@ -49,7 +49,9 @@ pub(super) fn basic_auth(c: &mut Check<'_>, node: &Node) -> Option<BasicAuth> {
     // RFC 7617 2: the colon ends the user name, and control characters are not allowed.
     if username.contains(':') || username.chars().any(char::is_control) {
         let cure = "write a name without colon and control characters (RFC 7617)";
-        c.problem(&name_node.place, format!("{} is not a user name", quoted(username)), cure);
+        // It may be `user:password`.
+        c.sources().mask(&name_node.place);
+        c.problem(&name_node.place, "this is not a user name", cure);
     }
     Some(BasicAuth { username: username.to_owned(), password: password? })
 }
@@ -107,7 +109,8 @@ pub(in crate::config) fn is_confidential(name: &HeaderName) -> bool {
 fn own_name(c: &mut Check<'_>, entry: &Entry, has_basic_auth: bool) -> Option<HeaderName> {
     let name = c.header_name(&entry.key, &entry.key_place)?;
     let text = name.as_str();
-    let own = text.starts_with("webhook-") || text.starts_with("x-webhook-");
+    let signature = ["webhook-signature", "x-webhook-signature"].contains(&text);
+    let own = signature || EVERY_ATTEMPT.contains(&text);
     let cure = match text {
         "user-agent" => "set [delivery] user_agent",
         "authorization" if has_basic_auth => "keep either it or basic_auth",

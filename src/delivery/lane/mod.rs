@@ -51,8 +51,17 @@ impl Lane {
     }
 
     /// The same lane, its webhook defined anew.
-    pub(super) fn with(self, webhook: Arc<Webhook>) -> Self {
+    pub(super) fn with(mut self, webhook: Arc<Webhook>, now: Instant) -> Self {
+        if let Some(limit) = webhook.rate_limit {
+            self.bucket.owe_at_most(limit, now);
+        }
         Self { webhook, is_stale: true, ..self }
+    }
+
+    /// The same lane, its webhook gone: its attempts end, and none begins.
+    pub(super) fn closed(self) -> Self {
+        let webhook = Webhook { active: false, ..Webhook::clone(&self.webhook) };
+        Self { webhook: Arc::new(webhook), ..self }
     }
 
     /// Whether the store has to be asked now.

@@ -76,6 +76,20 @@ fn a_limited_lane_waits_for_its_tokens_and_keeps_no_place_meanwhile() {
 }
 
 #[test]
+fn a_limit_that_is_raised_does_not_leave_the_debt_of_the_old_one() {
+    let now = Moment::now();
+    let per = |n, secs| Some(RateLimit { n, per: Duration::from_secs(secs) });
+    let limited = |rate_limit| Arc::new(Webhook { rate_limit, ..webhook() });
+    let mut lane = lane_of(Webhook { rate_limit: per(1, 3600), ..webhook() }, 0, now);
+    lane.begin(1, now);
+    lane.in_flight = 0;
+    lane = lane.with(limited(per(1, 3600)), now.steady);
+    assert!(!lane.wants(later(now, Duration::from_secs(10))), "the same as before");
+    lane = lane.with(limited(per(10, 1)), now.steady);
+    assert!(lane.wants(later(now, Duration::from_secs(1))), "{:?}", lane.wakes_in(now));
+}
+
+#[test]
 fn what_the_receiver_asks_for_holds_the_whole_lane() {
     let now = Moment::now();
     let mut lane = lane(8, 0, now);

@@ -20,6 +20,8 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 impl Scheduler {
     /// An attempt has ended: its lane has a place again, and so have all together.
     pub(super) fn end(&mut self, ended: Ended) {
+        // What an operator has decided meanwhile goes before what the attempt says.
+        self.follow();
         self.in_flight -= 1;
         let Some(lane) = self.lanes.get_mut(&ended.webhook) else { return };
         lane.in_flight = lane.in_flight.saturating_sub(1);
@@ -77,7 +79,7 @@ impl Scheduler {
         let now = Instant::now();
         for webhook in webhooks.iter() {
             let lane = match before.remove(&webhook.id) {
-                Some(lane) => lane.with(Arc::clone(webhook)),
+                Some(lane) => lane.with(Arc::clone(webhook), now),
                 None => {
                     let health = self.health(webhook, now);
                     Lane::new(Arc::clone(webhook), health, now)
@@ -85,6 +87,9 @@ impl Scheduler {
             };
             self.lanes.insert(webhook.id, lane);
         }
+        // One that is gone stays until its attempts have ended: it may come back before.
+        let under_way = before.into_iter().filter(|(_, lane)| lane.in_flight > 0);
+        self.lanes.extend(under_way.map(|(id, lane)| (id, lane.closed())));
         self.order = webhooks.iter().map(|webhook| webhook.id).collect();
         self.webhooks = webhooks;
     }
@@ -124,10 +129,11 @@ impl Scheduler {
         };
         let state = lane.health.state().clone();
         lane.saving = Some(state.clone());
-        let (context, saves) = (Arc::clone(&self.context), self.saves.clone());
-        let webhook = Arc::clone(&lane.webhook);
+        // In force from here on, so that whoever decides otherwise afterwards has the last word.
+        let stored = self.context.store.set_webhook_state(id, state);
+        let (saves, webhook) = (self.saves.clone(), Arc::clone(&lane.webhook));
         self.tasks.spawn(async move {
-            if let Err(error) = context.store.set_webhook_state(id, state).await {
+            if let Err(error) = stored.await {
                 let webhook = webhook.name.as_str();
                 tracing::warn!(webhook, %error, "its status is not stored yet");
             }

@@ -136,11 +136,12 @@ impl Scheduler {
             }
         }
         tracing::debug!(in_flight = self.in_flight, "no new attempts are started");
-        // What the last attempts say of their receivers counts too.
-        while self.in_flight > 0
-            && let Some(ended) = self.ended.recv().await
-        {
-            self.end(ended);
+        // What the last attempts say of their receivers counts too, and is kept.
+        while self.in_flight > 0 || self.lanes.values().any(|lane| lane.saving.is_some()) {
+            tokio::select! {
+                Some(ended) = self.ended.recv() => self.end(ended),
+                Some(webhook) = self.saved.recv() => self.saved(webhook),
+            }
         }
     }
 

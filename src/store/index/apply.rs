@@ -9,7 +9,8 @@ use super::rows::{DeliveryRow, EventRow, MetaRow};
 use super::tallies::Tallies;
 use super::{FORMAT, bytes_of, failed, get, keys};
 use crate::model::{
-    Attempt, DeliveryId, DeliveryState, Event, EventId, Outcome, Timestamp, Verdict, WebhookId,
+    Attempt, DeliveryId, DeliveryState, Event, EventId, Failure, Outcome, Timestamp, Verdict,
+    WebhookId,
 };
 use crate::store::StoreError;
 use crate::store::journal::record::{Record, StateRecord, Why};
@@ -224,10 +225,13 @@ impl<'a> Applier<'a> {
         row.set_error(error.as_deref());
         if !overtaken {
             let was_pending = row.state == DeliveryState::Pending;
+            let is_theirs = attempt.outcome.failure().is_some_and(Failure::is_receivers);
             decide(&mut row, &attempt.outcome, attempt.verdict);
             match row.state {
                 DeliveryState::Delivered => self.tallies.ended(row.webhook_id, true),
-                DeliveryState::Failed if was_pending => self.tallies.ended(row.webhook_id, false),
+                DeliveryState::Failed if was_pending && is_theirs => {
+                    self.tallies.ended(row.webhook_id, false);
+                }
                 _ => {}
             }
         }

@@ -143,6 +143,17 @@ fn two_signatures_cannot_share_a_header() {
     assert_eq!(both.signatures.len(), 2, "these two share one header by design");
 }
 
+/// Receivers have their own names beside ours.
+#[test]
+fn only_the_headers_that_sidehook_writes_are_reserved() {
+    let own = webhook("headers = { X-Webhook-Token = \"t\", Webhook-Source = \"tasks\" }").headers;
+    assert_eq!(own.len(), 2);
+    for name in ["webhook-id", "X-Webhook-Event", "X-Webhook-Signature", "webhook-signature"] {
+        let lines = format!("{RULE}{WEBHOOK}headers = {{ {name} = \"x\" }}\n");
+        assert!(only_mistake(&lines).message.contains("reserved"), "{name}");
+    }
+}
+
 #[test]
 fn a_scheme_without_what_it_needs_is_told_at_its_place() {
     let refused = |lines: &str| only_mistake(&format!("{RULE}{WEBHOOK}{lines}\n"));

@@ -131,6 +131,40 @@ fn secrets_are_shown_nowhere() {
     }
 }
 
+/// Where nobody reads them: in sections and tables that are not what they should be.
+#[test]
+fn secrets_in_the_wrong_place_are_secrets() {
+    for section in [
+        "webhook = { name = \"w\", secret = \"hunter7\" }",
+        "webhook = [{ name = \"w\", secret = \"hunter7\" }, 5]",
+        "webhoks = { name = \"w\", secret = \"hunter7\" }",
+        "admin = [{ token = \"hunter7\" }]",
+        "delivery = \"http://u:hunter7@h\"",
+    ] {
+        let error = load_text(&format!("{section}\n{RULE}")).expect_err("a mistake").to_string();
+        assert!(!error.contains("hunter"), "{section}:\n{error}");
+    }
+    for line in [
+        "credentials = { user = \"a\", password = \"hunter7\" }",
+        "options = [{ secret = \"hunter7\" }]",
+        "headers = [{ \"Authorization\" = \"hunter7\" }]",
+        "headers = \"Authorization: hunter7\"",
+        "headers = { \"X Api Key\" = \"hunter7\" }",
+        "headers = { \"Authorization\" = \"hunter7\" ",
+        "basic_auth = { username = \"u:hunter7\", password = \"p\" }",
+        "signatures = [{ header = \"x\", key = \"hunter7\" }]",
+        "client_cert = { cert = \"c\", key = \"k\", passphrase = \"hunter7\" }",
+        "format = { json = 'id', secret = \"hunter7\" }",
+        "secret = { file = { path = \"hunter7\" } }",
+        "url = \"https://u:hunter7@h",
+        "[delivery]\nproxy = \"u:hunter7@h:3128\"",
+    ] {
+        let error =
+            load_text(&format!("{RULE}{WEBHOOK}{line}\n")).expect_err("a mistake").to_string();
+        assert!(!error.contains("hunter"), "{line}:\n{error}");
+    }
+}
+
 #[test]
 fn the_effective_configuration_is_toml_without_secrets() {
     let toml = format!(

@@ -1,12 +1,13 @@
 //! A webhook's trouble is told to those who want to hear of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sidehook::model::*;
-use sidehook::store::{EventFilter, Page};
+use sidehook::store::{EventFilter, OnFailure, Page, Settings, Store, StoreError};
 
-use super::world::{World, webhook};
+use super::world::{World, commit, new_event, open, run, settings, stands, webhook};
 use crate::support::receiver::{Answer, Received, Receiver};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -154,4 +155,37 @@ async fn where_nobody_wants_to_hear_nothing_is_kept() {
     world.stands(id, DeliveryState::Failed).await;
     world.webhook_stands("down", WebhookStatus::Disabled).await;
     assert!(told(&world).is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_keeps_its_memory_for_the_events_of_calls() {
+    let (down, watcher) = (Receiver::start().await, Receiver::start().await);
+    down.otherwise(Answer::Status(500));
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let webhooks = || {
+        let down = wants("a", webhook("down", &down));
+        vec![down, wants("sidehook.*", webhook("watcher", &watcher))]
+    };
+    let store = open(directory.path());
+    store.set_webhooks(webhooks());
+    let mut ids = Vec::new();
+    for _ in 0..60 {
+        ids.push(commit(&store, "a").await[0].id);
+    }
+    store.close();
+
+    let settings = settings(directory.path());
+    let settings = Settings { free_bytes_min: u64::MAX, queue_bytes_max: 16 * 1024, ..settings };
+    let store = Store::open(settings, Arc::default()).expect("opens");
+    store.set_webhooks(webhooks());
+    assert!(store.check().is_err(), "no disk has that much");
+    run(&store, 256, &["127.0.0.0/8"]);
+    for id in ids {
+        stands(&store, id, DeliveryState::Failed).await;
+    }
+    // Not each of them was told of; a call's event finds its place.
+    for _ in 0..5 {
+        let kept = store.commit(new_event("a"), OnFailure::Keep).await;
+        assert!(matches!(kept, Err(StoreError::Kept { .. })), "{kept:?}");
+    }
 }

@@ -9,6 +9,7 @@ mod isolation;
 mod limits;
 mod ordered;
 mod proxied;
+mod reload;
 mod retries;
 mod retry_after;
 mod sent;

@@ -29,6 +29,29 @@ async fn at_a_stop_attempts_under_way_end_and_none_begins() {
     assert_eq!(receiver.count(), 1);
 }
 
+#[tokio::test]
+async fn what_the_last_attempts_say_of_their_receiver_is_kept() {
+    let receiver = Receiver::start().await;
+    let (first, last) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    receiver.script([
+        Answer::WaitFor(Arc::clone(&first), 500),
+        Answer::WaitFor(Arc::clone(&last), 410),
+    ]);
+    let w = Webhook { pause_after: 1, concurrency: 2, ..webhook("w", &receiver) };
+    let world = World::start(vec![w]);
+    for label in ["a", "b"] {
+        world.commit(label).await;
+    }
+    receiver.received(2).await;
+    world.tasks.stop().stop();
+    first.notify_one();
+    world.webhook_stands("w", WebhookStatus::Paused).await;
+    last.notify_one();
+    assert!(world.tasks.finished_within(PATIENCE).await);
+    let states = world.store.webhook_states();
+    assert_eq!(states[&WebhookId::of_name("w")].status, WebhookStatus::Disabled, "it is gone");
+}
+
 fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
 }

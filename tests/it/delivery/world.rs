@@ -99,15 +99,19 @@ impl World {
 
 /// Opens the store in this directory.
 pub(crate) fn open(directory: &Path) -> Store {
-    let settings = store::Settings {
+    Store::open(settings(directory), Arc::new(Metrics::default())).expect("opens")
+}
+
+/// Of the store in this directory.
+pub(crate) fn settings(directory: &Path) -> store::Settings {
+    store::Settings {
         path: directory.join("data"),
         retain: Duration::from_secs(3600),
         max_bytes: 1 << 30,
         segment_bytes: 1 << 20,
         queue_bytes_max: 1 << 24,
         free_bytes_min: 0,
-    };
-    Store::open(settings, Arc::new(Metrics::default())).expect("opens")
+    }
 }
 
 /// Runs a delivery half on this store.

@@ -153,7 +153,10 @@ pub(super) fn delivered(store: &Store, lease: Lease) {
 }
 
 pub(super) fn failed(store: &Store, lease: Lease, verdict: Verdict) {
-    let failure = Failure::Rejected { status: 500 };
+    failed_for(store, lease, Failure::Rejected { status: 500 }, verdict);
+}
+
+pub(super) fn failed_for(store: &Store, lease: Lease, failure: Failure, verdict: Verdict) {
     let reply = Some(Reply { status: 500, ..Reply::default() });
     finish(store, lease, Outcome::Failed { failure, reply }, verdict);
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sidehook::clock;
 use sidehook::model::{
-    DeliveryState, EventId, NewEvent, Timestamp, Verdict, Webhook, WebhookState, WebhookStatus,
+    DeliveryState, EventId, Failure, NewEvent, Timestamp, Verdict, Webhook, WebhookState,
+    WebhookStatus,
 };
 use sidehook::store::{Lease, Store};
 
@@ -222,4 +223,35 @@ async fn failures_are_counted_until_one_is_delivered_or_the_webhook_is_enabled()
     store.set_webhook_state(a, standing(WebhookStatus::Disabled, "1")).await.expect("stored");
     store.set_webhook_state(a, WebhookState::default()).await.expect("stored");
     eventually("enabled anew", || count(10) == 0).await;
+}
+
+#[tokio::test]
+async fn a_failure_of_ours_is_not_counted_against_the_webhook() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    for _ in 0..2 {
+        commit(&store, event("other")).await;
+    }
+    let mut both = leases(&store, "a", 2).await;
+    let (ours, theirs) = (both.remove(0), both.remove(0));
+    let detail = "connection refused".to_owned();
+    let ids = [ours.delivery().id, theirs.delivery().id];
+    failed_for(&store, ours, Failure::ProxyUnreachable { detail }, Verdict::Failed);
+    failed(&store, theirs, Verdict::Failed);
+    for id in ids {
+        attempted(&store, id, 1).await;
+    }
+    assert_eq!(store.failed_in_a_row(id_of("a"), 10).expect("readable"), 1);
+}
+
+#[tokio::test]
+async fn a_state_is_in_force_before_anybody_waits_for_it() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let a = id_of("a");
+    let ours = store.set_webhook_state(a, standing(WebhookStatus::Paused, "ours"));
+    let theirs = store.set_webhook_state(a, standing(WebhookStatus::Disabled, "theirs"));
+    ours.await.expect("stored");
+    theirs.await.expect("stored");
+    assert_eq!(store.webhook_states()[&a].status, WebhookStatus::Disabled, "the last word");
 }

@@ -73,6 +73,21 @@ impl Issued {
         Self::new(&leaf("127.0.0.1").self_signed(&key).expect("signed"), &key)
     }
 
+    /// One that signs itself and is marked as a CA, as `openssl req -x509` makes them.
+    pub(crate) fn self_signed_ca(change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = leaf("127.0.0.1");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.extended_key_usages = Vec::new();
+        change(&mut params);
+        let key = KeyPair::generate().expect("a key");
+        Self::new(&params.self_signed(&key).expect("signed"), &key)
+    }
+
+    /// A webhook's identity that names it as its `ca_file`.
+    pub(crate) fn named(&self) -> Arc<TlsIdentity> {
+        Arc::new(TlsIdentity { ca: Some(self.chain_pem.clone()), client: None })
+    }
+
     fn new(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
         Self {
             certificate: certificate.der().clone(),

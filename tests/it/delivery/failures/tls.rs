@@ -51,6 +51,28 @@ async fn certificates(authority: &Authority) -> Vec<Case> {
         let case = receiving(what, issued.server(None), kind, says).await;
         cases.push(case.with(trusted.clone()));
     }
+    for (what, own, kind) in [
+        ("an openssl self-signed one in ca_file", Issued::self_signed_ca(|_| {}), "delivered"),
+        (
+            "the same, expired",
+            Issued::self_signed_ca(|params| params.not_after = date_time_ymd(2020, 1, 1)),
+            "tls/expired",
+        ),
+        (
+            "the same, for another name",
+            Issued::self_signed_ca(|params| {
+                let other = "other.example".try_into().expect("a name");
+                params.subject_alt_names = vec![SanType::DnsName(other)];
+            }),
+            "tls/wrong_name",
+        ),
+    ] {
+        let case = receiving(what, own.server(None), kind, "").await;
+        cases.push(case.with(own.named()));
+    }
+    let stranger = Issued::self_signed_ca(|_| {}).server(None);
+    let case = receiving("the same, not in ca_file", stranger, "tls/self_signed", "ca_file").await;
+    cases.push(case.with(trusted.clone()));
     let unknown = authority.good().server(None);
     cases.push(receiving("an unknown issuer", unknown, "tls/unknown_issuer", "set ca_file").await);
     let good = authority.good().server(None);
