@@ -68,6 +68,40 @@ pub(super) fn install(language: &mut Environment<'static>) {
     for name in REMOVED {
         language.remove_filter(name);
     }
+    install_charged(language);
+    for name in ["count", "length"] {
+        language.add_filter(name, length);
+    }
+    for (name, filter) in [
+        ("first", Value::from_function(filters::first)),
+        ("last", Value::from_function(filters::last)),
+    ] {
+        language.add_filter(name, move |state: &mut State, value: Value| {
+            if value.is_undefined() {
+                return Ok(value); // of a missing list, a missing element
+            }
+            charge_value(&value)?;
+            filter.call(state, &[value])
+        });
+    }
+    language.add_filter("join", join);
+    language.add_filter("replace", replace);
+    language.add_filter("string", |value: &Value| text(value).map(Value::from));
+    language.add_filter("sum", sum);
+    language.add_filter("tojson", to_json);
+    language.add_filter("urlencode", |value: &Value| {
+        let text = text(value)?;
+        let made: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        charge(made.len())?;
+        // In a path a space is not `+`.
+        Ok::<_, Error>(made.replace('+', "%20"))
+    });
+    language.add_function("range", range);
+    install_tests(language);
+}
+
+/// The library's filters, each charged with what it takes and what it makes.
+fn install_charged(language: &mut Environment<'static>) {
     for (name, filter) in [
         ("attr", Value::from_function(filters::attr)),
         ("batch", Value::from_function(filters::batch)),
@@ -110,35 +144,6 @@ pub(super) fn install(language: &mut Environment<'static>) {
             Ok::<_, Error>(made)
         });
     }
-    for name in ["count", "length"] {
-        language.add_filter(name, length);
-    }
-    for (name, filter) in [
-        ("first", Value::from_function(filters::first)),
-        ("last", Value::from_function(filters::last)),
-    ] {
-        language.add_filter(name, move |state: &mut State, value: Value| {
-            if value.is_undefined() {
-                return Ok(value); // of a missing list, a missing element
-            }
-            charge_value(&value)?;
-            filter.call(state, &[value])
-        });
-    }
-    language.add_filter("join", join);
-    language.add_filter("replace", replace);
-    language.add_filter("string", |value: &Value| text(value).map(Value::from));
-    language.add_filter("sum", sum);
-    language.add_filter("tojson", to_json);
-    language.add_filter("urlencode", |value: &Value| {
-        let text = text(value)?;
-        let made: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-        charge(made.len())?;
-        // In a path a space is not `+`.
-        Ok::<_, Error>(made.replace('+', "%20"))
-    });
-    language.add_function("range", range);
-    install_tests(language);
 }
 
 /// `select` and its like ask a test of every element: with one that searches a list or compares
