@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sidehook::model::*;
-use sidehook::store::{EventFilter, OnFailure, Page, Settings, Store, StoreError};
+use sidehook::store::{DeliveryFilter, EventFilter, OnFailure, Page, Settings, Store, StoreError};
 
 use super::world::{World, commit, new_event, open, run, settings, stands, webhook};
 use crate::support::receiver::{Answer, Received, Receiver};
@@ -188,4 +188,27 @@ async fn a_store_that_takes_nothing_keeps_its_memory_for_the_events_of_calls() {
         let kept = store.commit(new_event("a"), OnFailure::Keep).await;
         assert!(matches!(kept, Err(StoreError::Kept { .. })), "{kept:?}");
     }
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_is_not_told_of_either() {
+    let (down, deaf) = (Receiver::start().await, Receiver::start().await);
+    down.otherwise(Answer::Status(500));
+    deaf.otherwise(Answer::Status(500));
+    let watcher = |name| wants("sidehook.*", webhook(name, &deaf));
+    let world =
+        World::start(vec![wants("a", webhook("down", &down)), watcher("one"), watcher("two")]);
+    for n in 1..=3 {
+        world.commit("a").await;
+        // Each of the two fails to be told: once, and the other hears nothing of it.
+        deaf.received(2 * n).await;
+        let n_failed = || {
+            let failed = Some(DeliveryState::Failed);
+            let filter = DeliveryFilter { state: failed, ..DeliveryFilter::default() };
+            let page = Page { limit: 200, cursor: None };
+            world.store.deliveries(&filter, &page).expect("readable").data.len()
+        };
+        crate::support::until("all have failed", || n_failed() >= 3 * n).await;
+    }
+    assert_eq!(told(&world), ["sidehook.delivery.failed"; 3]);
 }

@@ -80,6 +80,27 @@ async fn one_probe_at_a_time_until_one_is_accepted() {
 }
 
 #[tokio::test]
+async fn one_probe_is_all_whatever_else_is_due_and_has_room() {
+    let (down, control) = (Receiver::start().await, Receiver::start().await);
+    let gate = Arc::new(Notify::new());
+    down.script([Answer::Status(500), Answer::Wait(Arc::clone(&gate))]);
+    let w = Webhook { pause_after: 1, concurrency: 8, ..webhook("w", &down) };
+    let world = World::start(set(w, &control));
+    commit(&world, 1).await;
+    world.webhook_stands("w", WebhookStatus::Paused).await;
+    let held = commit(&world, 6).await;
+    down.received(2).await;
+    control.received(7).await;
+    commit(&world, 2).await;
+    control.received(9).await;
+    assert_eq!(down.count(), 2, "a probe is under way");
+    gate.notify_one();
+    for id in held {
+        world.stands(id, DeliveryState::Delivered).await;
+    }
+}
+
+#[tokio::test]
 async fn a_pause_outlives_a_restart_and_is_probed_then() {
     let (down, control) = (Receiver::start().await, Receiver::start().await);
     down.script([Answer::Status(500)]);

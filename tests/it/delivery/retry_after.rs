@@ -109,3 +109,23 @@ async fn a_year_is_a_day() {
     assert!(at >= attempts[0].started_at.plus(24 * HOUR), "{at}");
     assert!(at <= end.plus(24 * HOUR), "{at}");
 }
+
+#[tokio::test]
+async fn who_disables_and_enables_it_need_not_wait() {
+    let (busy, control) = (Receiver::start().await, Receiver::start().await);
+    busy.script([in_an_hour(429)]);
+    let world = World::start(vec![webhook("w", &busy), webhook("control", &control)]);
+    world.commit("first").await;
+    busy.received(1).await;
+    others_wait(&world, &busy, &control).await;
+
+    let id = WebhookId::of_name("w");
+    for status in [WebhookStatus::Disabled, WebhookStatus::Active] {
+        let state = WebhookState { status, since: sidehook::clock::now(), reason: None };
+        world.store.set_webhook_state(id, state).await.expect("durable");
+        let n = control.count() + 1;
+        world.commit("meanwhile").await;
+        control.received(n).await;
+    }
+    busy.received(1 + 5 + 2).await;
+}
