@@ -78,7 +78,7 @@ pub(super) async fn one(
 }
 
 /// `{"status": "active"}` or `{"status": "disabled"}`: from now on, over restarts. Enabling ends a
-/// pause too.
+/// pause too, and goes before `active = false` in the file until that is changed.
 pub(super) async fn change(
     State(api): State<Api>,
     Id(id): Id<WebhookId>,
@@ -91,17 +91,12 @@ pub(super) async fn change(
     let webhook = webhooks.iter().find(|webhook| webhook.id == id);
     let webhook = webhook.ok_or_else(|| Problem::not_found("webhook"))?;
     let wanted = wanted_status(members)?;
-    if wanted == WebhookStatus::Active && !webhook.active {
-        return Err(Problem::conflict(
-            "inactive_in_file",
-            "the configuration file says `active = false` here; write `active = true` there",
-        ));
-    }
     // One that is disabled already keeps its reason.
     if wanted == WebhookStatus::Active || store.webhook_status(webhook).0 != wanted {
         let reason =
             (wanted == WebhookStatus::Disabled).then(|| "disabled by an operator".to_owned());
-        let state = WebhookState { status: wanted, reason, since: clock::now() };
+        let overrides_file = wanted == WebhookStatus::Active && !webhook.active;
+        let state = WebhookState { status: wanted, reason, since: clock::now(), overrides_file };
         store.set_webhook_state(id, state).await.map_err(|error| Problem::of_store(&error))?;
     }
     shown(&api, id)

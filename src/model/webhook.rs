@@ -146,7 +146,7 @@ pub struct TlsIdentity {
 }
 
 /// Whether a webhook gets its deliveries, as it was decided at run time. (One that the
-/// configuration says is not `active` is disabled whatever stands here.)
+/// configuration says is not `active` is disabled unless `overrides_file` is set.)
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookState {
     /// The status.
@@ -156,12 +156,16 @@ pub struct WebhookState {
     pub reason: Option<String>,
     /// Since when.
     pub since: Timestamp,
+    /// An operator enabled it although the configuration says that it is not `active`. Ends when
+    /// it is disabled, and when the configuration says otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overrides_file: bool,
 }
 
 impl WebhookState {
     /// Active, with nothing more to say: as one whose state was never set.
     pub fn is_unremarkable(&self) -> bool {
-        self.status == WebhookStatus::Active && self.reason.is_none()
+        self.status == WebhookStatus::Active && self.reason.is_none() && !self.overrides_file
     }
 }
 

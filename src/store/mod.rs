@@ -95,6 +95,14 @@ impl Store {
 
     /// Replaces the set of webhooks: who gets an event is decided at its commit, from this set.
     pub fn set_webhooks(&self, webhooks: Vec<Webhook>) {
+        // The file is the operator's word again where it no longer says what was overridden.
+        for webhook in webhooks.iter().filter(|webhook| webhook.active) {
+            let states = self.shared.states.all();
+            if let Some(state) = states.get(&webhook.id).filter(|state| state.overrides_file) {
+                let state = WebhookState { overrides_file: false, ..state.clone() };
+                drop(self.set_webhook_state(webhook.id, state));
+            }
+        }
         self.shared.webhooks.store(Arc::new(WebhookSet::new(webhooks)));
         self.shared.leases.wake.notify_one();
     }
@@ -226,13 +234,14 @@ impl Store {
     /// How a webhook stands, and why when it is not active. One that the configuration switched
     /// off is disabled, whatever was decided at run time.
     pub fn webhook_status(&self, webhook: &Webhook) -> (WebhookStatus, Option<String>) {
-        if !webhook.active {
+        let states = self.shared.states.all();
+        let state = states.get(&webhook.id).cloned().unwrap_or_default();
+        let is_set = state.overrides_file || state.status == WebhookStatus::Disabled;
+        if !webhook.active && !is_set {
             let reason = "`active = false` in the configuration".to_owned();
             return (WebhookStatus::Disabled, Some(reason));
         }
-        let states = self.shared.states.all();
-        let state = states.get(&webhook.id);
-        state.map_or_else(Default::default, |state| (state.status, state.reason.clone()))
+        (state.status, state.reason)
     }
 
     /// Sets how a webhook stands: in force at once, durable when the future is done. Enabling a disabled one

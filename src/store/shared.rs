@@ -91,11 +91,10 @@ impl Shared {
 
     /// How a webhook stands; one that is unknown is disabled.
     pub(crate) fn status(&self, webhook: WebhookId) -> WebhookStatus {
-        if self.webhooks.load().is_active(webhook) {
-            self.states.status(webhook)
-        } else {
-            WebhookStatus::Disabled
-        }
+        let webhooks = self.webhooks.load();
+        let is_known = webhooks.is_active(webhook)
+            || (self.states.overrides_file(webhook) && webhooks.is_configured(webhook));
+        if is_known { self.states.status(webhook) } else { WebhookStatus::Disabled }
     }
 
     /// Whether its deliveries are shown as held.
@@ -112,6 +111,10 @@ impl WebhookSet {
 
     pub(crate) fn is_active(&self, webhook: WebhookId) -> bool {
         self.active.contains(&webhook)
+    }
+
+    fn is_configured(&self, webhook: WebhookId) -> bool {
+        self.list.iter().any(|known| known.id == webhook)
     }
 }
 

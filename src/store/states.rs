@@ -33,6 +33,10 @@ impl States {
         self.in_force.load().get(&webhook).map_or(WebhookStatus::Active, |state| state.status)
     }
 
+    pub(crate) fn overrides_file(&self, webhook: WebhookId) -> bool {
+        self.in_force.load().get(&webhook).is_some_and(|state| state.overrides_file)
+    }
+
     pub(crate) fn set(&self, webhook: WebhookId, mut state: WebhookState) {
         state.reason = state.reason.map(|text| cut(&text, REASON_BYTES_MAX).to_owned());
         let mut unwritten = locked(&self.unwritten);

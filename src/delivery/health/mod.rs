@@ -93,6 +93,11 @@ impl Health {
         self.state.status == WebhookStatus::Paused
     }
 
+    /// Whether it may go although the configuration says that it is not `active`.
+    pub(super) const fn overrides_file(&self) -> bool {
+        self.state.overrides_file
+    }
+
     /// From when on attempts may begin; `None`: not before something else has happened.
     pub(super) fn opens_at(&self) -> Option<Instant> {
         match self.state.status {
@@ -172,7 +177,8 @@ impl Health {
             return None;
         }
         self.n_attempts = 0;
-        self.state = WebhookState { since: now.wall, ..WebhookState::default() };
+        let overrides_file = self.state.overrides_file;
+        self.state = WebhookState { since: now.wall, overrides_file, ..WebhookState::default() };
         self.opens_at = now.steady;
         Some(Change::Recovered)
     }
@@ -205,7 +211,9 @@ impl Health {
         let n = self.n_attempts;
         let what = if n == 1 { "attempt" } else { "attempts" };
         let reason = Some(format!("{n} failed {what} in a row; the last: {reason}"));
-        self.state = WebhookState { status: WebhookStatus::Paused, reason, since: now.wall };
+        let overrides_file = self.state.overrides_file;
+        self.state =
+            WebhookState { status: WebhookStatus::Paused, reason, since: now.wall, overrides_file };
         self.interval = Duration::ZERO;
         self.back_off(limits, now, chance);
         Some(Change::Paused)
@@ -216,7 +224,7 @@ impl Health {
             return None;
         }
         let (status, reason) = (WebhookStatus::Disabled, Some(reason));
-        self.state = WebhookState { status, reason, since: now.wall };
+        self.state = WebhookState { status, reason, since: now.wall, overrides_file: false };
         Some(Change::Disabled)
     }
 

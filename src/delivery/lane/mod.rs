@@ -135,7 +135,8 @@ impl Lane {
 
     /// From when on it may start attempts; a full lane is woken by its attempts, not by time.
     fn opens_at(&self) -> Option<Instant> {
-        if !self.webhook.active || self.in_flight >= self.webhook.concurrency {
+        let is_active = self.webhook.active || self.health.overrides_file();
+        if !is_active || self.in_flight >= self.webhook.concurrency {
             return None;
         }
         let at = self.health.opens_at()?.max(self.not_before).max(self.unread_until);

@@ -28,6 +28,7 @@ pub(crate) struct StandingRow {
     pub(crate) status: WebhookStatus,
     pub(crate) reason: Option<String>,
     pub(crate) since: Timestamp,
+    pub(crate) overrides_file: bool,
     pub(crate) location: Location,
 }
 
@@ -71,12 +72,17 @@ impl Counts {
 
 impl StandingRow {
     fn of(state: &WebhookState, location: Location) -> Self {
-        let WebhookState { status, since, .. } = *state;
-        Self { status, reason: state.reason.clone(), since, location }
+        let WebhookState { status, since, overrides_file, .. } = *state;
+        Self { status, reason: state.reason.clone(), since, overrides_file, location }
     }
 
     pub(crate) fn state(&self) -> WebhookState {
-        WebhookState { status: self.status, reason: self.reason.clone(), since: self.since }
+        WebhookState {
+            status: self.status,
+            reason: self.reason.clone(),
+            since: self.since,
+            overrides_file: self.overrides_file,
+        }
     }
 }
 

@@ -65,6 +65,7 @@ fn standing() -> Record {
             status: WebhookStatus::Disabled,
             reason: Some("410".to_owned()),
             since: Timestamp::from_millis(4),
+            overrides_file: false,
         },
         at: Timestamp::from_millis(5),
     })

@@ -131,3 +131,67 @@ async fn a_traced_call_is_carried_on_though_its_header_is_not_kept() {
     assert_ne!(child, parent, "a span of its own");
     stop(app).await;
 }
+
+/// Enabled by hand, over restarts, until the file says something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_enables_what_the_file_says_is_not_active() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let upstream = Upstream::always(vec![Act::Send(reply("201 Created", "{}"))]).await;
+    let receiver = Receiver::start().await;
+    let said = |active| {
+        let mut config = configuration(&folder, &upstream, &receiver);
+        config.webhooks[0].active = active;
+        config
+    };
+    let app = start(said(false)).await;
+    call(&app).await;
+    assert_eq!(stands(&app).await, "disabled");
+    assert_eq!(patch(&app, r#"{"status": "active"}"#).await, 200);
+    receiver.received(1).await;
+    stop(app).await;
+
+    let app = start(said(false)).await;
+    assert_eq!(stands(&app).await, "active", "over a restart");
+    call(&app).await;
+    receiver.received(2).await;
+    stop(app).await;
+
+    stop(start(said(true)).await).await;
+    let app = start(said(false)).await;
+    assert_eq!(stands(&app).await, "disabled", "the file has been changed since");
+    stop(app).await;
+}
+
+async fn call(app: &App) {
+    let mut client = RawClient::connect(app.proxy_addr()).await;
+    client.send(CALL).await;
+    assert_eq!(client.reply().await.status(), 201);
+}
+
+async fn ask(app: &App, request_line: &str, body: &str) -> crate::support::client::Reply {
+    let mut client = RawClient::connect(app.admin_addr()).await;
+    let token = app.token().reveal();
+    let head =
+        format!("{request_line} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}");
+    let length = body.len();
+    let kind = "content-type: application/json";
+    client.send(&format!("{head}\r\n{kind}\r\ncontent-length: {length}\r\n\r\n{body}")).await;
+    client.reply().await
+}
+
+/// The status of the only webhook, and its id.
+async fn webhook(app: &App) -> (String, String) {
+    let reply = ask(app, "GET /v1/webhooks", "").await;
+    let list: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+    let text = |key: &str| list["data"][0][key].as_str().expect("text").to_owned();
+    (text("status"), text("id"))
+}
+
+async fn stands(app: &App) -> String {
+    webhook(app).await.0
+}
+
+async fn patch(app: &App, body: &str) -> u16 {
+    let id = webhook(app).await.1;
+    ask(app, &format!("PATCH /v1/webhooks/{id}"), body).await.status()
+}

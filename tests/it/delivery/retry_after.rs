@@ -121,7 +121,12 @@ async fn who_disables_and_enables_it_need_not_wait() {
 
     let id = WebhookId::of_name("w");
     for status in [WebhookStatus::Disabled, WebhookStatus::Active] {
-        let state = WebhookState { status, since: sidehook::clock::now(), reason: None };
+        let state = WebhookState {
+            status,
+            since: sidehook::clock::now(),
+            reason: None,
+            overrides_file: false,
+        };
         world.store.set_webhook_state(id, state).await.expect("durable");
         let n = control.count() + 1;
         world.commit("meanwhile").await;

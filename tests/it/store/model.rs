@@ -245,7 +245,12 @@ impl Run {
             1 => (WebhookStatus::Disabled, Some("410")),
             _ => (WebhookStatus::Active, None),
         };
-        let state = WebhookState { status, reason: reason.map(str::to_owned), since: clock::now() };
+        let state = WebhookState {
+            status,
+            reason: reason.map(str::to_owned),
+            since: clock::now(),
+            overrides_file: false,
+        };
         self.store().set_webhook_state(webhook, state.clone()).await.expect("stored");
         let states = &mut self.reference.states;
         let before = match status {

@@ -30,7 +30,12 @@ fn in_an_hour() -> Timestamp {
 }
 
 fn standing(status: WebhookStatus, reason: &str) -> WebhookState {
-    WebhookState { status, reason: Some(reason.to_owned()), since: Timestamp::from_millis(7) }
+    WebhookState {
+        status,
+        reason: Some(reason.to_owned()),
+        since: Timestamp::from_millis(7),
+        overrides_file: false,
+    }
 }
 
 #[tokio::test]
