@@ -20,6 +20,9 @@ const N_TRIES: usize = 4;
 /// held: so many, and then no more are handed out.
 pub(crate) const N_HELD_WHILE_DOWN: usize = 1024;
 
+/// A delivery with the guard that holds it and its failures so far.
+pub(super) type Taken = (Guard, Delivery, u32);
+
 impl Shared {
     pub(crate) fn lease_due(
         &self,
@@ -32,26 +35,31 @@ impl Shared {
         }
         let taken = self.take_due(webhook, now, n_max.min(self.lease_room()))?;
         let mut leases = Vec::with_capacity(taken.len());
-        for (guard, delivery, failures) in taken {
-            match self.event(delivery.event_id) {
-                Ok(Some(event)) => {
-                    leases.push(Lease::new(Arc::new(event), delivery, failures, guard));
-                }
-                // Removed meanwhile: there is nothing left to deliver.
-                Ok(None) => {}
-                Err(error @ StoreError::Damaged { .. }) => {
-                    // Visibly failed, and out of the way of the others.
-                    let error = error.to_string();
-                    self.queue.push_request(Request::GiveUp { guard, error })?;
-                }
-                Err(error) => return Err(error),
-            }
+        for taken in taken {
+            leases.extend(self.lease(taken)?);
         }
         Ok(leases)
     }
 
+    /// Makes a lease of what was taken; `None` when there is nothing to deliver.
+    pub(super) fn lease(&self, taken: Taken) -> Result<Option<Lease>, StoreError> {
+        let (guard, delivery, failures) = taken;
+        match self.event(delivery.event_id) {
+            Ok(Some(event)) => Ok(Some(Lease::new(Arc::new(event), delivery, failures, guard))),
+            // Removed meanwhile: there is nothing left to deliver.
+            Ok(None) => Ok(None),
+            Err(error @ StoreError::Damaged { .. }) => {
+                // Visibly failed, and out of the way of the others.
+                let error = error.to_string();
+                self.queue.push_request(Request::GiveUp { guard, error })?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// How many more deliveries may be handed out.
-    fn lease_room(&self) -> usize {
+    pub(super) fn lease_room(&self) -> usize {
         if !self.health.has(Trouble::Journal) {
             return usize::MAX;
         }
@@ -65,7 +73,7 @@ impl Shared {
         webhook: WebhookId,
         now: Timestamp,
         n_max: usize,
-    ) -> Result<Vec<(Guard, Delivery, u32)>, StoreError> {
+    ) -> Result<Vec<Taken>, StoreError> {
         let mut held = self.leases.lock();
         let mut places = Vec::new();
         self.index.with(|tree| {

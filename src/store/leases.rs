@@ -2,7 +2,7 @@
 //! keeps reading cheap when many deliveries at its front are held: everything before the mark is
 //! held or gone. Whatever adds a row to a lane, or gives one back, moves the mark back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::index::keys::Place;
@@ -47,7 +47,12 @@ pub(crate) struct Held {
     /// Lanes that may offer something that they did not before.
     touched: HashSet<WebhookId>,
     are_all_touched: bool,
+    /// Queued again by hand and not handed out since, first first.
+    by_hand: VecDeque<DeliveryId>,
 }
+
+/// So many wait for their attempt by hand; further ones wait in their lanes like any other.
+const N_BY_HAND_MAX: usize = 4096;
 
 impl Lease {
     pub(crate) const fn new(
@@ -131,6 +136,7 @@ impl Leases {
         is_ordered: bool,
     ) -> Guard {
         held.deliveries.insert(id, false);
+        held.by_hand.retain(|other| *other != id);
         Guard { id, webhook, place, is_ordered, leases: Arc::clone(self) }
     }
 
@@ -157,9 +163,22 @@ impl Leases {
 impl Held {
     /// A requeue of this delivery is durable; when it is held, its running attempt is overtaken.
     pub(crate) fn overtake(&mut self, id: DeliveryId) {
+        if self.by_hand.len() < N_BY_HAND_MAX && !self.by_hand.contains(&id) {
+            self.by_hand.push_back(id);
+        }
         if let Some(overtaken) = self.deliveries.get_mut(&id) {
             *overtaken = true;
         }
+    }
+
+    /// Those that somebody wants to go out now and that nobody holds.
+    pub(crate) fn wanted_by_hand(&self) -> Vec<DeliveryId> {
+        self.by_hand.iter().copied().filter(|id| !self.holds(*id)).collect()
+    }
+
+    /// It goes out with its lane, or not at all.
+    pub(crate) fn forget_by_hand(&mut self, id: DeliveryId) {
+        self.by_hand.retain(|other| *other != id);
     }
 
     pub(crate) fn n_held(&self) -> usize {

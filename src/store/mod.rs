@@ -16,6 +16,7 @@
 //!
 //! Reading order: `committer`, `journal`, `index`, `lanes`, `open`.
 
+mod by_hand;
 mod committer;
 mod error;
 mod health;

@@ -108,6 +108,11 @@ impl Health {
         }
     }
 
+    /// A probe is under way.
+    pub(super) const fn is_probing(&self) -> bool {
+        self.is_probing
+    }
+
     /// A probe begins.
     pub(super) const fn probe(&mut self) {
         self.is_probing = true;

@@ -109,6 +109,18 @@ impl Lane {
         is_probe
     }
 
+    /// Whether one more may begin because somebody wants it now: whatever the receiver's health
+    /// and wishes are, but not more at a time than it takes.
+    pub(super) fn takes_one_by_hand(&self) -> bool {
+        self.in_flight < self.webhook.concurrency
+    }
+
+    /// It begins; whether it is a probe.
+    pub(super) fn begin_by_hand(&mut self, now: Moment) -> bool {
+        let is_probed = self.health.is_probing();
+        self.begin(1, now) && !is_probed
+    }
+
     /// No attempt before this: the latest that the receiver has asked for counts.
     pub(super) fn wait_until(&mut self, until: Timestamp, now: Moment) {
         self.not_before = self.not_before.max(now.steady + until.since(now.wall));

@@ -2,6 +2,7 @@
 //! attempt, or by the next due time, and asks the store what is due, lane after lane. How the
 //! webhooks stand is kept in step with the store in `follow`.
 
+mod by_hand;
 mod follow;
 
 use std::collections::HashMap;
@@ -178,7 +179,8 @@ impl Scheduler {
             self.refresh();
         }
         let now = Moment::now();
-        let served = self.serve_lanes(now);
+        let by_hand = self.serve_by_hand(now);
+        let served = self.serve_lanes(now).and(by_hand);
         if std::mem::take(&mut self.is_woken) {
             self.rests_until = Instant::now() + (now.steady.elapsed() * 4).min(REST_MAX);
         }

@@ -1,6 +1,7 @@
 //! The delivery half: from the store, or straight through the way out, to a receiver.
 
 mod announce;
+mod by_hand;
 mod egress;
 mod failures;
 mod health;
