@@ -192,7 +192,7 @@ impl Store {
     /// # Errors
     /// The index cannot be read.
     pub fn next_due(&self, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
-        self.shared.next_due(webhook)
+        self.shared.next_due(webhook, crate::clock::now())
     }
 
     /// Records an attempt with its verdict and gives the lease back. Not waited for: it rides with

@@ -51,6 +51,9 @@ pub(crate) fn open(
     let reserve = Reserve::take(&dir, shared.settings.max_bytes);
     let mut sizes = chain.sizes()?;
     sizes.insert(writer.position().segment, writer.position().offset);
+    for segment in opened.tallies.segments().values() {
+        shared.clock_showed(segment.newest);
+    }
     let standings = opened.tallies.standings();
     shared.states.load(standings.iter().map(|(&id, row)| (id, row.state())).collect());
     let shared = Arc::new(shared);

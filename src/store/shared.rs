@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -13,7 +14,7 @@ use super::leases::Leases;
 use super::queue::Queue;
 use super::states::States;
 use super::types::Settings;
-use crate::model::{Webhook, WebhookId, WebhookStatus};
+use crate::model::{Timestamp, Webhook, WebhookId, WebhookStatus};
 use crate::telemetry::Metrics;
 
 #[derive(Debug)]
@@ -31,7 +32,12 @@ pub(crate) struct Shared {
     damage: Mutex<Vec<String>>,
     /// All files together, as of the last look.
     bytes: AtomicU64,
+    /// The latest time that the clock has shown, milliseconds, as far as the store has written it.
+    clock_high: AtomicU64,
 }
+
+/// A clock may step back by so much without being set.
+const STEP_BACK_MAX: Duration = Duration::from_secs(1);
 
 /// The webhooks as they are now.
 #[derive(Debug, Default)]
@@ -62,6 +68,7 @@ impl Shared {
             states: States::default(),
             damage: Mutex::default(),
             bytes: AtomicU64::new(0),
+            clock_high: AtomicU64::new(0),
         }
     }
 
@@ -79,6 +86,17 @@ impl Shared {
 
     pub(crate) fn damage(&self) -> Vec<String> {
         locked(&self.damage).clone()
+    }
+
+    /// The clock has shown this time.
+    pub(crate) fn clock_showed(&self, time: Timestamp) {
+        self.clock_high.fetch_max(time.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Whether the clock has been set back: times that were written may lie ahead.
+    pub(crate) fn is_clock_behind(&self, now: Timestamp) -> bool {
+        let high = Timestamp::from_millis(self.clock_high.load(Ordering::Relaxed));
+        high > now.plus(STEP_BACK_MAX)
     }
 
     pub(crate) fn bytes(&self) -> u64 {

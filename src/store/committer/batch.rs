@@ -110,6 +110,7 @@ impl Committer {
         let mut batch = self.writer.batch(estimate as u64)?;
         let mut staged = Staged::default();
         let now = clock::now();
+        self.shared.clock_showed(now);
         for waiting in &mut work.events {
             let (event, ordered) = self.complete(&waiting.event, batch.next_seq());
             staged.push(&mut batch, Record::Event { event, committed_at: now, ordered });

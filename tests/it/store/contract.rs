@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sidehook::clock;
-use sidehook::model::{DeliveryId, DeliveryState, EventId, Verdict};
+use sidehook::model::{DeliveryId, DeliveryState, EventId, Timestamp, Verdict};
 use sidehook::store::{OnFailure, Store, StoreError};
 
 use super::fixture::*;
@@ -254,4 +254,31 @@ async fn waiting_events_are_bounded_in_memory() {
     eventually("there is room again", || store.commit_later(event("other")).is_ok()).await;
     // One event alone is taken whatever its size.
     eventually("room", || store.commit_later(event_of("big", vec![b'x'; 50_000])).is_ok()).await;
+}
+
+/// A machine that starts with a wrong clock, and is put right: what was written by then must not
+/// wait for the time that it was thought to be.
+#[tokio::test]
+async fn a_clock_that_is_set_back_delays_nothing() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    commit(&store, event("other")).await;
+    let retried = leases(&store, "a", 1).await.remove(0);
+    let retried_id = retried.delivery().id;
+    failed(&store, retried, Verdict::Retry { at: clock::now().plus(DAY) });
+    attempted(&store, retried_id, 1).await;
+    let new = commit(&store, event("other")).await;
+    eventually("the index is told", || !store.deliveries_of(new).expect("readable").is_empty())
+        .await;
+    store.close();
+
+    let store = fixture.open();
+    let before = Timestamp::from_millis(clock::now().as_millis() - DAY.as_secs() * 30_000);
+    let due = store.lease_due(id_of("a"), before, 10).expect("readable");
+    assert_eq!(due.len(), 2, "both were written with the wrong time");
+    drop(due);
+    let due = store.lease_due(id_of("a"), clock::now(), 10).expect("readable");
+    assert_eq!(due.len(), 1, "with the right clock the schedule holds");
+    assert_ne!(due[0].delivery().id, retried_id);
 }

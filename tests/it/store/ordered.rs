@@ -187,14 +187,13 @@ async fn a_disabled_webhook_gets_nothing_and_a_paused_one_is_probed_by_the_calle
         let told = store.webhook_status(&fixture.webhooks[0]);
         assert_eq!(told, (status, Some("why".to_owned())));
     }
-    let off = webhook("a", "*", false);
-    assert_eq!(store.webhook_status(&off).0, WebhookStatus::Disabled);
-    assert!(store.webhook_status(&off).1.is_some_and(|why| why.contains("configuration")));
-
     // Whatever woke it before.
     let _ = tokio::time::timeout(Duration::from_millis(1), store.work_available()).await;
     store.set_webhook_state(a, WebhookState::default()).await.expect("stored");
     tokio::time::timeout(Duration::from_secs(20), store.work_available()).await.expect("woken");
+    let off = webhook("a", "*", false);
+    assert_eq!(store.webhook_status(&off).0, WebhookStatus::Disabled);
+    assert!(store.webhook_status(&off).1.is_some_and(|why| why.contains("configuration")));
     assert!(store.webhook_states().is_empty());
     assert_eq!((shown(), held()), (DeliveryState::Pending, 0));
     assert_eq!(due(&store, Timestamp::MAX).len(), 1);
