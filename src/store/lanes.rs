@@ -54,7 +54,14 @@ impl Shared {
                 self.queue.push_request(Request::GiveUp { guard, error })?;
                 Ok(None)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                let id = delivery.id;
+                if !self.leases.lock().set_aside(id) {
+                    return Err(error);
+                }
+                tracing::error!(delivery = %id, %error, "its event cannot be read; the others go on");
+                Ok(None)
+            }
         }
     }
 
@@ -233,6 +240,9 @@ fn free_rows(
         }
         if std::mem::take(&mut is_front) {
             mark = Some(place);
+        }
+        if held.is_aside(id) {
+            continue;
         }
         if !visit(place, id) {
             break;

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use super::index::keys::Place;
 use super::locked;
@@ -47,9 +48,16 @@ pub(crate) struct Held {
     /// Lanes that may offer something that they did not before.
     touched: HashSet<WebhookId>,
     are_all_touched: bool,
+    /// Whose events could not be read, until when they are left alone.
+    aside: HashMap<DeliveryId, Instant>,
     /// Queued again by hand and not handed out since, first first.
     by_hand: VecDeque<DeliveryId>,
 }
+
+/// A delivery whose event could not be read is asked for again after this time.
+const ASIDE_TIME: Duration = Duration::from_secs(20);
+/// So many are left alone; with more it is not they but the disk.
+const N_ASIDE_MAX: usize = 256;
 
 /// So many wait for their attempt by hand; further ones wait in their lanes like any other.
 const N_BY_HAND_MAX: usize = 4096;
@@ -169,6 +177,21 @@ impl Held {
         if let Some(overtaken) = self.deliveries.get_mut(&id) {
             *overtaken = true;
         }
+    }
+
+    /// Leaves a delivery alone for a while, so that those behind it go on; false: too many are.
+    pub(crate) fn set_aside(&mut self, id: DeliveryId) -> bool {
+        let now = Instant::now();
+        self.aside.retain(|_, until| *until > now);
+        let fits = self.aside.len() < N_ASIDE_MAX;
+        if fits {
+            self.aside.insert(id, now + ASIDE_TIME);
+        }
+        fits
+    }
+
+    pub(crate) fn is_aside(&self, id: DeliveryId) -> bool {
+        self.aside.get(&id).is_some_and(|until| Instant::now() < *until)
     }
 
     /// Those that somebody wants to go out now and that nobody holds.
