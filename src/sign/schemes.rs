@@ -6,33 +6,7 @@ use http::{HeaderName, HeaderValue};
 use super::ed25519::SigningKey;
 use super::form::{Form, header_name};
 use super::{Key, KeyError};
-use crate::model::{Format, Scheme, Secret};
-
-/// What sidehook or HTTP itself writes: no scheme of the operator's own may.
-const RESERVED: [&str; 22] = [
-    "host",
-    "content-length",
-    "content-type",
-    "content-encoding",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "user-agent",
-    "traceparent",
-    "tracestate",
-    "webhook-id",
-    "webhook-timestamp",
-    "x-webhook-id",
-    "x-webhook-event",
-    "x-webhook-timestamp",
-    "x-webhook-attempt",
-];
+use crate::model::{Format, Scheme, Secret, is_reserved_header};
 
 /// A choice of schemes that would give a key away, has none, or cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -233,7 +207,7 @@ impl Offer<'_> {
         }
         let is_of_format =
             *self.format == Format::CloudEventsBinary && header.as_str().starts_with("ce-");
-        if is_of_format || RESERVED.contains(&header.as_str()) {
+        if is_of_format || is_reserved_header(&header) {
             return Err(SchemeError::ReservedHeader { header });
         }
         Ok(())

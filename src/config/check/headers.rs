@@ -5,37 +5,7 @@ use http::{HeaderName, HeaderValue};
 use super::Check;
 use crate::config::node::{Entry, Node, Place, Value};
 use crate::config::problem::quoted;
-use crate::model::BasicAuth;
-
-/// Headers that sidehook or HTTP itself sets: what a webhook's own headers cannot be.
-const RESERVED: [&str; 16] = [
-    "host",
-    "content-length",
-    "content-type",
-    "content-encoding",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "user-agent",
-    "traceparent",
-    "tracestate",
-];
-
-/// What every attempt carries (contract 3.1), beside what is reserved.
-const EVERY_ATTEMPT: [&str; 6] = [
-    "webhook-id",
-    "webhook-timestamp",
-    "x-webhook-id",
-    "x-webhook-event",
-    "x-webhook-timestamp",
-    "x-webhook-attempt",
-];
+use crate::model::{BasicAuth, is_reserved_header};
 
 pub(super) fn basic_auth(c: &mut Check<'_>, node: &Node) -> Option<BasicAuth> {
     let form = "basic_auth = { username = \"u\", password = { env = \"NAME\" } }";
@@ -110,11 +80,12 @@ fn own_name(c: &mut Check<'_>, entry: &Entry, has_basic_auth: bool) -> Option<He
     let name = c.header_name(&entry.key, &entry.key_place)?;
     let text = name.as_str();
     let signature = ["webhook-signature", "x-webhook-signature"].contains(&text);
-    let own = signature || EVERY_ATTEMPT.contains(&text);
     let cure = match text {
         "user-agent" => "set [delivery] user_agent",
         "authorization" if has_basic_auth => "keep either it or basic_auth",
-        _ if own || RESERVED.contains(&text) => "take it out: sidehook sets it where it is needed",
+        _ if signature || is_reserved_header(&name) => {
+            "take it out: sidehook sets it where it is needed"
+        }
         _ => return Some(name),
     };
     reserved(c, &entry.key, &entry.key_place, cure);
@@ -125,7 +96,7 @@ fn own_name(c: &mut Check<'_>, entry: &Entry, has_basic_auth: bool) -> Option<He
 pub(super) fn signature_header(c: &mut Check<'_>, node: &Node) -> Option<HeaderName> {
     let text = c.text(node, "a header name, such as \"X-Signature\"")?;
     let name = c.header_name(text, &node.place)?;
-    if RESERVED.contains(&name.as_str()) || EVERY_ATTEMPT.contains(&name.as_str()) {
+    if is_reserved_header(&name) {
         reserved(c, text, &node.place, "write another name: sidehook sets this one itself");
         return None;
     }

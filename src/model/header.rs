@@ -1,0 +1,34 @@
+//! Header names that are not for operators to choose.
+
+use http::HeaderName;
+
+const RESERVED: [&str; 22] = [
+    "host",
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "user-agent",
+    "traceparent",
+    "tracestate",
+    "webhook-id",
+    "webhook-timestamp",
+    "x-webhook-id",
+    "x-webhook-event",
+    "x-webhook-timestamp",
+    "x-webhook-attempt",
+];
+
+/// Whether sidehook or HTTP itself writes this header of an attempt (contract 3.1): neither a
+/// webhook's own headers nor a signature of the operator's making can have its name.
+pub fn is_reserved_header(name: &HeaderName) -> bool {
+    RESERVED.contains(&name.as_str())
+}
