@@ -12,17 +12,14 @@ use crate::model::{DeliveryId, DeliveryState, WebhookId};
 
 impl Store {
     /// Deliveries queued again by hand that nobody holds yet, first first, with their webhooks.
-    /// Those that no longer wait are left out. In memory only: after a restart they go out with
-    /// their lanes.
-    ///
-    /// # Errors
-    /// The index cannot be read.
-    pub fn wanted_by_hand(&self) -> Result<Vec<(DeliveryId, WebhookId)>, StoreError> {
-        self.shared.wanted_by_hand()
+    /// Asked for at the end of every attempt: so no disk is read for it. In memory only: after a
+    /// restart they go out with their lanes.
+    pub fn wanted_by_hand(&self) -> Vec<(DeliveryId, WebhookId)> {
+        self.shared.leases.lock().wanted_by_hand()
     }
 
     /// A lease of one of them, whatever stands in its lane's way; `None`: it waits no more, or an
-    /// older one of its chain goes first.
+    /// older one of its chain goes first, and it is forgotten here.
     ///
     /// # Errors
     /// The index or the journal cannot be read.
@@ -37,24 +34,18 @@ impl Store {
 }
 
 impl Shared {
-    fn wanted_by_hand(&self) -> Result<Vec<(DeliveryId, WebhookId)>, StoreError> {
-        let mut held = self.leases.lock();
-        let mut wanted = Vec::new();
-        for id in held.wanted_by_hand() {
-            match self.waiting_row(id)? {
-                Some(row) => wanted.push((id, row.webhook_id)),
-                None => held.forget_by_hand(id),
-            }
-        }
-        Ok(wanted)
-    }
-
     fn lease_by_hand(&self, id: DeliveryId) -> Result<Option<Lease>, StoreError> {
         if self.lease_room() == 0 {
             return Ok(None);
         }
         let mut held = self.leases.lock();
-        let Some(row) = self.waiting_row(id)?.filter(|_| !held.holds(id)) else { return Ok(None) };
+        if held.holds(id) {
+            return Ok(None);
+        }
+        let Some(row) = self.waiting_row(id)? else {
+            held.forget_by_hand(id);
+            return Ok(None);
+        };
         let place = (row.due, row.ordinal);
         let is_ordered = row.chain.is_some();
         let guard = self.leases.take(&mut held, row.webhook_id, place, id, is_ordered);

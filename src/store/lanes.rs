@@ -10,7 +10,7 @@ use super::index::{Tree, failed, get};
 use super::journal::record::Record;
 use super::leases::{Guard, Held, Lease};
 use super::queue::Request;
-use super::shared::Shared;
+use super::shared::{STEP_BACK_MAX, Shared};
 use crate::model::{Delivery, DeliveryId, Event, EventId, Timestamp, WebhookId, WebhookStatus};
 
 /// A segment can be removed between the look into the index and the look into the file.
@@ -83,7 +83,7 @@ impl Shared {
     ) -> Result<Vec<Taken>, StoreError> {
         let mut held = self.leases.lock();
         let mut places = Vec::new();
-        let mut ahead = self.ahead(now);
+        let mut ahead = self.ahead(&held, webhook, now);
         self.index.with(|tree| {
             let mut rows = Vec::new();
             free_rows(tree, &mut held, webhook, |place, id| {
@@ -94,6 +94,9 @@ impl Shared {
                 }
                 true
             })?;
+            if ahead.has_found_none() {
+                held.note_none_ahead(webhook);
+            }
             for (place, id) in rows {
                 let row: Option<DeliveryRow> = get(tree, keys::delivery(id))?;
                 places.extend(row.map(|row| (place, id, row)));
@@ -108,8 +111,11 @@ impl Shared {
         Ok(taken)
     }
 
-    fn ahead(&self, now: Timestamp) -> Ahead {
-        Ahead { now, n_looks: if self.is_clock_behind(now) { N_LOOKS } else { 0 } }
+    /// A clock may have been far ahead once, and what was written then may be kept for years: so a
+    /// lane in which nothing was found is not searched at every look.
+    fn ahead(&self, held: &Held, webhook: WebhookId, now: Timestamp) -> Ahead {
+        let looks = self.is_clock_behind(now) && !held.has_none_ahead(webhook);
+        Ahead { now, n_looks: 0, n_looks_max: if looks { N_LOOKS } else { 0 }, n_found: 0 }
     }
 
     pub(crate) fn next_due(
@@ -128,7 +134,7 @@ impl Shared {
         let mut held = self.leases.lock();
         self.index.with(|tree| {
             let mut first = None;
-            let mut ahead = self.ahead(now);
+            let mut ahead = self.ahead(&held, webhook, now);
             free_rows(tree, &mut held, webhook, |place, id| {
                 let look = ahead.look(tree, place, id);
                 first = first.or(Some(place.0));
@@ -186,6 +192,8 @@ impl Shared {
 struct Ahead {
     now: Timestamp,
     n_looks: usize,
+    n_looks_max: usize,
+    n_found: usize,
 }
 
 enum Look {
@@ -203,14 +211,24 @@ impl Ahead {
         if place.0 <= self.now {
             return Look::Due;
         }
-        if self.n_looks == 0 {
+        if self.n_looks == self.n_looks_max {
             return Look::Enough;
         }
-        self.n_looks -= 1;
+        self.n_looks += 1;
         match get::<DeliveryRow>(tree, keys::delivery(id)) {
-            Ok(Some(row)) if row.last_attempt_at.unwrap_or(row.created_at) > self.now => Look::Due,
+            // What was written since the caller looked at its clock is not ahead.
+            Ok(Some(row))
+                if row.last_attempt_at.unwrap_or(row.created_at) > self.now.plus(STEP_BACK_MAX) =>
+            {
+                self.n_found += 1;
+                Look::Due
+            }
             _ => Look::Later,
         }
+    }
+
+    const fn has_found_none(&self) -> bool {
+        self.n_looks > 0 && self.n_found == 0
     }
 }
 

@@ -51,8 +51,13 @@ pub(crate) struct Held {
     /// Whose events could not be read, until when they are left alone.
     aside: HashMap<DeliveryId, Instant>,
     /// Queued again by hand and not handed out since, first first.
-    by_hand: VecDeque<DeliveryId>,
+    by_hand: VecDeque<(DeliveryId, WebhookId)>,
+    /// Lanes in which nothing was written ahead of the clock, and until when that is believed.
+    none_ahead: HashMap<WebhookId, Instant>,
 }
+
+/// A lane in which nothing was written ahead of the clock is looked at so closely again after this.
+const AHEAD_EVERY: Duration = Duration::from_secs(5);
 
 /// A delivery whose event could not be read is asked for again after this time.
 const ASIDE_TIME: Duration = Duration::from_secs(20);
@@ -144,7 +149,7 @@ impl Leases {
         is_ordered: bool,
     ) -> Guard {
         held.deliveries.insert(id, false);
-        held.by_hand.retain(|other| *other != id);
+        held.forget_by_hand(id);
         Guard { id, webhook, place, is_ordered, leases: Arc::clone(self) }
     }
 
@@ -170,9 +175,12 @@ impl Leases {
 
 impl Held {
     /// A requeue of this delivery is durable; when it is held, its running attempt is overtaken.
-    pub(crate) fn overtake(&mut self, id: DeliveryId) {
-        if self.by_hand.len() < N_BY_HAND_MAX && !self.by_hand.contains(&id) {
-            self.by_hand.push_back(id);
+    pub(crate) fn overtake(&mut self, id: DeliveryId, webhook: Option<WebhookId>) {
+        if let Some(webhook) = webhook
+            && self.by_hand.len() < N_BY_HAND_MAX
+            && !self.by_hand.contains(&(id, webhook))
+        {
+            self.by_hand.push_back((id, webhook));
         }
         if let Some(overtaken) = self.deliveries.get_mut(&id) {
             *overtaken = true;
@@ -195,13 +203,22 @@ impl Held {
     }
 
     /// Those that somebody wants to go out now and that nobody holds.
-    pub(crate) fn wanted_by_hand(&self) -> Vec<DeliveryId> {
-        self.by_hand.iter().copied().filter(|id| !self.holds(*id)).collect()
+    pub(crate) fn wanted_by_hand(&self) -> Vec<(DeliveryId, WebhookId)> {
+        self.by_hand.iter().copied().filter(|(id, _)| !self.holds(*id)).collect()
     }
 
     /// It goes out with its lane, or not at all.
     pub(crate) fn forget_by_hand(&mut self, id: DeliveryId) {
-        self.by_hand.retain(|other| *other != id);
+        self.by_hand.retain(|(other, _)| *other != id);
+    }
+
+    /// Nothing in this lane was written ahead of the clock.
+    pub(crate) fn note_none_ahead(&mut self, webhook: WebhookId) {
+        self.none_ahead.insert(webhook, Instant::now() + AHEAD_EVERY);
+    }
+
+    pub(crate) fn has_none_ahead(&self, webhook: WebhookId) -> bool {
+        self.none_ahead.get(&webhook).is_some_and(|until| Instant::now() < *until)
     }
 
     pub(crate) fn n_held(&self) -> usize {

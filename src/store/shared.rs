@@ -37,7 +37,7 @@ pub(crate) struct Shared {
 }
 
 /// A clock may step back by so much without being set.
-const STEP_BACK_MAX: Duration = Duration::from_secs(1);
+pub(crate) const STEP_BACK_MAX: Duration = Duration::from_secs(1);
 
 /// The webhooks as they are now.
 #[derive(Debug, Default)]

@@ -156,6 +156,8 @@ impl Health {
             return None;
         }
         let before = self.state.status;
+        // What the configuration had switched off is enabled, whatever was decided before.
+        let is_enabled = state.overrides_file && !self.state.overrides_file;
         self.state = state.clone();
         if before == state.status && state.since == Timestamp::default() {
             return None; // as ever, said in fewer words
@@ -165,7 +167,7 @@ impl Health {
         if state.status == WebhookStatus::Active {
             (self.n_attempts, self.n_deliveries) = (0, 0);
         }
-        (before != state.status).then_some(match state.status {
+        (before != state.status || is_enabled).then_some(match state.status {
             WebhookStatus::Active => Change::Recovered,
             WebhookStatus::Paused => Change::Paused,
             WebhookStatus::Disabled => Change::Disabled,

@@ -179,3 +179,15 @@ fn after_a_restart_a_paused_one_is_probed_at_once() {
     assert_eq!(one.probe(&failed(false)), (SECOND * 30, None));
     assert_eq!(one.probe(&Sign::Accepted), (SECOND * 60, Some(Change::Recovered)));
 }
+
+#[test]
+fn enabling_what_the_configuration_switched_off_is_told_too_and_once() {
+    let mut one = patient(LIMITS);
+    let since = one.now.wall;
+    let enabled = WebhookState { since, overrides_file: true, ..WebhookState::default() };
+    let now = one.now.steady;
+    assert_eq!(one.health.follow(&enabled, now), Some(Change::Recovered));
+    assert_eq!(one.health.follow(&enabled, now), None);
+    // The file says `active = true` now.
+    assert_eq!(one.health.follow(&WebhookState::default(), now), None);
+}

@@ -60,7 +60,7 @@ impl Lane {
 
     /// The same lane, its webhook gone: its attempts end, and none begins.
     pub(super) fn closed(self) -> Self {
-        let webhook = Webhook { active: false, ..Webhook::clone(&self.webhook) };
+        let webhook = Webhook { concurrency: 0, ..Webhook::clone(&self.webhook) };
         Self { webhook: Arc::new(webhook), ..self }
     }
 
@@ -110,9 +110,16 @@ impl Lane {
     }
 
     /// Whether one more may begin because somebody wants it now: whatever the receiver's health
-    /// and wishes are, but not more at a time than it takes.
-    pub(super) fn takes_one_by_hand(&self) -> bool {
-        self.in_flight < self.webhook.concurrency
+    /// and wishes are, but not more at a time than it takes, nor the places of others.
+    pub(super) fn takes_one_by_hand(&self, free: usize, kept: usize) -> bool {
+        let has_place = if self.in_flight == 0 { free > 0 } else { free > kept };
+        has_place && self.in_flight < self.webhook.concurrency
+    }
+
+    /// When its `rate_limit` lets the next attempt begin, where it has to wait for that.
+    pub(super) fn waits_for_token(&self, now: Moment) -> Option<Instant> {
+        let limit = self.webhook.rate_limit?;
+        (self.bucket.tokens(limit, now.steady) == 0).then(|| self.bucket.next_at(limit))
     }
 
     /// It begins; whether it is a probe.

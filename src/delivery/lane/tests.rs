@@ -118,3 +118,13 @@ fn a_paused_lane_makes_one_probe_at_a_time() {
     lane.health = Health::new(WebhookState::default(), 0, now.steady);
     assert!(!lane.begin(1, now), "an ordinary one");
 }
+
+#[test]
+fn a_lane_whose_webhook_is_gone_keeps_no_place_whoever_enabled_it() {
+    let now = Moment::now();
+    let mut lane = lane_of(Webhook { active: false, ..webhook() }, 0, now);
+    let state = WebhookState { overrides_file: true, ..WebhookState::default() };
+    lane.health = Health::new(state, 0, now.steady);
+    assert!(lane.is_idle(now));
+    assert!(!lane.closed().is_idle(now));
+}

@@ -10,8 +10,16 @@ impl Scheduler {
     /// Starts those for which there is a place; the others ask again when one is free.
     pub(super) fn serve_by_hand(&mut self, now: Moment) -> Result<(), StoreError> {
         let mut failed = Ok(());
-        for (id, webhook) in self.context.store.wanted_by_hand()? {
-            if self.in_flight >= self.slots.max_capacity() {
+        self.by_hand_at = None;
+        let wanted = self.context.store.wanted_by_hand();
+        if wanted.is_empty() {
+            return failed;
+        }
+        let places = self.slots.max_capacity();
+        let idle = self.lanes.values().filter(|lane| lane.is_idle(now)).count();
+        for (id, webhook) in wanted {
+            let free = places - self.in_flight;
+            if free == 0 {
                 break;
             }
             let is_configured = self.webhooks.iter().any(|known| known.id == webhook);
@@ -20,7 +28,11 @@ impl Scheduler {
                 self.context.store.forget_by_hand(id);
                 continue;
             };
-            if !lane.takes_one_by_hand() {
+            if !lane.takes_one_by_hand(free, idle.min(places / 2)) {
+                continue;
+            }
+            if let Some(at) = lane.waits_for_token(now) {
+                self.by_hand_at = Some(self.by_hand_at.map_or(at, |other| other.min(at)));
                 continue;
             }
             let lease = match self.context.store.lease_by_hand(id) {

@@ -72,6 +72,8 @@ struct Scheduler {
     /// The store has given its hint, and no look followed yet.
     is_woken: bool,
     rests_until: Instant,
+    /// When one that somebody wants now has its token, where it waits for that.
+    by_hand_at: Option<Instant>,
     /// When all lanes are asked again, whether there was a hint or not.
     refresh_at: Instant,
 }
@@ -119,6 +121,7 @@ impl Scheduler {
             is_store_failing: false,
             is_woken: false,
             rests_until: Instant::now(),
+            by_hand_at: None,
             refresh_at: Instant::now() + SLEEP_MAX,
         }
     }
@@ -272,6 +275,8 @@ impl Scheduler {
             return SLEEP_MAX;
         }
         let due = self.lanes.values().filter_map(|lane| lane.wakes_in(now)).min();
+        let by_hand = self.by_hand_at.map(|at| at.saturating_duration_since(now.steady));
+        let due = due.into_iter().chain(by_hand).min();
         due.map_or(SLEEP_MAX, |due| due.clamp(SLEEP_MIN, SLEEP_MAX))
     }
 }

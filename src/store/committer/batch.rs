@@ -209,9 +209,11 @@ impl Committer {
             }
             applier.write(store_id, Some(batch.end()))
         });
-        for id in &staged.requeued {
-            if let Some(held) = &mut held {
-                held.overtake(*id);
+        if let Some(held) = &mut held {
+            for &id in &staged.requeued {
+                // Unread: it goes out with its lane.
+                let row = self.delivery_row(id).ok().flatten();
+                held.overtake(id, row.map(|row| row.webhook_id));
             }
         }
         applied

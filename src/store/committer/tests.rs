@@ -307,3 +307,34 @@ fn an_attempt_that_holds_up_its_chain_does_not_wait_for_company() {
         assert_eq!(taken.attempts.len(), usize::from(ordered));
     }
 }
+
+/// After a machine's clock was once far ahead: what is written between the look at the clock and
+/// the look at the lane is not taken for something that was written ahead.
+#[test]
+fn a_retry_waits_though_the_clock_was_ahead_once() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let mut bench = Bench::new();
+    let webhook = bench.subscribe();
+    drop(bench.push(false));
+    while bench.shared.next_due(webhook, Timestamp::MAX).expect("readable").is_none() {
+        bench.commit();
+    }
+    let now = crate::clock::now();
+    bench.shared.clock_showed(now.plus(HOUR * 1000));
+    let lease = bench.shared.lease_due(webhook, now, 1).expect("readable").remove(0);
+    let attempt = Attempt {
+        delivery_id: lease.delivery().id,
+        number: 1,
+        started_at: now.plus(Duration::from_millis(5)),
+        duration_ms: 1,
+        outcome: Outcome::Accepted { reply: Reply::default() },
+        verdict: Verdict::Retry { at: now.plus(HOUR) },
+    };
+    bench.shared.queue.push_attempt(Finished { attempt, guard: lease.into_guard() });
+    while bench.shared.next_due(webhook, Timestamp::MAX).expect("readable").is_none() {
+        bench.commit();
+    }
+    let due = bench.shared.lease_due(webhook, now, 1).expect("readable");
+    assert!(due.is_empty(), "its attempt has just been made");
+    assert_eq!(bench.shared.next_due(webhook, now).expect("readable"), Some(now.plus(HOUR)));
+}

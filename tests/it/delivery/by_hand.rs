@@ -75,3 +75,61 @@ async fn it_is_one_attempt_and_then_the_schedule() {
     world.stands(other, DeliveryState::Delivered).await;
     assert_eq!(world.attempts(id).len(), 2);
 }
+
+/// The limit is the operator's own word, and many may be sent again at a time.
+#[tokio::test]
+async fn a_limited_webhook_gets_no_more_than_its_limit() {
+    let (limited, good) = (Receiver::start().await, Receiver::start().await);
+    let rate_limit = Some(RateLimit { n: 1, per: HOUR });
+    let webhooks =
+        vec![Webhook { rate_limit, ..webhook("limited", &limited) }, webhook("good", &good)];
+    let world = World::start(webhooks);
+    let deliveries = world.commit("a").await;
+    for delivery in &deliveries {
+        world.stands(delivery.id, DeliveryState::Delivered).await;
+    }
+    for delivery in &deliveries {
+        again(&world, delivery.id).await;
+    }
+    good.received(2).await;
+    world.commit("b").await;
+    good.received(3).await;
+    assert_eq!(limited.count(), 1);
+}
+
+#[tokio::test]
+async fn a_limited_webhook_gets_all_of_them_in_time() {
+    let receiver = Receiver::start().await;
+    let asks = Answer::With { status: 503, headers: &[("retry-after", "3600")] };
+    receiver.script([asks]);
+    let rate_limit = Some(RateLimit { n: 20, per: Duration::from_secs(1) });
+    let (world, id) = waiting(&receiver, |webhook| webhook.rate_limit = rate_limit).await;
+    for _ in 0..25 {
+        again(&world, id).await;
+        world.stands(id, DeliveryState::Delivered).await;
+    }
+}
+
+/// Nor do those that hang take the last places.
+#[tokio::test]
+async fn many_sent_to_a_receiver_that_hangs_leave_a_place_for_others() {
+    let (hanging, good) = (Receiver::start().await, Receiver::start().await);
+    let only = |label, webhook| Webhook { events: vec![LabelPattern::new(label)], ..webhook };
+    let webhooks =
+        vec![only("hanging", webhook("hanging", &hanging)), only("good", webhook("good", &good))];
+    let world = World::start_with(webhooks, 2, &["127.0.0.0/8"]);
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(world.commit("hanging").await[0].id);
+    }
+    for &id in &ids {
+        world.stands(id, DeliveryState::Delivered).await;
+    }
+    hanging.otherwise(Answer::Hang);
+    for &id in &ids {
+        again(&world, id).await;
+    }
+    hanging.received(6).await;
+    world.commit("good").await;
+    good.received(1).await;
+}

@@ -128,6 +128,8 @@ async fn order_and_standing_survive_retention_and_a_rebuild() {
     let store = fixture.open();
     let disabled = standing(WebhookStatus::Disabled, "410");
     store.set_webhook_state(id_of("gone"), disabled.clone()).await.expect("stored");
+    let enabled = WebhookState { overrides_file: true, ..WebhookState::default() };
+    store.set_webhook_state(id_of("off"), enabled.clone()).await.expect("stored");
     let mut ids = Vec::new();
     for i in 0..60 {
         let subject = Some(["one", "two"][i % 2].to_owned());
@@ -165,6 +167,7 @@ async fn order_and_standing_survive_retention_and_a_rebuild() {
     std::fs::remove_dir_all(fixture.path("index")).expect("removed");
     let store = fixture.open();
     assert_eq!(store.webhook_states()[&id_of("gone")], disabled, "copied forward");
+    assert_eq!(store.webhook_states()[&id_of("off")], enabled);
     let mut heads = first(&store);
     heads.sort_by_key(|id| ids.iter().position(|known| known == id));
     assert_eq!(heads, ids[50..52]);
