@@ -150,6 +150,7 @@ def main(binary, node):
         check_with_pypi(requests)
         check_with_npm(requests, node, folder)
         check_with_our_own(requests, binary)
+        check_rotation(pathlib.Path(binary).parent / "examples" / "rotated_request")
     print("outside: all checks passed")
 
 
@@ -238,6 +239,26 @@ def check_with_pypi(requests):
             verify(headers, payload)
             refuses(library, verify, headers, flipped(payload))
         print(f"outside: {len(BODIES)} of `{name}` verified by {library} (Python), flipped ones refused")
+
+
+def check_rotation(example):
+    """While a key is rotated, the receivers of both keys verify, and nobody's of an expired one."""
+    new, old, expired = ("whsec_" + base64.b64encode(name * 8).decode() for name in (b"new-", b"old-", b"gone"))
+    out = subprocess.run([example, new, old, expired], capture_output=True, text=True, check=True).stdout
+    request = json.loads(out)
+    headers, payload = request["headers"], request["body"].encode()
+    plain = lambda secret: base64.b64decode(secret.removeprefix("whsec_")).decode()
+    libraries = {
+        "standardwebhooks": lambda secret: lambda h, p: Webhook(secret).verify(p, h),
+        "svix": lambda secret: lambda h, p: SvixWebhook(secret).verify(p, h),
+        "stripe": lambda secret: lambda h, p: stripe.Webhook.construct_event(p, h["stripe-signature"], plain(secret)),
+    }
+    for library, verifier in libraries.items():
+        for secret in (new, old):
+            verifier(secret)(headers, payload)
+            refuses(library, verifier(secret), headers, flipped(payload))
+        refuses(library, verifier(expired), headers, payload)
+    print(f"outside: a rotated key and the one before verified by {', '.join(libraries)} (Python), an expired one refused")
 
 
 def flipped(payload):

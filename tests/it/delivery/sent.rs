@@ -154,3 +154,32 @@ async fn a_signature_without_a_usable_key_is_a_failed_attempt_with_its_reason() 
     assert!(words.contains("base64") && !words.contains("not base64\""), "{words}");
     assert_eq!(receiver.connections(), 0, "nothing goes out unsigned");
 }
+
+/// A receiver that has the new key already and one that still has the old one both verify.
+#[tokio::test]
+async fn while_its_key_is_rotated_a_webhook_is_signed_with_both() {
+    let receiver = Receiver::start().await;
+    let previous = |secret, until| PreviousSecret { secret: Secret::new(secret), until };
+    let hour = Duration::from_secs(3600);
+    let webhook = Webhook {
+        signing_secret: Some(Secret::new("new")),
+        previous_secrets: vec![
+            previous("old", clock::now().plus(hour)),
+            previous("expired", clock::now()),
+        ],
+        signatures: vec![Scheme::Standard, Scheme::Stripe, Scheme::Sha256],
+        ..webhook("w", &receiver)
+    };
+    let world = World::start(vec![webhook]);
+    world.commit("a").await;
+    let received = &receiver.received(1).await[0];
+    let holds = |scheme, secret| {
+        let (now, key) = (clock::now().as_secs(), Secret::new(secret));
+        sign::verify(scheme, &key, &received.headers, &received.body, now, hour).is_ok()
+    };
+    for scheme in [&Scheme::Standard, &Scheme::Stripe] {
+        assert!(holds(scheme, "new") && holds(scheme, "old"), "{scheme:?}");
+        assert!(!holds(scheme, "expired"), "{scheme:?}");
+    }
+    assert!(holds(&Scheme::Sha256, "new") && !holds(&Scheme::Sha256, "old"));
+}
