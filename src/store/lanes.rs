@@ -187,8 +187,8 @@ impl Shared {
 }
 
 /// Tells what is due. A clock that was ahead when something was written and is right now would
-/// keep it waiting for the difference, an unwritten due time of years: while the clock shows less
-/// than it did, rows that seem to lie ahead are looked at more closely, a bounded number of them.
+/// keep it waiting for the difference, perhaps for years: while the clock shows less than it did,
+/// rows that seem to lie ahead are looked at more closely, a bounded number of them.
 struct Ahead {
     now: Timestamp,
     n_looks: usize,
