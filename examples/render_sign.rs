@@ -76,6 +76,7 @@ fn event() -> Event {
         time: Timestamp::from_millis(1_769_851_800_123),
         subject: None,
         depth: 0,
+        is_test: false,
         rule: RuleRef { id: 1, label: "task.created".to_owned(), tag: None },
         exchange: Exchange {
             request: RequestPart {

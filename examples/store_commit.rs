@@ -208,6 +208,7 @@ fn event(body_bytes: usize) -> NewEvent {
         time: clock::now(),
         subject: None,
         depth: 0,
+        test_of: None,
         rule: RuleRef { id: 1, label: "task.created".to_owned(), tag: None },
         exchange: Exchange {
             request: RequestPart {

@@ -6,6 +6,7 @@
 //! blocking threads, a bounded number at a time. Every error is a `problem`.
 
 mod auth;
+mod control;
 mod deliveries;
 mod events;
 mod guard;
@@ -14,6 +15,7 @@ mod hosts;
 mod listen;
 mod params;
 mod problem;
+mod registry;
 mod rules;
 mod settings;
 mod state;
@@ -22,19 +24,27 @@ mod views;
 mod webhook_view;
 mod webhooks;
 
+pub use control::{
+    ConfigProblem, ConfigStatus, Control, ProxyHealth, ReloadFailed, Reloaded, Reloading,
+};
 pub use listen::{Admin, StartError};
+pub use problem::FieldError;
+pub use registry::{ReadKeys, ReadWebhook, Registry};
 pub use settings::Settings;
-pub use state::{ProxyHealth, State};
+pub use state::State;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use self::state::Api;
 
 fn router(api: Api) -> Router {
-    Router::new()
-        .route("/livez", get(status::livez))
+    let (described, _) =
+        OpenApiRouter::<Api>::new().routes(routes!(status::livez)).split_for_parts();
+    described
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))
         .route("/v1/status", get(status::status))

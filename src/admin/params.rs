@@ -166,7 +166,7 @@ async fn object(request: Request) -> Result<Option<Map<String, Value>>, Problem>
         Ok(Value::Object(members)) => Ok(Some(members)),
         Ok(_) => Err(Problem::invalid(vec![FieldError {
             field: String::new(),
-            message: "the body must be an object",
+            message: "the body must be an object".into(),
         }])),
         Err(error) => {
             Err(Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("not JSON: {error}")))

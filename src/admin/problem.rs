@@ -1,5 +1,7 @@
 //! Every error of the API: `application/problem+json` (RFC 9457) with a machine `code`.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -21,10 +23,13 @@ struct Report {
 }
 
 /// What is wrong with one member of a body.
-#[derive(Debug, Serialize)]
-pub(super) struct FieldError {
-    pub(super) field: String,
-    pub(super) message: &'static str,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// The member, such as `basic_auth.password` or `events[2]`; empty: the body as a whole.
+    pub field: String,
+    /// What is wrong, and what would be right.
+    #[schema(value_type = String)]
+    pub message: Cow<'static, str>,
 }
 
 /// `{"type","title","status","detail","code"}`, and `errors` for 422.
@@ -114,7 +119,7 @@ impl Problem {
 
 impl FieldError {
     pub(super) const fn unknown(field: String) -> Self {
-        Self { field, message: "there is no such member" }
+        Self { field, message: Cow::Borrowed("there is no such member") }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<R
         .take("cursor", "the `next` of a page before", |text| text.parse().ok())?
         .unwrap_or(0);
     params.finish()?;
-    let rules = &api.state.rules;
+    let rules = api.state.control.rules();
     let mut rest = rules.rules().zip(rules.tallies()).skip(start);
     let page = rest.by_ref().take(limit);
     let data: Vec<Value> = page.map(|(rule, tally)| view(rule, tally.counts())).collect();

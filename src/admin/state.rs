@@ -7,10 +7,11 @@ use tokio::sync::Semaphore;
 
 use super::Settings;
 use super::auth::{Token, WrongTokens};
+use super::control::Control;
 use super::hosts::Hosts;
 use super::problem::Problem;
+use super::registry::Registry;
 use crate::model::Timestamp;
-use crate::rules::RuleSet;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -20,25 +21,12 @@ pub struct State {
     pub store: Store,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// The rules, with what they have seen.
-    pub rules: RuleSet,
-    /// Asks the proxy how it is; cheap, called per request.
-    pub proxy: Box<dyn Fn() -> ProxyHealth + Send + Sync>,
+    /// The webhooks.
+    pub registry: Arc<Registry>,
+    /// The rest of the program.
+    pub control: Box<dyn Control>,
     /// When this process started.
     pub started_at: Timestamp,
-}
-
-/// What the proxy says about itself.
-#[derive(Clone, Debug)]
-pub struct ProxyHealth {
-    /// Its listeners are open.
-    pub listening: bool,
-    /// It finishes what it has and takes nothing new.
-    pub draining: bool,
-    /// The last call reached the upstream.
-    pub upstream_healthy: bool,
-    /// Why not, in words.
-    pub upstream_error: Option<String>,
 }
 
 /// [`State`] with what the guard needs; clones share it.

@@ -5,9 +5,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
+use super::control::ConfigProblem;
 use super::params::Params;
 use super::problem::{Problem, json};
-use super::state::Api;
+use super::state::{Api, Shared};
 use crate::clock;
 use crate::model::{Timestamp, Webhook, WebhookId};
 use crate::store::{QueueStats, Store, StoreStats};
@@ -15,9 +16,11 @@ use crate::telemetry::{Exposition, QueueScrape, Scrape};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Readiness {
+    #[schema(examples("ready"))]
     status: &'static str,
+    /// Why not, in words.
     reasons: Vec<String>,
 }
 
@@ -61,21 +64,40 @@ struct WebhookStatus {
     oldest_seconds: Option<u64>,
 }
 
-/// The configuration is read once, at the start.
+/// What is in force, and what is wrong with the file as it is now.
 #[derive(Serialize)]
 struct ConfigStatus {
     generation: u64,
     loaded_at: Timestamp,
-    problems: [String; 0],
+    problems: Vec<String>,
 }
 
+/// The process runs.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "probes",
+    security(()),
+    responses((status = 200, description = "The process runs.", body = Readiness))
+)]
 pub(super) async fn livez() -> Response {
     json(StatusCode::OK, &Readiness { status: "alive", reasons: Vec::new() })
 }
 
 /// Ready: listening, store well, not draining. The upstream's health is in `/v1/status`.
+fn config_status(api: &Shared) -> ConfigStatus {
+    let config = api.state.control.config();
+    let shown = |p: &ConfigProblem| format!("{}:{}:{}: {}", p.source, p.line, p.column, p.message);
+    ConfigStatus {
+        generation: config.generation,
+        loaded_at: config.loaded_at,
+        problems: config.problems.iter().map(shown).collect(),
+    }
+}
+
+/// Ready: listening, store well, not draining. The upstream's health is in `/v1/status`.
 pub(super) async fn readyz(State(api): State<Api>) -> Response {
-    let proxy = (api.state.proxy)();
+    let proxy = api.state.control.proxy();
     let mut reasons = Vec::new();
     if proxy.draining {
         reasons.push("draining: no new calls are taken".to_owned());
@@ -111,7 +133,7 @@ pub(super) async fn metrics(
 pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
     params.finish()?;
     let (stats, unhealthy) = api.read(|store| Ok((store.stats(), store.check().err()))).await?;
-    let proxy = (api.state.proxy)();
+    let proxy = api.state.control.proxy();
     let quantiles = api.state.metrics.commit_quantiles();
     let millis = |seconds: f64| (seconds * 1e6).round() / 1e3;
     let now = clock::now();
@@ -138,7 +160,7 @@ pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Res
             .iter()
             .map(|webhook| webhook_status(&api.state.store, webhook, &stats, now))
             .collect(),
-        config: ConfigStatus { generation: 1, loaded_at: api.state.started_at, problems: [] },
+        config: config_status(&api),
     };
     Ok(json(StatusCode::OK, &status))
 }

@@ -102,6 +102,7 @@ pub(super) fn view<'a>(
         pause_after: webhook.pause_after,
         source: match webhook.source {
             WebhookSource::Config => "config",
+            WebhookSource::Api => "api",
         },
         created_at: webhook.created_at,
         updated_at: webhook.updated_at,

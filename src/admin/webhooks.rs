@@ -118,7 +118,7 @@ fn wanted_status(mut members: serde_json::Map<String, Value>) -> Result<WebhookS
         _ => None,
     };
     if wanted.is_none() {
-        let message = "must be \"active\" or \"disabled\"";
+        let message = "must be \"active\" or \"disabled\"".into();
         errors.insert(0, FieldError { field: "status".to_owned(), message });
     }
     wanted.filter(|_| errors.is_empty()).ok_or_else(|| Problem::invalid(errors))

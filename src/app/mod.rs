@@ -5,6 +5,7 @@
 //! finishes its calls, the delivery half its attempts, the admin API its requests, and then the
 //! store closes: whatever a stage hands on finds the next one still there.
 
+mod control;
 mod files;
 mod signals;
 mod stop;
@@ -19,13 +20,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::admin::{self, Admin, ProxyHealth};
+use crate::admin::{self, Admin, Registry};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, WebhookReader};
 use crate::delivery;
 use crate::egress::Egress;
 use crate::model::{Secret, Webhook};
-use crate::proxy::{Proxy, UpstreamHealth};
+use crate::proxy::Proxy;
 use crate::rules::RuleSet;
 use crate::shutdown::{Stop, Tasks};
 use crate::store::Store;
@@ -96,7 +97,9 @@ impl App {
     fn on_store(config: Config, store: Store, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         warn_about_orphans(&store, &config.webhooks);
         let (n_rules, n_webhooks) = (config.rules.len(), config.webhooks.len());
-        store.set_webhooks(config.webhooks);
+        let registry =
+            Registry::start(store.clone(), config.webhooks, Box::new(WebhookReader::default()))
+                .map_err(|taken| anyhow::anyhow!(taken.join("; ")))?;
         let egress = Egress::new(config.egress)?;
         let token = token::configured_or_kept(config.admin.token, &config.store.path)?;
         let runtime = runtime()?;
@@ -113,8 +116,14 @@ impl App {
         let state = admin::State {
             store: store.clone(),
             metrics: Arc::clone(&metrics),
-            rules: rules.clone(),
-            proxy: Box::new(health(Arc::clone(&upstream), draining.clone())),
+            registry: Arc::new(registry),
+            control: Box::new(control::Running {
+                rules: rules.clone(),
+                upstream: Arc::clone(&upstream),
+                draining: draining.clone(),
+                loaded_at: clock::now(),
+                effective: config.effective,
+            }),
             started_at: clock::now(),
         };
         let admin_addr =
@@ -145,19 +154,6 @@ impl App {
             "sidehook is running"
         );
         Ok(Self { proxy, delivery, admin, draining, store, runtime, admin_addr, token, grace })
-    }
-}
-
-/// What the admin API asks about the proxy, which starts after it.
-fn health(upstream: Arc<OnceLock<UpstreamHealth>>, draining: Stop) -> impl Fn() -> ProxyHealth {
-    move || {
-        let seen = upstream.get();
-        ProxyHealth {
-            listening: seen.is_some(),
-            draining: draining.is_stopped(),
-            upstream_healthy: seen.is_none_or(UpstreamHealth::is_healthy),
-            upstream_error: seen.and_then(UpstreamHealth::last_error),
-        }
     }
 }
 

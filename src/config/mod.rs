@@ -6,6 +6,7 @@
 //! builds the settings. Components never see the configuration: they own their `Settings`, and this
 //! module knows how to fill them.
 
+mod api_webhook;
 mod check;
 mod confidential;
 mod flags;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{EventRule, Secret, Webhook};
 use crate::{delivery, egress, proxy, store};
 
+pub use api_webhook::WebhookReader;
 pub use flags::{FlagWebhook, Flags};
 pub use keys::{Kind, SECTIONS, Section};
 pub use problem::{Problem, Problems};

@@ -163,6 +163,7 @@ fn event(label: &str, subject: &str, story: &impl Serialize, now: Timestamp) -> 
         rule: RuleRef { id: 0, label: label.to_owned(), tag: None },
         subject: Some(subject.to_owned()),
         depth: 0,
+        test_of: None,
         exchange: Exchange {
             request: RequestPart {
                 method: "POST".to_owned(),

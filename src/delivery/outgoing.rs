@@ -160,6 +160,7 @@ mod tests {
             rule: RuleRef { id: 1, label: "a.b".to_owned(), tag: None },
             subject: None,
             depth: 0,
+            is_test: false,
             exchange: Exchange {
                 request: RequestPart {
                     method: "POST".to_owned(),

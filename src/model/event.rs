@@ -32,6 +32,9 @@ pub struct NewEvent {
     pub depth: u8,
     /// The captured, redacted call.
     pub exchange: Exchange,
+    /// A test of this webhook: it alone gets the event, whatever it subscribes to and however it
+    /// stands, in one attempt.
+    pub test_of: Option<WebhookId>,
 }
 
 impl NewEvent {
@@ -69,6 +72,8 @@ pub struct Event {
     pub depth: u8,
     /// The captured call.
     pub exchange: Exchange,
+    /// A test of a webhook: one attempt, no retry.
+    pub is_test: bool,
     /// Its deliveries, one per webhook it is for.
     pub deliveries: Vec<(DeliveryId, WebhookId)>,
 }

@@ -198,4 +198,6 @@ impl WebhookStatus {
 pub enum WebhookSource {
     /// The configuration file or flags.
     Config,
+    /// The admin API; kept in the store.
+    Api,
 }

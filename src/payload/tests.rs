@@ -24,6 +24,7 @@ fn event(request: (HeaderList, Body), response: (HeaderList, Body)) -> Event {
         time: Timestamp::from_millis(1_769_851_800_123),
         subject: None,
         depth: 0,
+        is_test: false,
         rule: RuleRef { id: 1, label: "event-1".to_owned(), tag: Some("tag-1".to_owned()) },
         exchange: Exchange {
             request: RequestPart {

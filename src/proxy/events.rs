@@ -54,6 +54,7 @@ pub(super) async fn events(
             rule: RuleRef { id: rule.id, label: rule.label.clone(), tag: rule.tag.clone() },
             subject,
             depth,
+            test_of: None,
             exchange,
         }
     };

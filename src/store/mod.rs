@@ -17,6 +17,7 @@
 //! Reading order: `committer`, `journal`, `index`, `lanes`, `open`.
 
 mod by_hand;
+mod changes;
 mod committer;
 mod error;
 mod health;
@@ -28,34 +29,36 @@ mod lock;
 mod open;
 mod queue;
 mod read;
+mod recovery;
+mod registry;
 mod shared;
 mod space;
 mod states;
 mod types;
 
+pub use changes::{Change, ChangeMark, Changes, Missed};
 pub use error::StoreError;
 pub use leases::Lease;
+pub use recovery::{Cancelled, Recovery, RecoverySpec, RecoveryStatus};
+pub use registry::Definition;
 pub use types::{
     Cursor, CursorError, DeliveryFilter, EventFilter, EventSummary, Listed, OnFailure, Page,
     QueueStats, Receipt, Settings, StoreStats, Unhealthy,
 };
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::model::{
-    Attempt, Delivery, DeliveryId, Event, EventId, NewEvent, Timestamp, Webhook, WebhookId,
-    WebhookState, WebhookStatus,
-};
+use crate::model::{Attempt, Delivery, DeliveryId, Event, EventId, NewEvent, Timestamp, WebhookId};
 use crate::telemetry::Metrics;
 use health::Trouble;
 use lock::Lock;
 use queue::{Finished, Request, Waiting};
-use shared::{Shared, WebhookSet, locked};
+use shared::{Shared, locked};
 
 /// A caller waits at most this long for the disk.
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -92,25 +95,6 @@ impl Store {
         let committer = Mutex::new(Some((thread, lock)));
         let running = Arc::new(Running { shared: Arc::clone(&shared), committer });
         Ok(Self { shared, running })
-    }
-
-    /// Replaces the set of webhooks: who gets an event is decided at its commit, from this set.
-    pub fn set_webhooks(&self, webhooks: Vec<Webhook>) {
-        // The file is the operator's word again where it no longer says what was overridden.
-        for webhook in webhooks.iter().filter(|webhook| webhook.active) {
-            let states = self.shared.states.all();
-            if let Some(state) = states.get(&webhook.id).filter(|state| state.overrides_file) {
-                let state = WebhookState { overrides_file: false, ..state.clone() };
-                drop(self.set_webhook_state(webhook.id, state));
-            }
-        }
-        self.shared.webhooks.store(Arc::new(WebhookSet::new(webhooks)));
-        self.shared.leases.wake.notify_one();
-    }
-
-    /// The current set.
-    pub fn webhooks(&self) -> Arc<Vec<Arc<Webhook>>> {
-        Arc::clone(&self.shared.webhooks.load().list)
     }
 
     /// `Err` while matching calls must be refused. One atomic load when well.
@@ -227,45 +211,6 @@ impl Store {
         answered(answer).await
     }
 
-    /// How the webhooks stand, as it was decided at run time; those that are not there are active.
-    pub fn webhook_states(&self) -> Arc<HashMap<WebhookId, WebhookState>> {
-        self.shared.states.all()
-    }
-
-    /// How a webhook stands, and why when it is not active. One that the configuration switched
-    /// off is disabled, whatever was decided at run time.
-    pub fn webhook_status(&self, webhook: &Webhook) -> (WebhookStatus, Option<String>) {
-        let states = self.shared.states.all();
-        let state = states.get(&webhook.id).cloned().unwrap_or_default();
-        let is_set = state.overrides_file || state.status == WebhookStatus::Disabled;
-        if !webhook.active && !is_set {
-            let reason = "`active = false` in the configuration".to_owned();
-            return (WebhookStatus::Disabled, Some(reason));
-        }
-        (state.status, state.reason)
-    }
-
-    /// Sets how a webhook stands: in force at once, durable when the future is done. Enabling a disabled one
-    /// begins [`Self::failed_in_a_row`] anew.
-    ///
-    /// # Errors
-    /// The change is in force but not stored yet: that is tried again with every batch until it
-    /// succeeds or the store is closed.
-    pub fn set_webhook_state(
-        &self,
-        id: WebhookId,
-        state: WebhookState,
-    ) -> impl Future<Output = Result<(), StoreError>> + use<> {
-        self.shared.states.set(id, state);
-        self.shared.leases.wake.notify_one();
-        let (waiter, answer) = oneshot::channel();
-        let asked = self.shared.queue.push_request(Request::Stand { waiter });
-        async move {
-            asked?;
-            answered(answer).await
-        }
-    }
-
     /// Deliveries of a webhook that ended as failed since the last that was delivered, in the
     /// order in which they ended, at most `n_max`. Kept as a counter: it costs one read, whatever
     /// waits. Cancelled ones, those whose record is damaged and those whose last failure was not the
@@ -283,6 +228,11 @@ impl Store {
     /// The index cannot be read.
     pub fn depth_of(&self, id: DeliveryId) -> Result<Option<u8>, StoreError> {
         self.shared.depth_of(id)
+    }
+
+    /// What has just changed, to follow live.
+    pub fn changes(&self) -> Arc<Changes> {
+        Arc::clone(&self.shared.changes)
     }
 
     /// Events, newest first.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::changes::Changes;
 use super::health::Health;
 use super::index::Index;
 use super::journal::reader::Reader;
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) leases: Arc<Leases>,
     pub(crate) webhooks: ArcSwap<WebhookSet>,
     pub(crate) states: States,
+    pub(crate) changes: Arc<Changes>,
     /// Damage found since the start, bounded.
     damage: Mutex<Vec<String>>,
     /// All files together, as of the last look.
@@ -66,6 +68,7 @@ impl Shared {
             leases: Arc::default(),
             webhooks: ArcSwap::default(),
             states: States::default(),
+            changes: Arc::new(Changes::new(crate::clock::now().as_millis())),
             damage: Mutex::default(),
             bytes: AtomicU64::new(0),
             clock_high: AtomicU64::new(0),

@@ -170,6 +170,7 @@ impl Committer {
             rule: new.rule.clone(),
             subject: new.subject.clone(),
             depth: new.depth,
+            is_test: new.test_of.is_some(),
             exchange: new.exchange.clone(),
             deliveries,
         };
@@ -209,6 +210,7 @@ impl Committer {
             }
             applier.write(store_id, Some(batch.end()))
         });
+        self.shared.changes.publish(staged.records.iter().map(|(record, _)| record.change()));
         if let Some(held) = &mut held {
             for &id in &staged.requeued {
                 // Unread: it goes out with its lane.

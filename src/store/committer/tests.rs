@@ -95,6 +95,7 @@ fn event() -> NewEvent {
         time: Timestamp::default(),
         subject: None,
         depth: 0,
+        test_of: None,
         rule: RuleRef { id: 1, label: "a".to_owned(), tag: None },
         exchange: Exchange {
             request: RequestPart {

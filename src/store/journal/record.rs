@@ -10,6 +10,7 @@ use crate::model::{
     Attempt, DeliveryId, DeliveryState, Event, EventId, Exchange, RuleRef, Timestamp, WebhookId,
     WebhookState,
 };
+use crate::store::changes::Change;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +82,8 @@ struct MetaOut<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<&'a str>,
     depth: u8,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_test: bool,
     deliveries: Vec<Target>,
     request_body_len: usize,
     exchange: &'a Exchange,
@@ -97,6 +100,8 @@ struct MetaIn {
     subject: Option<String>,
     #[serde(default)]
     depth: u8,
+    #[serde(default)]
+    is_test: bool,
     deliveries: Vec<Target>,
     request_body_len: usize,
     exchange: Exchange,
@@ -138,6 +143,16 @@ impl Record {
         }
     }
 
+    /// What followers are told of it.
+    pub(crate) const fn change(&self) -> Change {
+        match self {
+            Self::Event { event, .. } => Change::Event(event.id),
+            Self::Attempt { attempt, .. } => Change::Delivery(attempt.delivery_id),
+            Self::State(state) => Change::Delivery(state.delivery_id),
+            Self::Webhook(webhook) => Change::Webhook(webhook.webhook_id),
+        }
+    }
+
     /// Writes the payload behind what `out` holds.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
@@ -170,6 +185,7 @@ fn encode_event(event: &Event, committed_at: Timestamp, ordered: &[DeliveryId], 
             rule: &event.rule,
             subject: event.subject.as_deref(),
             depth: event.depth,
+            is_test: event.is_test,
             deliveries: event.deliveries.iter().map(target).collect(),
             request_body_len: request.len(),
             exchange: &event.exchange,
@@ -199,6 +215,7 @@ fn decode_event(payload: &[u8]) -> io::Result<Record> {
         rule: meta.rule,
         subject: meta.subject,
         depth: meta.depth,
+        is_test: meta.is_test,
         exchange: meta.exchange,
         deliveries: meta.deliveries.into_iter().map(|t| (t.id, t.webhook_id)).collect(),
     };

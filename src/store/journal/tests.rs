@@ -29,6 +29,7 @@ fn event() -> Record {
         time: Timestamp::from_millis(5),
         subject: Some("invoice \"7\"".to_owned()),
         depth: 1,
+        is_test: false,
         rule: RuleRef { id: -1, label: "a.b".to_owned(), tag: None },
         exchange: Exchange {
             request: RequestPart {

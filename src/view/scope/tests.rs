@@ -34,6 +34,7 @@ fn of_delivery(webhook: &Webhook) -> Scope {
         rule: RuleRef { id: 3, label: "task.done".into(), tag: Some("t".into()) },
         subject: Some("s".into()),
         depth: 0,
+        is_test: false,
         exchange: exchange(),
         deliveries: Vec::new(),
     };

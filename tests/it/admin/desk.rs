@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use sidehook::admin::{self, Admin, ProxyHealth};
+use sidehook::admin::{
+    self, Admin, ConfigStatus, Control, ProxyHealth, Registry, ReloadFailed, Reloading,
+};
 use sidehook::clock;
+use sidehook::config::WebhookReader;
 use sidehook::expr::Expression;
 use sidehook::model::Reply as ReceiverReply;
 use sidehook::model::*;
@@ -35,6 +38,40 @@ pub(super) struct Desk {
     _directory: TempDir,
 }
 
+/// What stands in for the rest of the program: a proxy whose upstream is down.
+struct Rest {
+    rules: RuleSet,
+    draining: Arc<AtomicBool>,
+}
+
+impl Control for Rest {
+    fn proxy(&self) -> ProxyHealth {
+        ProxyHealth {
+            listening: true,
+            draining: self.draining.load(Ordering::SeqCst),
+            upstream_healthy: false,
+            upstream_error: Some("connection refused".to_owned()),
+        }
+    }
+
+    fn rules(&self) -> RuleSet {
+        self.rules.clone()
+    }
+
+    fn config(&self) -> ConfigStatus {
+        ConfigStatus {
+            generation: 1,
+            loaded_at: clock::now(),
+            problems: Vec::new(),
+            effective: String::new(),
+        }
+    }
+
+    fn reload(&self) -> Reloading<'_> {
+        Box::pin(async { Err(ReloadFailed { problems: Vec::new() }) })
+    }
+}
+
 impl Desk {
     /// With the webhooks `billing` (active) and `audit` (not).
     pub(super) async fn open() -> Self {
@@ -49,9 +86,10 @@ impl Desk {
             free_bytes_min: 0,
         };
         let store = Store::open(settings, Arc::clone(&metrics)).expect("a new store");
-        store.set_webhooks(vec![webhook("billing", true), webhook("audit", false)]);
+        let of_file = vec![webhook("billing", true), webhook("audit", false)];
+        let registry = Registry::start(store.clone(), of_file, Box::new(WebhookReader::default()))
+            .expect("two names");
         let draining = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&draining);
         let when = Expression::parse("response.body.id").expect("an expression");
         let rules = RuleSet::new(vec![EventRule {
             id: 5,
@@ -69,13 +107,8 @@ impl Desk {
         let state = admin::State {
             store: store.clone(),
             metrics: Arc::clone(&metrics),
-            rules: rules.clone(),
-            proxy: Box::new(move || ProxyHealth {
-                listening: true,
-                draining: seen.load(Ordering::SeqCst),
-                upstream_healthy: false,
-                upstream_error: Some("connection refused".to_owned()),
-            }),
+            registry: Arc::new(registry),
+            control: Box::new(Rest { rules: rules.clone(), draining: Arc::clone(&draining) }),
             started_at: clock::now(),
         };
         let settings = admin::Settings {
@@ -97,6 +130,7 @@ impl Desk {
             time: clock::now(),
             subject: None,
             depth: 0,
+            test_of: None,
             rule: RuleRef { id: 7, label: label.to_owned(), tag: Some("tasks".to_owned()) },
             exchange: exchange(n),
         };

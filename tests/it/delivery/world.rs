@@ -188,6 +188,7 @@ pub(crate) fn new_event(label: &str) -> NewEvent {
         time: sidehook::clock::now(),
         subject: None,
         depth: 0,
+        test_of: None,
         rule: RuleRef { id: 7, label: label.to_owned(), tag: None },
         exchange: Exchange {
             request: RequestPart {

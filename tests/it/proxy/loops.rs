@@ -24,6 +24,7 @@ async fn delivery(storage: &Storage, depth: u8) -> DeliveryId {
         rule: RuleRef { id: 9, label: "seed".into(), tag: None },
         subject: None,
         depth,
+        test_of: None,
         exchange,
     };
     storage.store.commit(event, sidehook::store::OnFailure::Refuse).await.expect("committed");

@@ -109,6 +109,7 @@ pub(super) fn event_of(label: &str, body: Vec<u8>) -> NewEvent {
         time: clock::now(),
         subject: None,
         depth: 0,
+        test_of: None,
         rule: RuleRef { id: 7, label: label.to_owned(), tag: Some("tag".to_owned()) },
         exchange: Exchange {
             request: RequestPart {

@@ -1,0 +1,81 @@
+//! What the API asks of the rest of the program, which is built after it and above it.
+
+use std::pin::Pin;
+
+use crate::model::Timestamp;
+use crate::rules::RuleSet;
+
+/// The rest of the program, as the admin API sees it.
+pub trait Control: Send + Sync {
+    /// How the proxy is; cheap, called per request.
+    fn proxy(&self) -> ProxyHealth;
+
+    /// The rules in force, with what they have seen.
+    fn rules(&self) -> RuleSet;
+
+    /// How the configuration stands.
+    fn config(&self) -> ConfigStatus;
+
+    /// Reads the configuration again and puts it in force, all of it or nothing.
+    fn reload(&self) -> Reloading<'_>;
+}
+
+/// A reload under way.
+pub type Reloading<'a> = Pin<Box<dyn Future<Output = Result<Reloaded, ReloadFailed>> + Send + 'a>>;
+
+/// What the proxy says about itself.
+#[derive(Clone, Debug)]
+pub struct ProxyHealth {
+    /// Its listeners are open.
+    pub listening: bool,
+    /// It finishes what it has and takes nothing new.
+    pub draining: bool,
+    /// The last call reached the upstream.
+    pub upstream_healthy: bool,
+    /// Why not, in words.
+    pub upstream_error: Option<String>,
+}
+
+/// How the configuration stands.
+#[derive(Clone, Debug)]
+pub struct ConfigStatus {
+    /// 1 at the start, one more with each reload that changed something.
+    pub generation: u64,
+    /// When what is in force was read.
+    pub loaded_at: Timestamp,
+    /// What is wrong with the file as it is now; empty: it is what is in force.
+    pub problems: Vec<ConfigProblem>,
+    /// What is in force, as TOML, secrets masked.
+    pub effective: String,
+}
+
+/// A mistake in the configuration, with its place and its cure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// The file, environment variable or flag.
+    pub source: String,
+    /// Line, from 1; 0: of the whole.
+    pub line: usize,
+    /// Column in characters, from 1; 0: of the whole.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub cure: String,
+}
+
+/// A configuration that is in force now.
+#[derive(Clone, Debug)]
+pub struct Reloaded {
+    /// Its generation; unchanged when there was nothing new.
+    pub generation: u64,
+    /// What of the new file waits for a restart, in words.
+    pub needs_restart: Vec<String>,
+}
+
+/// The configuration is as it was.
+#[derive(Clone, Debug)]
+pub struct ReloadFailed {
+    /// All that is wrong.
+    pub problems: Vec<ConfigProblem>,
+}

@@ -1,0 +1,122 @@
+//! Changes by hand to what was delivered, failed, or never sent: one delivery, one event, or all
+//! that a webhook missed. The last is a **recovery**: it runs in the background, in slices between
+//! batches, each slice one batch with the progress it made, so that a restart goes on where it was.
+
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::model::{Delivery, DeliveryId, DeliveryState, EventId, Timestamp, WebhookId};
+
+/// What became of a cancellation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cancelled {
+    /// It is cancelled; durable.
+    Done(Delivery),
+    /// It had ended before.
+    TooLate(Delivery),
+    /// There is no such delivery.
+    Unknown,
+}
+
+/// What to queue again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecoverySpec {
+    /// For this webhook.
+    pub webhook: WebhookId,
+    /// Events of this time or later.
+    pub since: Option<Timestamp>,
+    /// Events before this time.
+    pub until: Option<Timestamp>,
+    /// Deliveries in this state: failed, cancelled or delivered.
+    pub state: DeliveryState,
+    /// Also events that it wants and never got.
+    pub backfill: bool,
+}
+
+/// A recovery: under way, or one of the last that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recovery {
+    /// Identity.
+    pub id: Uuid,
+    /// What is queued again.
+    pub spec: RecoverySpec,
+    /// How many deliveries were found at the start.
+    pub count: u64,
+    /// How many have been queued so far.
+    pub n_done: u64,
+    /// How it stands.
+    pub status: RecoveryStatus,
+    /// Since when.
+    pub started_at: Timestamp,
+    /// Until when; `None`: it runs.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// How a recovery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryStatus {
+    /// Under way, also over a restart.
+    Running,
+    /// Everything found has been queued.
+    Done,
+    /// Stopped by hand, or its webhook was deleted; what had been queued stays queued.
+    Stopped,
+}
+
+impl Store {
+    /// Gives a delivery up that is pending or held. An attempt that is just running is not broken
+    /// off: accepted, the delivery counts as delivered. Durable on return.
+    ///
+    /// # Errors
+    /// The change could not be stored.
+    pub async fn cancel(&self, id: DeliveryId) -> Result<Cancelled, StoreError> {
+        let _ = id;
+        Err(StoreError::Closed)
+    }
+
+    /// Queues an event again: for all webhooks it has deliveries for, or for these, whether they
+    /// had it or not. How many deliveries are due now; `None`: unknown event. Durable on return.
+    ///
+    /// # Errors
+    /// The change could not be stored.
+    pub async fn replay(
+        &self,
+        event: EventId,
+        webhooks: Option<Vec<WebhookId>>,
+    ) -> Result<Option<u64>, StoreError> {
+        drop((event, webhooks));
+        Err(StoreError::Closed)
+    }
+
+    /// How many deliveries a recovery would queue now. Blocking.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn count_recoverable(&self, spec: &RecoverySpec) -> Result<u64, StoreError> {
+        let _ = spec;
+        Err(StoreError::Closed)
+    }
+
+    /// Starts a recovery; durable on return.
+    ///
+    /// # Errors
+    /// It could not be stored, or too many run already.
+    pub async fn recover(&self, spec: RecoverySpec) -> Result<Recovery, StoreError> {
+        let _ = spec;
+        Err(StoreError::Closed)
+    }
+
+    /// The recoveries under way and the last that ended, newest first.
+    pub fn recoveries(&self) -> Vec<Recovery> {
+        Vec::new()
+    }
+
+    /// Stops a recovery: what has been queued stays queued. `None`: unknown id.
+    ///
+    /// # Errors
+    /// The change could not be stored.
+    pub async fn stop_recovery(&self, id: Uuid) -> Result<Option<Recovery>, StoreError> {
+        let _ = id;
+        Err(StoreError::Closed)
+    }
+}

