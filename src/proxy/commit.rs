@@ -1,6 +1,7 @@
 //! Makes the events of a matched success durable.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::Poll;
 
 use super::capture::Capture;
@@ -33,7 +34,8 @@ pub(super) async fn commit(worker: &Worker, mut capture: Capture) -> Result<(), 
     if events.is_empty() {
         return Ok(());
     }
-    let settings = worker.settings();
+    let terms = Rc::clone(&capture.terms);
+    let settings = &terms.settings;
     if settings.commit == CommitMode::AfterResponse {
         for event in events {
             if let Err(error) = worker.shared.store.commit_later(event) {

@@ -201,7 +201,7 @@ pub(super) fn delivery(c: &mut Check<'_>, table: &Table, proxy: &proxy::Settings
     Delivery {
         settings: delivery::Settings {
             source: source(proxy).into(),
-            concurrency: c.count(k("concurrency"), 1..=65_536),
+            concurrency: c.count(k("concurrency"), 1..=delivery::Settings::CONCURRENCY_MAX),
             jitter: c.real(k("jitter"), 0.0..=1.0),
             probe_first: PROBE_FIRST,
             probe_max: PROBE_MAX,
