@@ -101,8 +101,13 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "admin",
         repeated: false,
-        keys: &[("listen", Text), ("token", Secret), ("allowed_hosts", List)],
-        later: &["watch_config"],
+        keys: &[
+            ("listen", Text),
+            ("token", Secret),
+            ("allowed_hosts", List),
+            ("watch_config", Flag),
+        ],
+        later: &[],
     },
     Section {
         name: "event",

@@ -1,10 +1,15 @@
 //! What is in force, as TOML that can be read again, secrets masked.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
+
+use super::Files;
 use super::check::{has_credentials, is_confidential};
 use super::keys::{Kind, SECTIONS, Section};
 use super::node::{Node, Table, Value};
+use super::restart::Key;
 
 /// Stands for a secret.
 const MASK: &str = "\"***\"";
@@ -26,6 +31,40 @@ pub(super) fn effective(root: &Table) -> String {
         }
     }
     out
+}
+
+/// One number for every value, secrets included, and the content of the files beside `file`.
+pub(super) fn fingerprint(root: &Table, files: &Files, file: Option<&Path>) -> [u8; 32] {
+    let mut all = Sha256::new();
+    for entry in &root.entries {
+        all.update(format!("{} = {}\n", quote(&entry.key), plain(&entry.node)));
+    }
+    all.update(files.fingerprint(file));
+    all.finalize().into()
+}
+
+/// What is in force where the `kept` keys stay as they were: their lines are those of `running`.
+pub(super) fn with_kept(new: &str, running: &str, kept: &[Key]) -> String {
+    let mut section = "";
+    let mut out = String::with_capacity(new.len());
+    for line in new.lines() {
+        section = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')).unwrap_or(section);
+        let key = kept.iter().find(|(of, key)| *of == section && is_of(line, key));
+        let before = key.and_then(|key| line_of(running, *key));
+        out.push_str(before.unwrap_or(line));
+        out.push('\n');
+    }
+    out
+}
+
+fn line_of(text: &str, (section, key): Key) -> Option<&str> {
+    let heading = format!("[{section}]");
+    let lines = text.lines().skip_while(|line| *line != heading);
+    lines.skip(1).take_while(|line| !line.starts_with('[')).find(|line| is_of(line, key))
+}
+
+fn is_of(line: &str, key: &str) -> bool {
+    line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = "))
 }
 
 fn write_table(out: &mut String, section: &Section, table: &Table) {

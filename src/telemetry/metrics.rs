@@ -53,6 +53,8 @@ pub struct Metrics {
     attempt_seconds: Histograms,
     delivery_lag_seconds: Histograms,
     deliveries_finished: Family<TwoLabels, Counter>,
+    config_reloads: [Counter; ReloadOutcome::ALL.len()],
+    config_healthy: Gauge,
 }
 
 /// What went wrong with the upstream.
@@ -72,6 +74,15 @@ pub enum UpstreamErrorKind {
 pub enum CutSide {
     Request,
     Response,
+}
+
+/// What came of reading the configuration again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // the names are the label values
+pub enum ReloadOutcome {
+    Changed,
+    Unchanged,
+    Refused,
 }
 
 impl Metrics {
@@ -152,6 +163,13 @@ impl Metrics {
         };
     }
 
+    /// The configuration was read again: `sidehook_config_reloads_total{outcome}`, and
+    /// `sidehook_config_healthy`, which is 0 from one that was refused until one is not.
+    pub fn config_reloaded(&self, outcome: ReloadOutcome) {
+        self.config_reloads[outcome as usize].inc();
+        self.config_healthy.set(i64::from(outcome != ReloadOutcome::Refused));
+    }
+
     /// All metrics as text: these, and the state handed in.
     pub fn encode(&self, scrape: &Scrape, exposition: Exposition) -> String {
         exposition.encode([&self.registry, &scrape.registry()])
@@ -166,6 +184,15 @@ impl Default for Metrics {
             "commit_seconds",
             "Time from an event's hand-over to its being durable",
             commit_seconds.clone(),
+        );
+        let config_reloads =
+            family(&mut to, "config_reloads", "Times the configuration was read again, by outcome");
+        let config_healthy = Gauge::default();
+        config_healthy.set(1);
+        to.register(
+            "config_healthy",
+            "Whether the configuration that was read last is in force (1) or was refused (0)",
+            config_healthy.clone(),
         );
         let calls = family(&mut to, "calls", "Calls answered, by whether they matched a rule");
         let upstream_errors = family(
@@ -215,6 +242,8 @@ impl Default for Metrics {
                 "deliveries_finished",
                 "Deliveries that reached their end, by how",
             ),
+            config_reloads: ReloadOutcome::ALL.map(|o| one(&config_reloads, "outcome", o.name())),
+            config_healthy,
             registry: to,
         }
     }
@@ -242,6 +271,18 @@ impl UpstreamErrorKind {
             Self::ResponseTimeout => "response_timeout",
             Self::BadResponse => "bad_response",
             Self::Broken => "broken",
+        }
+    }
+}
+
+impl ReloadOutcome {
+    const ALL: [Self; 3] = [Self::Changed, Self::Unchanged, Self::Refused];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
         }
     }
 }

@@ -4,5 +4,5 @@ mod metrics;
 mod recent;
 mod scrape;
 
-pub use metrics::{CutSide, Metrics, UpstreamErrorKind};
+pub use metrics::{CutSide, Metrics, ReloadOutcome, UpstreamErrorKind};
 pub use scrape::{Exposition, QueueScrape, Scrape};

@@ -254,5 +254,6 @@ pub(super) fn admin(c: &mut Check<'_>, table: &Table) -> AdminConfig {
         listen: c.listen(key(table, "listen")),
         token,
         allowed_hosts: c.hosts(key(table, "allowed_hosts")),
+        watch_config: c.flag(key(table, "watch_config")),
     }
 }

@@ -1,6 +1,5 @@
 //! `ca_file` and `client_cert`: files that are read when the configuration is.
 
-use std::io::Read as _;
 use std::sync::Arc;
 
 use super::Check;
@@ -66,19 +65,17 @@ fn pem(c: &mut Check<'_>, node: &Node, what: &str) -> Option<Vec<u8>> {
         return None;
     }
     let path = c.resolve(&node.place, text);
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(&path)
-        .and_then(|file| file.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let read = c.read_file(&path, PEM_BYTES_MAX);
     let shown = quoted(&path.to_string_lossy());
     let (message, cure) = match read {
         Err(error) => (
             format!("cannot read {shown}: {error}"),
             "make it readable for sidehook, or correct the path",
         ),
-        Ok(_) if bytes.len() as u64 > PEM_BYTES_MAX => {
+        Ok(bytes) if bytes.len() as u64 > PEM_BYTES_MAX => {
             (format!("{shown} is larger than 1 MiB"), "write the path of a PEM file")
         }
-        Ok(_) => return Some(bytes),
+        Ok(bytes) => return Some(bytes),
     };
     c.problem(&node.place, message, cure);
     None
