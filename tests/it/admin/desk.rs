@@ -18,6 +18,7 @@ use sidehook::rules::RuleSet;
 use sidehook::shutdown::{Stop, Tasks};
 use sidehook::store::{self, OnFailure, Store};
 use sidehook::telemetry::Metrics;
+use sidehook::tls::ServerTls;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -76,6 +77,11 @@ impl Control for Rest {
 impl Desk {
     /// With the webhooks `billing` (active) and `audit` (not).
     pub(super) async fn open() -> Self {
+        Self::open_with(None).await
+    }
+
+    /// The same, behind this certificate.
+    pub(super) async fn open_with(tls: Option<ServerTls>) -> Self {
         let directory = TempDir::new().expect("a directory");
         let metrics = Arc::new(Metrics::default());
         let settings = store::Settings {
@@ -117,7 +123,7 @@ impl Desk {
             token: Secret::new(TOKEN),
             read_token: Some(Secret::new(READ_TOKEN)),
             allowed_hosts: vec!["admin.example.com".to_owned()],
-            tls: None,
+            tls,
         };
         let tasks = Tasks::new(Stop::new());
         let admin = Admin::start(settings, state, tasks.clone()).await.expect("starts");
@@ -202,6 +208,11 @@ impl Desk {
         let host = format!("host: {}\r\nconnection: close\r\n", self.addr);
         client.send(format!("{method} {path} HTTP/1.1\r\n{host}{headers}\r\n")).await;
         client.reply_without_body().await.status()
+    }
+
+    /// Stops the admin API.
+    pub(super) fn stop(&self) {
+        self.tasks.stop().stop();
     }
 
     pub(super) async fn get(&self, path: &str) -> Reply {
