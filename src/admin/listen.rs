@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,22 +13,29 @@ use axum::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
+use super::auth::Access;
 use super::guard::Peer;
 use super::state::{Shared, State};
 use super::{Settings, router};
 use crate::shutdown::{Stop, Tasks};
+use crate::tls::ServerTls;
 
 /// When connections cannot be accepted (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The running admin API. It ends when its tasks are stopped.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Admin {
     local_addr: SocketAddr,
+    /// Not kept alive: what it answers from may lead back here.
+    api: Weak<Shared>,
 }
 
 /// Why the admin API cannot start.
@@ -57,10 +64,23 @@ impl Admin {
         let failed = |source| StartError::Listen { listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
-        let router = router(Arc::new(Shared::new(&settings, local_addr, state)));
-        tracing::info!(address = %local_addr, "the admin API listens");
-        tasks.spawn(accept(listener, router, tasks.clone()));
-        Ok(Self { local_addr })
+        let api = Arc::new(Shared::new(&settings, local_addr, state));
+        let weak = Arc::downgrade(&api);
+        let router = router(api);
+        let has_tls = settings.tls.is_some();
+        tracing::info!(address = %local_addr, tls = has_tls, "the admin API listens");
+        if let Some(tls) = &settings.tls {
+            tasks.spawn(tls.clone().follow(tasks.stop().clone()));
+        }
+        tasks.spawn(accept(listener, settings.tls, router, tasks.clone()));
+        Ok(Self { local_addr, api: weak })
+    }
+
+    /// Other tokens and names, from the next request on. Where it listens and its certificate stay.
+    pub fn replace(&self, settings: &Settings) {
+        if let Some(api) = self.api.upgrade() {
+            api.access.store(Arc::new(Access::new(settings, self.local_addr)));
+        }
     }
 
     /// The address it is bound to.
@@ -69,7 +89,7 @@ impl Admin {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, tasks: Tasks) {
+async fn accept(listener: TcpListener, tls: Option<ServerTls>, router: Router, tasks: Tasks) {
     let connections = Arc::new(Semaphore::new(Settings::CONNECTIONS_MAX));
     loop {
         let accepted = async {
@@ -84,9 +104,18 @@ async fn accept(listener: TcpListener, router: Router, tasks: Tasks) {
         match accepted {
             Ok((stream, peer)) => {
                 let (router, stop) = (router.clone(), tasks.stop().clone());
+                let acceptor = tls.as_ref().map(ServerTls::acceptor);
                 tasks.spawn(async move {
                     let _room = room;
-                    serve(stream, peer, router, stop).await;
+                    match acceptor {
+                        None => serve(stream, peer, router, stop).await,
+                        Some(acceptor) => {
+                            if let Some(stream) = shake_hands(&acceptor, stream, peer, &stop).await
+                            {
+                                serve(stream, peer, router, stop).await;
+                            }
+                        }
+                    }
                 });
             }
             Err(error) => {
@@ -97,7 +126,28 @@ async fn accept(listener: TcpListener, router: Router, tasks: Tasks) {
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, stop: Stop) {
+async fn shake_hands(
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+    peer: SocketAddr,
+    stop: &Stop,
+) -> Option<TlsStream<TcpStream>> {
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(Settings::HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => shaken,
+        () = stop.stopped() => return None,
+    };
+    match shaken {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+    }
+    None
+}
+
+async fn serve<S>(stream: S, peer: SocketAddr, router: Router, stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer.ip()));

@@ -73,6 +73,15 @@ impl Problem {
         .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sidehook\""))
     }
 
+    /// A token in a URL ends in logs and histories; taking it would teach people to put it there.
+    pub(super) fn token_in_query() -> Self {
+        let mut problem = Self::unauthorized();
+        "the token is never taken from the URL: send it as `Authorization: Bearer <token>`, and \
+         make a new one, since this one may stand in logs by now"
+            .clone_into(&mut problem.0.detail);
+        problem
+    }
+
     pub(super) fn too_many_tokens(retry_after_secs: u64) -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::model::Secret;
+use crate::tls::ServerTls;
 
 /// Settings of the admin API.
 #[derive(Clone, Debug)]
@@ -12,8 +13,12 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The bearer token.
     pub token: Secret,
+    /// A second one that may only read.
+    pub read_token: Option<Secret>,
     /// Further `Host` names it answers to.
     pub allowed_hosts: Vec<String>,
+    /// Its certificate; `None`: plain HTTP.
+    pub tls: Option<ServerTls>,
 }
 
 /// Limits that nobody has needed to choose: the API serves a few operators and a scraper.
@@ -22,6 +27,8 @@ impl Settings {
     pub const CONNECTIONS_MAX: usize = 256;
     /// For a request's head, also the longest a connection may be idle.
     pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+    /// For a TLS handshake.
+    pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
     /// Bytes of a request head.
     pub const HEAD_BYTES_MAX: usize = 32 * 1024;
     /// Bytes of a request body.

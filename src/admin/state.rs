@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use super::Settings;
-use super::auth::{Token, WrongTokens};
+use super::auth::{Access, WrongTokens};
 use super::control::Control;
-use super::hosts::Hosts;
 use super::problem::Problem;
 use super::registry::Registry;
 use crate::model::Timestamp;
@@ -36,8 +36,7 @@ pub(super) type Api = Arc<Shared>;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) state: State,
-    pub(super) hosts: Hosts,
-    pub(super) token: Token,
+    pub(super) access: ArcSwap<Access>,
     pub(super) wrong_tokens: WrongTokens,
     reads: Arc<Semaphore>,
 }
@@ -52,8 +51,7 @@ impl Shared {
     /// `listen` is the address really bound: the port may have been chosen by the system.
     pub(super) fn new(settings: &Settings, listen: std::net::SocketAddr, state: State) -> Self {
         Self {
-            hosts: Hosts::new(listen, &settings.allowed_hosts),
-            token: Token::new(&settings.token),
+            access: ArcSwap::from_pointee(Access::new(settings, listen)),
             wrong_tokens: WrongTokens::default(),
             reads: Arc::new(Semaphore::new(Settings::READS_MAX)),
             state,

@@ -1,10 +1,12 @@
 //! How sidehook is: for probes, for scrapers, for people.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
+use super::auth::Rights;
 use super::control::ConfigProblem;
 use super::params::Params;
 use super::problem::{Problem, json};
@@ -27,6 +29,8 @@ struct Readiness {
 #[derive(Serialize)]
 struct Status {
     version: &'static str,
+    /// What the token of this request may do.
+    access: Rights,
     uptime_seconds: u64,
     upstream: UpstreamStatus,
     store: StoreStatus,
@@ -132,7 +136,11 @@ pub(super) async fn metrics(
     Ok(response)
 }
 
-pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
+pub(super) async fn status(
+    State(api): State<Api>,
+    Extension(access): Extension<Rights>,
+    params: Params,
+) -> Result<Response, Problem> {
     params.finish()?;
     let (stats, unhealthy) = api.read(|store| Ok((store.stats(), store.check().err()))).await?;
     let proxy = api.state.control.proxy();
@@ -141,6 +149,7 @@ pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Res
     let now = clock::now();
     let status = Status {
         version: VERSION,
+        access,
         uptime_seconds: now.since(api.state.started_at).as_secs(),
         upstream: UpstreamStatus {
             healthy: proxy.upstream_healthy,

@@ -19,6 +19,8 @@ pub struct Files(BTreeMap<PathBuf, Held>);
 struct Held {
     /// How much of it counts, bytes.
     bytes_max: u64,
+    /// Whether a change of it is one of the configuration.
+    counts: bool,
     /// `None`: it was not there, or could not be read.
     digest: Option<[u8; 32]>,
 }
@@ -42,15 +44,26 @@ impl Files {
         let read = content(path, bytes_max);
         if is_watched {
             let digest = read.as_deref().ok().map(digest);
-            self.0.insert(path.to_owned(), Held { bytes_max, digest });
+            self.0.insert(path.to_owned(), Held { bytes_max, counts: true, digest });
         }
         read
     }
 
-    /// One number for the content of all of them but `except`.
+    /// Remembers a file that somebody else reads and follows.
+    pub(super) fn note(&mut self, path: &Path, bytes_max: u64) {
+        // What is in it matters to them.
+        let _ = self.read(path, bytes_max);
+        if let Some(held) = self.0.get_mut(path) {
+            held.counts = false;
+        }
+    }
+
+    /// One number for the content of all that count but `except`.
     pub(super) fn fingerprint(&self, except: Option<&Path>) -> [u8; 32] {
         let mut all = Sha256::new();
-        for (_, held) in self.0.iter().filter(|(path, _)| Some(path.as_path()) != except) {
+        let counting =
+            self.0.iter().filter(|(path, held)| held.counts && Some(path.as_path()) != except);
+        for (_, held) in counting {
             all.update(held.digest.unwrap_or_default());
         }
         all.finalize().into()

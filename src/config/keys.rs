@@ -104,8 +104,10 @@ pub const SECTIONS: &[Section] = &[
         keys: &[
             ("listen", Text),
             ("token", Secret),
+            ("read_token", Secret),
             ("allowed_hosts", List),
             ("watch_config", Flag),
+            ("tls", Other),
         ],
         later: &[],
     },

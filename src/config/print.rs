@@ -48,16 +48,24 @@ pub(super) fn with_kept(new: &str, running: &str, kept: &[Key]) -> String {
     let mut section = "";
     let mut out = String::with_capacity(new.len());
     for line in new.lines() {
-        section = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')).unwrap_or(section);
-        let key = kept.iter().find(|(of, key)| *of == section && is_of(line, key));
-        let before = key.and_then(|key| line_of(running, *key));
-        out.push_str(before.unwrap_or(line));
-        out.push('\n');
+        let heading = line.strip_prefix('[').and_then(|line| line.strip_suffix(']'));
+        section = heading.unwrap_or(section);
+        let of_section = || kept.iter().filter(|(of, _)| *of == section);
+        if heading.is_none() && of_section().any(|(_, key)| is_of(line, key)) {
+            continue;
+        }
+        let _ = writeln!(out, "{line}");
+        if heading.is_some() {
+            for line in of_section().filter_map(|key| line_of(running, *key)) {
+                let _ = writeln!(out, "{line}");
+            }
+        }
     }
     out
 }
 
-fn line_of(text: &str, (section, key): Key) -> Option<&str> {
+/// The line of a key in what [`effective`] made.
+pub(super) fn line_of(text: &str, (section, key): Key) -> Option<&str> {
     let heading = format!("[{section}]");
     let lines = text.lines().skip_while(|line| *line != heading);
     lines.skip(1).take_while(|line| !line.starts_with('[')).find(|line| is_of(line, key))

@@ -18,6 +18,9 @@ pub struct Fixed {
     effective: String,
 }
 
+/// Its certificates are followed wherever they are; where they are is fixed.
+const TLS: Key = ("admin", "tls");
+
 /// A key by its section and its name.
 pub(super) type Key = (&'static str, &'static str);
 
@@ -53,6 +56,7 @@ impl Fixed {
             (("store", "retain"), self.store.1 != new.store.1),
             (("store", "max_size"), self.store.2 != new.store.2),
             (("admin", "listen"), self.admin_listen != new.admin_listen),
+            (TLS, print::line_of(&self.effective, TLS) != print::line_of(&new.effective, TLS)),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }

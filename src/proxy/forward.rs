@@ -69,11 +69,11 @@ pub(super) async fn forward(
 ) -> Result<(Response<Incoming>, Connection), UpstreamError> {
     let result = send(worker, terms, request).await;
     match &result {
-        Ok(_) => worker.shared.in_force.health().answered(),
+        Ok(_) => worker.shared.in_force.upstream_health().answered(),
         Err(error) => {
             if let Some(kind) = error.kind() {
                 worker.metrics().upstream_error(kind);
-                worker.shared.in_force.health().failed(error.in_words(&terms.settings));
+                worker.shared.in_force.upstream_health().failed(error.in_words(&terms.settings));
             }
         }
     }

@@ -128,7 +128,7 @@ impl Proxy {
 
     /// How the upstream was doing when last seen.
     pub fn upstream_health(&self) -> &UpstreamHealth {
-        self.in_force.health()
+        self.in_force.upstream_health()
     }
 
     /// Its settings and rules, to be replaced.

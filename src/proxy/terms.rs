@@ -5,6 +5,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -84,6 +85,11 @@ impl InForce {
         self.0.given.load().rules.clone()
     }
 
+    /// What in-flight calls get at a stop.
+    pub fn shutdown_grace(&self) -> Duration {
+        self.0.given.load().settings.shutdown_grace
+    }
+
     /// Changes with every replacement.
     pub(super) fn number(&self) -> u64 {
         self.0.number.load(Ordering::Acquire)
@@ -97,7 +103,8 @@ impl InForce {
         &self.0.budget
     }
 
-    pub(super) fn health(&self) -> &UpstreamHealth {
+    /// How the upstream was doing when last seen.
+    pub fn upstream_health(&self) -> &UpstreamHealth {
         &self.0.health
     }
 }

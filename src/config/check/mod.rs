@@ -90,6 +90,11 @@ impl<'e> Check<'e> {
         self.files.read(path, bytes_max)
     }
 
+    /// Notes a file that somebody else reads.
+    fn note_file(&mut self, path: &Path, bytes_max: u64) {
+        self.files.note(path, bytes_max);
+    }
+
     /// A path as written, relative to the folder of its source.
     fn resolve(&self, place: &Place, path: &str) -> PathBuf {
         self.problems.sources().get(place.source).base.join(Path::new(path))

@@ -3,6 +3,7 @@
 mod access;
 mod commands;
 mod desk;
+mod encrypted;
 mod lists;
 mod probes;
 mod reads;
