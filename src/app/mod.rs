@@ -106,7 +106,8 @@ impl App {
     }
 
     fn on_store(config: Config, store: Store, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
-        let reloads = Arc::new(Reloads::new(&config, Arc::clone(&metrics)));
+        let (delivery, admin) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
+        let reloads = Arc::new(Reloads::new(&config, Arc::clone(&metrics), admin.clone()));
         let registry =
             Registry::start(store.clone(), config.webhooks, Box::new(WebhookReader::default()))
                 .map_err(|taken| anyhow::anyhow!(taken.join("; ")))?;
@@ -119,7 +120,6 @@ impl App {
         let token = settings.token.clone();
         let runtime = runtime()?;
         let draining = Stop::new();
-        let (delivery, admin) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
         let in_force = Arc::new(OnceLock::new());
         let rules = RuleSet::new(config.rules);
         let n_rules = rules.rules().count();

@@ -22,6 +22,7 @@ use crate::egress::Egress;
 use crate::model::{Secret, Timestamp};
 use crate::proxy;
 use crate::rules::RuleSet;
+use crate::shutdown::Tasks;
 use crate::store::Store;
 use crate::telemetry::{Metrics, ReloadOutcome};
 
@@ -44,6 +45,8 @@ pub(super) struct Reloads {
     /// Held by the reload that runs; `None` until everything is started.
     parts: tokio::sync::Mutex<Option<Parts>>,
     stands: Mutex<Stands>,
+    /// A stop waits for the one that runs.
+    tasks: Tasks,
     /// A signal asks for one.
     pub(super) asked: Notify,
 }
@@ -91,7 +94,7 @@ impl fmt::Debug for Reloads {
 
 impl Reloads {
     /// For what a start makes of this configuration.
-    pub(super) fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(config: &Config, metrics: Arc<Metrics>, tasks: Tasks) -> Self {
         let stands = Stands {
             generation: 1,
             loaded_at: clock::now(),
@@ -108,6 +111,7 @@ impl Reloads {
             metrics,
             parts: tokio::sync::Mutex::new(None),
             stands: Mutex::new(stands),
+            tasks,
             asked: Notify::new(),
         }
     }
@@ -140,7 +144,7 @@ impl Reloads {
     pub(super) fn reload(self: &Arc<Self>, cause: Cause) -> Reloading<'static> {
         let this = Arc::clone(self);
         // A task of its own: whoever asked may leave, and half a reload must not stay.
-        let reload = tokio::spawn(async move { this.one(cause).await });
+        let reload = self.tasks.spawn(async move { this.one(cause).await });
         Box::pin(async {
             reload.await.unwrap_or_else(|error| {
                 tracing::error!(%error, "a reload was broken off");
