@@ -7,19 +7,27 @@
 
 mod auth;
 mod control;
+mod definition;
 mod deliveries;
 mod events;
+mod fields;
 mod guard;
 mod history;
 mod hosts;
+mod keys;
 mod listen;
+mod manage;
 mod params;
+mod payload;
 mod problem;
+mod recoveries;
 mod registry;
+mod replay;
 mod rules;
 mod settings;
 mod state;
 mod status;
+mod test_event;
 mod views;
 mod webhook_view;
 mod webhooks;
@@ -53,10 +61,22 @@ fn router(api: Api) -> Router {
         .route("/v1/deliveries", get(deliveries::list))
         .route("/v1/deliveries/{id}", get(deliveries::one))
         .route("/v1/deliveries/{id}/retry", post(deliveries::retry))
+        .route("/v1/deliveries/{id}/cancel", post(replay::cancel))
+        .route("/v1/deliveries/{id}/payload", get(payload::payload))
+        .route("/v1/events/{id}/replay", post(replay::replay))
+        .route("/v1/recoveries", get(recoveries::list))
+        .route("/v1/recoveries/{id}", get(recoveries::one))
+        .route("/v1/recoveries/{id}/stop", post(recoveries::stop))
+        .route("/v1/webhooks/{id}/recover", post(recoveries::recover))
+        .route("/v1/webhooks/{id}/rotate-secret", post(manage::rotate_secret))
+        .route("/v1/webhooks/{id}/test", post(test_event::test))
         .route("/v1/history/{id}", get(history::one))
         .route("/v1/rules", get(rules::list))
-        .route("/v1/webhooks", get(webhooks::list))
-        .route("/v1/webhooks/{id}", get(webhooks::one).patch(webhooks::change))
+        .route("/v1/webhooks", get(webhooks::list).post(manage::create))
+        .route(
+            "/v1/webhooks/{id}",
+            get(webhooks::one).patch(webhooks::change).delete(manage::delete),
+        )
         .route("/v1/webhooks/{id}/deliveries", get(deliveries::of_webhook))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)

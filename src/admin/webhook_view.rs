@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::keys::MASK;
 use crate::model::{
     CustomScheme, Format, LabelPattern, RateLimit, Scheme, SignatureAlgorithm, SignatureEncoding,
     SignedContent, Timestamp, Webhook, WebhookId, WebhookSource, WebhookStatus,
 };
 
-/// What stands for a header value that may be a credential.
-const MASK: &str = "***";
 /// Parts of the names of headers whose values may be credentials.
 const CREDENTIAL_PARTS: [&str; 8] =
     ["auth", "token", "key", "secret", "cookie", "password", "credential", "signature"];
@@ -43,6 +42,21 @@ pub(super) struct WebhookView<'a> {
     source: &'static str,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// Until when a key that was replaced signs beside the present one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_secret_until: Option<Timestamp>,
+    /// In the answer to its creation, and where a rotation has made it: never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) secret: Option<&'a str>,
+    /// In the answer to its creation, and where a rotation has made it: never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) signing_secret: Option<&'a str>,
+    /// In the answer to its creation, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ed25519_key: Option<&'a str>,
+    /// In the answer to a creation or change: what works but may not be meant.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) warnings: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -106,6 +120,11 @@ pub(super) fn view<'a>(
         },
         created_at: webhook.created_at,
         updated_at: webhook.updated_at,
+        previous_secret_until: webhook.previous_secrets.iter().map(|one| one.until).max(),
+        secret: None,
+        signing_secret: None,
+        ed25519_key: None,
+        warnings: &[],
     }
 }
 
@@ -146,12 +165,17 @@ impl<'a> SchemeView<'a> {
     }
 }
 
+/// Whether a header's value is not to be shown.
+pub(super) fn may_be_credential(name: &str, value: &http::HeaderValue) -> bool {
+    value.is_sensitive() || CREDENTIAL_PARTS.iter().any(|part| name.contains(part))
+}
+
 /// The webhook's own headers; values that may be credentials are masked.
 fn headers(webhook: &Webhook) -> BTreeMap<&str, String> {
     let mut shown = BTreeMap::<&str, String>::new();
     for (name, value) in &webhook.headers {
         let name = name.as_str();
-        let value = if value.is_sensitive() || CREDENTIAL_PARTS.iter().any(|p| name.contains(p)) {
+        let value = if may_be_credential(name, value) {
             MASK.into()
         } else {
             String::from_utf8_lossy(value.as_bytes())
@@ -183,6 +207,15 @@ fn show_duration(duration: Duration) -> String {
     format!("{millis}ms")
 }
 
+/// Reads what [`show_duration`] writes: a whole number and its unit.
+pub(super) fn read_duration(text: &str) -> Option<Duration> {
+    let unit = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit);
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    let (_, millis) = units.into_iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(millis).map(Duration::from_millis)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -204,6 +237,10 @@ mod tests {
             (2_592_000_000, "30d"),
         ] {
             assert_eq!(show_duration(Duration::from_millis(millis)), text);
+            assert_eq!(read_duration(text), Some(Duration::from_millis(millis)));
+        }
+        for text in ["", "1", "s", "-1s", "1.5h", "1h30m", "99999999999999999999d"] {
+            assert_eq!(read_duration(text), None, "{text}");
         }
     }
 

@@ -6,12 +6,13 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::manage;
 use super::params::{Id, Object, Params};
 use super::problem::{FieldError, Problem, json};
 use super::state::Api;
 use super::webhook_view::{WebhookView, view};
 use crate::clock;
-use crate::model::{Webhook, WebhookId, WebhookState, WebhookStatus};
+use crate::model::{Webhook, WebhookId, WebhookSource, WebhookState, WebhookStatus};
 
 /// The keys of `[[webhook]]`: what a webhook of the file has in the file only.
 const KEYS_OF_FILE: [&str; 21] = [
@@ -90,6 +91,9 @@ pub(super) async fn change(
     let webhooks = store.webhooks();
     let webhook = webhooks.iter().find(|webhook| webhook.id == id);
     let webhook = webhook.ok_or_else(|| Problem::not_found("webhook"))?;
+    if webhook.source == WebhookSource::Api {
+        return manage::change(&api, id, members).await;
+    }
     let wanted = wanted_status(members)?;
     // One that is disabled already keeps its reason.
     if wanted == WebhookStatus::Active || store.webhook_status(webhook).0 != wanted {

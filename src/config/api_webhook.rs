@@ -145,10 +145,7 @@ impl Tree {
             Json::String(text) => Value::Text(text.clone()),
             Json::Number(number) => {
                 let whole = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
-                whole.map_or_else(
-                    || Value::Real(number.as_f64().unwrap_or(f64::NAN)),
-                    Value::Whole,
-                )
+                whole.map_or_else(|| Value::Real(number.as_f64().unwrap_or(f64::NAN)), Value::Whole)
             }
             Json::Array(items) => Value::List(self.items(&field, items)),
             Json::Object(members) => {
