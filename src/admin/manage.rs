@@ -10,13 +10,17 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::fields::Fields;
+use super::openapi::Conflict;
 use super::params::{Id, NoBody, Object, OptionalObject, Params};
 use super::problem::{Problem, json};
 use super::registry::{ReadKeys, Registry};
+use super::schemas::WebhookKey;
 use super::state::{Api, Shared};
-use super::webhook_view::{read_duration, view};
+use super::webhook_body::{DurationText, NewWebhook};
+use super::webhook_view::{WebhookView, read_duration, view};
 use crate::model::{Secret, WebhookId};
 
 /// How long a replaced key signs on when nobody says.
@@ -24,6 +28,34 @@ const OVERLAP_DEFAULT: Duration = Duration::from_secs(86_400);
 /// Longest overlap.
 const OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
 
+/// How a key is replaced.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "tells the document what `rotate_secret` reads")]
+struct Rotation {
+    /// How long the key before signs beside the new one: 24h by default, 30d at most.
+    overlap: Option<DurationText>,
+}
+
+/// Creates a webhook.
+///
+/// Checked as those of the configuration file are. The secrets are in this answer, and never again.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks",
+    operation_id = "createWebhook",
+    tag = "webhooks",
+    request_body = NewWebhook,
+    responses(
+        (
+            status = 201,
+            description = "The webhook, with its secrets.",
+            body = WebhookView,
+            headers(("location" = String, description = "Where the webhook is."))
+        ),
+        (status = 409, response = Conflict),
+    )
+)]
 pub(super) async fn create(
     State(api): State<Api>,
     params: Params,
@@ -62,6 +94,17 @@ pub(super) async fn change(
     Ok(json(StatusCode::OK, &shown))
 }
 
+/// Deletes a webhook.
+///
+/// What waits for it is cancelled. Those of the configuration file are taken out there.
+#[utoipa::path(
+    delete,
+    path = "/v1/webhooks/{id}",
+    operation_id = "deleteWebhook",
+    tag = "webhooks",
+    params(("id" = WebhookKey, Path)),
+    responses((status = 204, description = "It is gone."), (status = 409, response = Conflict))
+)]
 pub(super) async fn delete(
     State(api): State<Api>,
     Id(id): Id<WebhookId>,
@@ -75,6 +118,22 @@ pub(super) async fn delete(
     Ok(response)
 }
 
+/// Gives a webhook a new HMAC key.
+///
+/// The key is in this answer, and never again. Until the overlap ends `standard` and `stripe` carry a
+/// second signature by the key before; the other schemes sign with the new one only.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/{id}/rotate-secret",
+    operation_id = "rotateSecret",
+    tag = "webhooks",
+    params(("id" = WebhookKey, Path)),
+    request_body = Option<Rotation>,
+    responses(
+        (status = 200, description = "The webhook, with its new key.", body = WebhookView),
+        (status = 409, response = Conflict),
+    )
+)]
 pub(super) async fn rotate_secret(
     State(api): State<Api>,
     Id(id): Id<WebhookId>,

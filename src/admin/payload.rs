@@ -10,10 +10,14 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::keys::MASK;
+use super::openapi::{Conflict, Unrenderable};
 use super::params::{Id, Params};
 use super::problem::{Problem, json};
+use super::queries::View;
+use super::schemas::DeliveryKey;
 use super::state::Api;
 use super::webhook_view::may_be_credential;
 use crate::egress::Outgoing;
@@ -23,7 +27,7 @@ use crate::model::DeliveryId;
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// A request as it would be sent.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RequestPreview {
     method: String,
     url: String,
@@ -35,6 +39,29 @@ struct RequestPreview {
     body_encoding: Option<&'static str>,
 }
 
+/// Shows what a delivery sends.
+///
+/// The body of its next attempt as it would be sent, secrets masked; with `view=request` the whole
+/// request as JSON.
+#[utoipa::path(
+    get,
+    path = "/v1/deliveries/{id}/payload",
+    operation_id = "getPayload",
+    tag = "deliveries",
+    params(("id" = DeliveryKey, Path), View),
+    responses(
+        (
+            status = 200,
+            description = "The body, with its own content type; or the request.",
+            content(
+                (Vec<u8> = "*/*"),
+                (RequestPreview = "application/json"),
+            )
+        ),
+        (status = 409, response = Conflict),
+        (status = 422, response = Unrenderable),
+    )
+)]
 pub(super) async fn payload(
     State(api): State<Api>,
     Id(id): Id<DeliveryId>,

@@ -5,26 +5,59 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::fields::Fields;
+use super::openapi::NoMembers;
 use super::params::{Id, NoBody, OptionalObject, Params};
 use super::problem::{Problem, json};
+use super::schemas::{Moment, RecoveryKey, WebhookKey};
 use super::state::Api;
 use crate::model::{DeliveryState, Timestamp, WebhookId};
 use crate::store::{Recovery, RecoverySpec, RecoveryStatus};
 
+/// What is queued again.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "tells the document what `recover` reads")]
+struct RecoverOrder {
+    /// Events of this time or later.
+    since: Option<Moment>,
+    /// Events before this time.
+    until: Option<Moment>,
+    /// Deliveries in this state; default: `failed`.
+    status: Option<Ended>,
+    /// Also events that the webhook wants and never got.
+    #[serde(default)]
+    backfill: bool,
+    /// Only counts.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// How a delivery has ended.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "tells the document what `recover` reads")]
+enum Ended {
+    Failed,
+    Cancelled,
+    Delivered,
+}
+
 /// How many deliveries are queued again, or would be.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Counted {
     count: u64,
     /// The recovery; absent from a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<RecoveryKey>)]
     id: Option<Uuid>,
 }
 
 /// The recoveries under way and the last that ended.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RecoveryList {
     data: Vec<RecoveryView>,
     /// Always null: the list is short.
@@ -32,11 +65,13 @@ struct RecoveryList {
 }
 
 /// A recovery and how far it is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RecoveryView {
+    #[schema(value_type = RecoveryKey)]
     id: Uuid,
     webhook_id: WebhookId,
     /// `running`, `done` or `stopped`.
+    #[schema(examples("running"))]
     status: &'static str,
     /// Deliveries that were found at the start.
     count: u64,
@@ -48,14 +83,31 @@ struct RecoveryView {
 }
 
 /// What was asked for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Asked {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
+    #[schema(value_type = Ended)]
     status: &'static str,
     backfill: bool,
 }
 
+/// Queues again what a webhook missed.
+///
+/// In the background, as a recovery that can be followed and stopped. With `backfill` also events
+/// that it wants and never got.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/{id}/recover",
+    operation_id = "recoverWebhook",
+    tag = "webhooks",
+    params(("id" = WebhookKey, Path)),
+    request_body = Option<RecoverOrder>,
+    responses(
+        (status = 200, description = "A dry run: so many would be queued.", body = Counted),
+        (status = 202, description = "The recovery has started.", body = Counted),
+    )
+)]
 pub(super) async fn recover(
     State(api): State<Api>,
     Id(id): Id<WebhookId>,
@@ -89,12 +141,33 @@ pub(super) async fn recover(
     Ok(json(StatusCode::ACCEPTED, &counted))
 }
 
+/// Lists the recoveries.
+///
+/// Those under way and the last that ended, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/recoveries",
+    operation_id = "listRecoveries",
+    tag = "recoveries",
+    responses((status = 200, description = "The recoveries.", body = RecoveryList))
+)]
 pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
     params.finish()?;
     let data = api.state.store.recoveries().iter().map(view).collect();
     Ok(json(StatusCode::OK, &RecoveryList { data, next: None }))
 }
 
+/// Reads a recovery.
+///
+/// With how far it is.
+#[utoipa::path(
+    get,
+    path = "/v1/recoveries/{id}",
+    operation_id = "getRecovery",
+    tag = "recoveries",
+    params(("id" = RecoveryKey, Path)),
+    responses((status = 200, description = "The recovery.", body = RecoveryView))
+)]
 pub(super) async fn one(
     State(api): State<Api>,
     Id(id): Id<Uuid>,
@@ -107,6 +180,18 @@ pub(super) async fn one(
     Ok(json(StatusCode::OK, &view(recovery)))
 }
 
+/// Stops a recovery.
+///
+/// What it has queued stays queued. One that has ended stays as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/recoveries/{id}/stop",
+    operation_id = "stopRecovery",
+    tag = "recoveries",
+    params(("id" = RecoveryKey, Path)),
+    request_body = Option<NoMembers>,
+    responses((status = 200, description = "The recovery.", body = RecoveryView))
+)]
 pub(super) async fn stop(
     State(api): State<Api>,
     Id(id): Id<Uuid>,

@@ -4,24 +4,49 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::fields::Fields;
+use super::openapi::{Conflict, NoMembers};
 use super::params::{Id, NoBody, OptionalObject, Params};
 use super::problem::{Problem, json};
+use super::schemas::{DeliveryKey, EventKey, WebhookKey};
 use super::state::Api;
-use super::views;
+use super::views::{self, DeliveryInList};
 use crate::model::{DeliveryId, EventId, WebhookId};
 use crate::store::Cancelled;
 
 /// Webhooks that one replay may name.
 const N_WEBHOOKS_MAX: usize = 1000;
 
+/// Where an event goes again.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "tells the document what `replay` reads")]
+struct Replay {
+    /// Default: those that it has deliveries for.
+    #[schema(min_items = 1, max_items = 1000)]
+    webhooks: Option<Vec<WebhookKey>>,
+}
+
 /// How many deliveries are due now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Replayed {
     count: u64,
 }
 
+/// Replays an event.
+///
+/// To all the webhooks that it has deliveries for, or to these, whether they had it or not.
+#[utoipa::path(
+    post,
+    path = "/v1/events/{id}/replay",
+    operation_id = "replayEvent",
+    tag = "events",
+    params(("id" = EventKey, Path)),
+    request_body = Option<Replay>,
+    responses((status = 202, description = "So many deliveries are due now.", body = Replayed))
+)]
 pub(super) async fn replay(
     State(api): State<Api>,
     Id(id): Id<EventId>,
@@ -47,6 +72,21 @@ pub(super) async fn replay(
     }
 }
 
+/// Cancels a delivery.
+///
+/// One that is pending or held. An attempt that is just running is not broken off.
+#[utoipa::path(
+    post,
+    path = "/v1/deliveries/{id}/cancel",
+    operation_id = "cancelDelivery",
+    tag = "deliveries",
+    params(("id" = DeliveryKey, Path)),
+    request_body = Option<NoMembers>,
+    responses(
+        (status = 200, description = "The delivery, cancelled.", body = DeliveryInList),
+        (status = 409, response = Conflict),
+    )
+)]
 pub(super) async fn cancel(
     State(api): State<Api>,
     Id(id): Id<DeliveryId>,

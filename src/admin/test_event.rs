@@ -10,11 +10,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::fields::Fields;
+use super::openapi::Conflict;
 use super::params::{Id, OptionalObject, Params};
 use super::problem::{Problem, json};
+use super::schemas::WebhookKey;
 use super::state::{Api, Shared};
 use crate::clock;
 use crate::model::{
@@ -31,8 +34,18 @@ const LABEL: &str = "sidehook.test";
 /// Changes that are looked at in one go.
 const N_CHANGES: usize = 1024;
 
+/// What is sent.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "tells the document what `test` reads")]
+struct TestOrder {
+    /// The event's label. Default: the first that the webhook names in full, else `sidehook.test`.
+    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9_.:-]+$")]
+    event: Option<String>,
+}
+
 /// How a test ended.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TestResult<'a> {
     /// The test's event.
     id: EventId,
@@ -54,6 +67,23 @@ struct TestResult<'a> {
     error: Option<&'a str>,
 }
 
+/// Tests a webhook.
+///
+/// Sends a made-up event now, through the ordinary path, whatever the webhook subscribes to and also
+/// when it is disabled or paused. One attempt, which is not held against it.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/{id}/test",
+    operation_id = "testWebhook",
+    tag = "webhooks",
+    params(("id" = WebhookKey, Path)),
+    request_body = Option<TestOrder>,
+    responses(
+        (status = 200, description = "What came of the attempt.", body = TestResult),
+        (status = 202, description = "No attempt has ended in 25 seconds.", body = TestResult),
+        (status = 409, response = Conflict),
+    )
+)]
 pub(super) async fn test(
     State(api): State<Api>,
     Id(id): Id<WebhookId>,
