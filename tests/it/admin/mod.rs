@@ -4,6 +4,8 @@ mod access;
 mod commands;
 mod desk;
 mod lists;
+mod previews;
 mod probes;
+mod reader;
 mod reads;
 mod standing;
