@@ -113,6 +113,12 @@ impl DeliveryRow {
     }
 }
 
+/// Whether the subject of a row is all of it.
+pub(crate) fn is_whole_subject(subject: Option<&str>) -> bool {
+    // A cut may be a little shorter, to end between characters.
+    subject.is_none_or(|text| text.len() + 4 <= SUBJECT_BYTES_MAX)
+}
+
 /// The first `n_max` bytes, or a little less to end between characters.
 pub(crate) fn cut(text: &str, n_max: usize) -> &str {
     &text[..text.floor_char_boundary(n_max)]
