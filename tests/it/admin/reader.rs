@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 use sidehook::admin::ReadWebhook as _;
 use sidehook::config::{Environment, Inputs, WebhookReader, load};
-use sidehook::model::*;
 
 fn object(value: Value) -> Map<String, Value> {
     let Value::Object(members) = value else { panic!("an object: {value}") };
