@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::header::USER_AGENT;
 
-use crate::egress::Egress;
+use super::preview::preview;
+use crate::egress::{Egress, Outgoing};
+use crate::model::{DeliveryId, Event, Timestamp, Webhook};
 
 /// What attempts go by: replaced as a whole while they run. Each attempt keeps what it began with.
 /// Clones share it.
@@ -54,6 +57,27 @@ impl InForce {
     /// The way out in force.
     pub fn egress(&self) -> Egress {
         self.0.load().egress.clone()
+    }
+
+    /// The request of a delivery's attempt `number` as it would be at this time, every secret masked,
+    /// signatures there by name. May take long, as rendering may.
+    ///
+    /// # Errors
+    /// The body cannot be rendered, in words.
+    pub fn preview(
+        &self,
+        event: &Arc<Event>,
+        webhook: &Webhook,
+        delivery: DeliveryId,
+        number: u32,
+        now: Timestamp,
+    ) -> Result<Outgoing, String> {
+        let terms = self.terms();
+        let source = &terms.settings.source;
+        let mut outgoing = preview(event, webhook, delivery, number, source, now)?;
+        let agent = || terms.egress.user_agent().clone();
+        outgoing.headers.entry(USER_AGENT).or_insert_with(agent);
+        Ok(outgoing)
     }
 
     pub(super) fn terms(&self) -> Arc<Terms> {

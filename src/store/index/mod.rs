@@ -4,7 +4,9 @@
 //! batch of the journal is one atomic batch here, together with the position it leads to.
 
 pub(crate) mod apply;
+pub(crate) mod candidates;
 mod chains;
+pub(crate) mod kept;
 pub(crate) mod keys;
 pub(crate) mod open;
 pub(crate) mod ordinals;
@@ -25,7 +27,7 @@ use super::StoreError;
 pub(crate) type Tree = sled::Tree;
 
 /// Of the rows; another one is rebuilt.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 const FLUSH_EVERY_MS: u64 = 500;

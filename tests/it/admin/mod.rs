@@ -5,6 +5,8 @@ mod commands;
 mod desk;
 mod encrypted;
 mod lists;
+mod previews;
 mod probes;
+mod reader;
 mod reads;
 mod standing;
