@@ -1,6 +1,7 @@
 //! The store through its public API, as proxy, delivery half and admin API use it.
 
 mod contract;
+mod filters;
 mod fixture;
 mod lists;
 mod model;
