@@ -12,7 +12,7 @@ use crate::model::{DeliveryId, WebhookId};
 use crate::store::DeliveryFilter;
 
 pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<Response, Problem> {
-    let webhook = params.take("webhook", "a webhook's id, wh_...", |text| text.parse().ok())?;
+    let webhook = params.webhook()?;
     listed(&api, webhook, params).await
 }
 
@@ -74,6 +74,7 @@ async fn listed(
         state: params.state()?,
         since: params.time("since")?,
         until: params.time("until")?,
+        q: params.q()?,
     };
     let page = params.page()?;
     params.finish()?;
