@@ -26,7 +26,7 @@ use crate::store::DeliveryFilter;
     responses((status = 200, description = "A page of deliveries.", body = DeliveryList))
 )]
 pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<Response, Problem> {
-    let webhook = params.take("webhook", "a webhook's id, wh_...", |text| text.parse().ok())?;
+    let webhook = params.webhook()?;
     listed(&api, webhook, params).await
 }
 
@@ -121,6 +121,7 @@ async fn listed(
         state: params.state()?,
         since: params.time("since")?,
         until: params.time("until")?,
+        q: params.q()?,
     };
     let page = params.page()?;
     params.finish()?;

@@ -29,7 +29,9 @@ pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<R
         label: params.label("label")?,
         since: params.time("since")?,
         until: params.time("until")?,
+        webhook: params.webhook()?,
         state: params.state()?,
+        q: params.q()?,
         code: params.take("code", "a status code, 100 to 599", |text| {
             text.parse().ok().filter(|code| (100..=599).contains(code))
         })?,

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::Settings;
 use super::problem::{FieldError, Problem};
-use crate::model::{DeliveryState, Timestamp};
+use crate::model::{DeliveryState, Timestamp, WebhookId};
 use crate::store::{Cursor, Page};
 
 /// The query's parameters; each is taken by its name, what is left is unknown.
@@ -73,6 +73,18 @@ impl Params {
     pub(super) fn state(&mut self) -> Result<Option<DeliveryState>, Problem> {
         self.take("status", "pending, held, delivered, failed or cancelled", |text| {
             DeliveryState::ALL.into_iter().find(|state| state.name() == text)
+        })
+    }
+
+    pub(super) fn webhook(&mut self) -> Result<Option<WebhookId>, Problem> {
+        self.take("webhook", "a webhook's id, wh_...", |text| text.parse().ok())
+    }
+
+    /// What to look for, white space around it cut.
+    pub(super) fn q(&mut self) -> Result<Option<String>, Problem> {
+        self.take("q", "1 to 200 characters of a path, a subject or an id", |text| {
+            let text = text.trim();
+            (1..=Settings::Q_CHARS_MAX).contains(&text.chars().count()).then(|| text.to_owned())
         })
     }
 

@@ -44,6 +44,8 @@ impl Settings {
     pub const READS_MAX: usize = 8;
     /// Items of one page of a list.
     pub const PAGE_MAX: usize = 200;
+    /// Characters of what is looked for (`q`).
+    pub const Q_CHARS_MAX: usize = 200;
     /// Items of a page when the caller does not say.
     pub const PAGE_DEFAULT: usize = 50;
     /// Wrong tokens of one address within a minute that still get 401.

@@ -47,9 +47,9 @@ macro_rules! id {
         impl FromStr for $name {
             type Err = IdError;
 
-            /// Accepts the UUID with or without hyphens, in any case, with or without the prefix.
+            /// Accepts the UUID with or without hyphens, with or without the prefix, in any case.
             fn from_str(text: &str) -> Result<Self, IdError> {
-                let bare = text.strip_prefix($prefix).unwrap_or(text);
+                let bare = without_prefix(text, $prefix).unwrap_or(text);
                 match bare.len() {
                     32 | 36 => Uuid::try_parse(bare).map(Self).map_err(|_| IdError),
                     _ => Err(IdError),
@@ -116,14 +116,20 @@ impl FromStr for AnyId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        if text.starts_with("evt_") {
+        if without_prefix(text, "evt_").is_some() {
             text.parse().map(Self::Event)
-        } else if text.starts_with("del_") {
+        } else if without_prefix(text, "del_").is_some() {
             text.parse().map(Self::Delivery)
         } else {
             text.parse::<DeliveryId>().map(|id| Self::Bare(id.uuid()))
         }
     }
+}
+
+/// What follows the prefix, which may be written in any case.
+fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (head, bare) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(bare)
 }
 
 #[cfg(test)]
@@ -137,9 +143,12 @@ mod tests {
         let uuid = Uuid::parse_str(UUID).expect("valid");
         assert_eq!(EventId(uuid).to_string(), "evt_7019548689344a31a504a97a72c7f322");
         assert_eq!(DeliveryId(uuid).to_string(), UUID);
-        for text in
-            [UUID, "evt_70195486-8934-4a31-a504-a97a72c7f322", "7019548689344A31A504A97A72C7F322"]
-        {
+        for text in [
+            UUID,
+            "evt_70195486-8934-4a31-a504-a97a72c7f322",
+            "EVT_70195486-8934-4A31-A504-A97A72C7F322",
+            "7019548689344A31A504A97A72C7F322",
+        ] {
             assert_eq!(text.parse(), Ok(EventId(uuid)), "{text}");
         }
         for text in [

@@ -64,8 +64,8 @@ pub struct Cursor(pub u64, pub u32);
 #[error("not a cursor; take `next` of the page before as it is")]
 pub struct CursorError;
 
-/// Newest first. `next` may be set although the page is not full: a list that is filtered looks
-/// at a bounded number of rows at a time.
+/// Newest first. `next` may be set although the page is not full, even empty: what must be searched
+/// for (`q`) is searched for a bounded time, and `next` goes on from there.
 #[derive(Clone, Debug)]
 pub struct Listed<T> {
     /// The rows.
@@ -83,10 +83,16 @@ pub struct EventFilter {
     pub since: Option<Timestamp>,
     /// Before this time.
     pub until: Option<Timestamp>,
-    /// Has a delivery in that state.
+    /// Has a delivery to this webhook.
+    pub webhook: Option<WebhookId>,
+    /// Has a delivery in that state; with `webhook`, that one is.
     pub state: Option<DeliveryState>,
     /// The call's response status.
     pub code: Option<u16>,
+    /// Part of the path or of the subject (the first KiB of each), in any case; or its id, or one
+    /// of its deliveries', or the beginning of one (with `evt_` or `del_`, or eight digits), in any
+    /// spelling. Where ids begin so, only those are listed.
+    pub q: Option<String>,
 }
 
 /// Which deliveries to list; empty: all.
@@ -102,6 +108,8 @@ pub struct DeliveryFilter {
     pub since: Option<Timestamp>,
     /// Created before this time.
     pub until: Option<Timestamp>,
+    /// Part of the path or of the subject of its event, its id or its event's: as with events.
+    pub q: Option<String>,
 }
 
 /// An event in a list.

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 use crate::store::index::candidates::{self, Found};
 use crate::store::index::kept::RecoveryRow;
 use crate::store::index::rows::EventRow;
-use crate::store::index::{Index, get, keys, ordinals};
+use crate::store::index::{Index, get, keys};
 use crate::store::journal::managed::{AddedRecord, RecoveryRecord};
 use crate::store::journal::record::{Record, StateRecord, Why};
 use crate::store::journal::writer::Batch;
@@ -105,9 +105,8 @@ impl Committer {
         let Some(webhook) = self.drained() else { return Ok(()) };
         let ids = self.shared.index.with(|tree| {
             let mut ids = Vec::new();
-            let waiting = ordinals::newest_first(tree, &keys::unfinished(webhook), u64::MAX);
-            for ordinal in waiting.take(N_PER_SLICE) {
-                let event: Option<EventRow> = get(tree, keys::history(ordinal?))?;
+            for ordinal in candidates::unfinished(tree, webhook, N_PER_SLICE)? {
+                let event: Option<EventRow> = get(tree, keys::history(ordinal))?;
                 ids.extend(event.and_then(|event| candidates::delivery_to(&event, webhook)));
             }
             Ok(ids)

@@ -6,10 +6,10 @@ mod managed;
 use std::collections::HashMap;
 
 use super::chains::Chains;
-use super::ordinals;
 use super::rows::{DeliveryRow, EventRow, MetaRow};
 use super::tallies::Tallies;
 use super::{FORMAT, bytes_of, failed, get, keys};
+use super::{blocks, ordinals};
 use crate::model::{
     Attempt, DeliveryId, DeliveryState, Event, EventId, Failure, Outcome, Timestamp, Verdict,
     WebhookId,
@@ -29,6 +29,7 @@ pub(crate) struct Applier<'a> {
     deliveries: HashMap<DeliveryId, Option<DeliveryRow>>,
     chains: Chains,
     ordinals: ordinals::Changes,
+    blocks: blocks::Changes,
     became_due: BecameDue,
     last: Option<Location>,
 }
@@ -46,6 +47,7 @@ impl<'a> Applier<'a> {
             deliveries: HashMap::new(),
             chains: Chains::default(),
             ordinals: ordinals::Changes::default(),
+            blocks: blocks::Changes::default(),
             became_due: Vec::new(),
             last: None,
         }
@@ -110,6 +112,11 @@ impl<'a> Applier<'a> {
         self.batch.remove(&keys::event(row.id)[..]);
         self.batch.remove(&keys::history(ordinal)[..]);
         self.ordinals.set(self.tree, &keys::label(&row.label), ordinal, false)?;
+        self.ordinals.set(self.tree, &keys::code(row.status), ordinal, false)?;
+        if row.is_test {
+            self.ordinals.set(self.tree, &keys::TESTS, ordinal, false)?;
+        }
+        self.blocks.remove(self.tree, ordinal)?;
         self.events.insert(row.id, None);
         let segment = self.tallies.segment(row.location.segment);
         segment.n_events = segment.n_events.saturating_sub(1);
@@ -137,6 +144,7 @@ impl<'a> Applier<'a> {
             self.batch.insert(&keys::history(*ordinal)[..], bytes_of(row));
         }
         self.ordinals.write(&mut self.batch);
+        self.blocks.write(&mut self.batch);
         self.tallies.write(&mut self.batch);
         if let Some(position) = position {
             let meta = MetaRow { format: FORMAT, store_id, position, last: self.last };
@@ -165,6 +173,11 @@ impl<'a> Applier<'a> {
         self.tallies.segment(at.segment).n_events += 1;
         self.batch.insert(&keys::event(event.id)[..], &ordinal.to_be_bytes());
         self.ordinals.set(self.tree, &keys::label(&new.label), ordinal, true)?;
+        self.ordinals.set(self.tree, &keys::code(new.status), ordinal, true)?;
+        if new.is_test {
+            self.ordinals.set(self.tree, &keys::TESTS, ordinal, true)?;
+        }
+        self.blocks.add(self.tree, ordinal, new.time)?;
         let chain = (!ordered.is_empty()).then(|| keys::chain_of(event.subject.as_deref()));
         for &(id, webhook_id) in &event.deliveries {
             let row = DeliveryRow {
@@ -287,11 +300,14 @@ impl<'a> Applier<'a> {
     /// Adds what follows from a row: its place in the lane, its part of the counters.
     fn link(&mut self, id: DeliveryId, row: &DeliveryRow) -> Result<(), StoreError> {
         self.tallies.count(row, true);
+        let (webhook, ordinal) = (row.webhook_id, row.ordinal);
+        self.blocks.cover(self.tree, ordinal, row.created_at)?;
+        if let Some(set) = set_of(row) {
+            self.ordinals.set(self.tree, &set, ordinal, true)?;
+        }
         if row.state != DeliveryState::Pending {
             return Ok(());
         }
-        let (webhook, ordinal) = (row.webhook_id, row.ordinal);
-        self.ordinals.set(self.tree, &keys::unfinished(webhook), ordinal, true)?;
         if let Some(chain) = row.chain {
             self.batch.insert(&keys::ordered(webhook, chain, ordinal)[..], id.as_bytes());
             self.chains.set(webhook, chain, ordinal, Some(id));
@@ -303,11 +319,13 @@ impl<'a> Applier<'a> {
 
     fn unlink(&mut self, row: &DeliveryRow) -> Result<(), StoreError> {
         self.tallies.count(row, false);
+        let (webhook, ordinal) = (row.webhook_id, row.ordinal);
+        if let Some(set) = set_of(row) {
+            self.ordinals.set(self.tree, &set, ordinal, false)?;
+        }
         if row.state != DeliveryState::Pending {
             return Ok(());
         }
-        let (webhook, ordinal) = (row.webhook_id, row.ordinal);
-        self.ordinals.set(self.tree, &keys::unfinished(webhook), ordinal, false)?;
         if let Some(chain) = row.chain {
             self.batch.remove(&keys::ordered(webhook, chain, ordinal)[..]);
             self.chains.set(webhook, chain, ordinal, None);
@@ -344,6 +362,17 @@ impl<'a> Applier<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Which set of its webhook a delivery stands in. What was delivered is the rest of the history:
+/// most deliveries end so, and that costs no row.
+fn set_of(row: &DeliveryRow) -> Option<[u8; 17]> {
+    match row.state {
+        DeliveryState::Pending | DeliveryState::Held => Some(keys::unfinished(row.webhook_id)),
+        DeliveryState::Failed => Some(keys::failed(row.webhook_id)),
+        DeliveryState::Cancelled => Some(keys::cancelled(row.webhook_id)),
+        DeliveryState::Delivered => None,
     }
 }
 

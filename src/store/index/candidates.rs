@@ -1,11 +1,12 @@
 //! What a recovery looks for: first the ordinals that can be meant, from the sets, many at a time;
 //! then each of them more closely.
 
-use std::collections::BTreeMap;
-
+use super::bits::N_BITS;
+use super::blocks::{Whose, Within};
 use super::rows::{DeliveryRow, EventRow};
-use super::{Tree, failed, get, keys, ordinals};
-use crate::model::{DeliveryId, Webhook, WebhookId};
+use super::walk::Walk;
+use super::{Tree, failed, get, keys};
+use crate::model::{DeliveryId, DeliveryState, Webhook, WebhookId};
 use crate::store::StoreError;
 use crate::store::recovery::RecoverySpec;
 
@@ -26,23 +27,67 @@ pub(crate) fn between(
     from: u64,
     to: u64,
 ) -> Result<Vec<u64>, StoreError> {
-    let mut found: BTreeMap<u64, u64> = BTreeMap::new();
-    if spec.backfill {
-        for label in labels(tree)?.iter().filter(|label| webhook.wants(label)) {
-            for row in ordinals::rows_between(tree, &keys::label(label), from, to) {
-                let (start, bits) = row?;
-                *found.entry(start).or_default() |= bits;
-            }
+    let mut walk = walk(tree, spec, webhook)?;
+    let (mut found, mut before) = (Vec::new(), to);
+    while let Some(block) = walk.block_before(before)? {
+        found.extend(block.newest_first(before).take_while(|&ordinal| ordinal >= from));
+        before = block.start();
+        if before <= from {
+            break;
         }
     }
-    for row in ordinals::rows_between(tree, &keys::webhook_history(spec.webhook), from, to) {
-        let (start, bits) = row?;
-        *found.entry(start).or_default() |= bits;
+    found.reverse();
+    Ok(found)
+}
+
+/// The set of those.
+fn walk<'a>(
+    tree: &'a Tree,
+    spec: &RecoverySpec,
+    webhook: &Webhook,
+) -> Result<Walk<'a>, StoreError> {
+    let kept = |set: [u8; 17]| Walk::kept(tree, set);
+    let (unfinished, failed) = (keys::unfinished(spec.webhook), keys::failed(spec.webhook));
+    let cancelled = keys::cancelled(spec.webhook);
+    let history = || kept(keys::webhook_history(spec.webhook));
+    let mut any = vec![match spec.state {
+        DeliveryState::Pending | DeliveryState::Held => kept(unfinished),
+        DeliveryState::Failed => kept(failed),
+        DeliveryState::Cancelled => kept(cancelled),
+        DeliveryState::Delivered => {
+            Walk::Except(Box::new(history()), [unfinished, failed, cancelled].map(kept).into())
+        }
+    }];
+    if spec.backfill {
+        let labels = labels(tree)?.into_iter().filter(|label| webhook.wants(label));
+        let wanted = labels.map(|label| Walk::kept(tree, keys::label(&label))).collect();
+        any.push(Walk::Except(Box::new(Walk::Any(wanted)), vec![history()]));
     }
-    let each = |(start, bits): (u64, u64)| {
-        (0..64).filter(move |n| bits >> n & 1 == 1).map(move |n| start + n)
-    };
-    Ok(found.into_iter().flat_map(each).collect())
+    let tests = vec![Walk::kept(tree, keys::TESTS)];
+    let mut all = vec![Walk::Except(Box::new(Walk::Any(any)), tests)];
+    if spec.since.is_some() || spec.until.is_some() {
+        all.push(Walk::events(tree, Some(within(spec))));
+    }
+    Ok(Walk::All(all))
+}
+
+const fn within(spec: &RecoverySpec) -> Within {
+    Within { whose: Whose::Events, since: spec.since, until: spec.until }
+}
+
+/// Events whose delivery to a webhook is unfinished, newest first.
+pub(crate) fn unfinished(
+    tree: &Tree,
+    webhook: WebhookId,
+    n_max: usize,
+) -> Result<Vec<u64>, StoreError> {
+    let mut walk = Walk::kept(tree, keys::unfinished(webhook));
+    let (mut found, mut before) = (Vec::new(), u64::MAX);
+    while let Some(block) = walk.block_before(before)?.filter(|_| found.len() < n_max) {
+        found.extend(block.newest_first(before).take(n_max - found.len()));
+        before = block.start();
+    }
+    Ok(found)
 }
 
 /// The first event at an ordinal or behind it.
@@ -52,7 +97,8 @@ pub(crate) fn first_from(tree: &Tree, from: u64) -> Result<Option<u64>, StoreErr
     Ok(key.and_then(|(key, _)| keys::last_number(&key)))
 }
 
-/// How many are meant from an ordinal to before another.
+/// How many are meant from an ordinal to before another. Only where the time of
+/// a block does not tell, its events are looked at.
 pub(crate) fn count(
     tree: &Tree,
     spec: &RecoverySpec,
@@ -60,9 +106,21 @@ pub(crate) fn count(
     from: u64,
     to: u64,
 ) -> Result<u64, StoreError> {
-    let mut n = 0;
-    for ordinal in between(tree, spec, webhook, from, to)? {
-        n += u64::from(look(tree, spec, webhook, ordinal)?.is_some());
+    let (mut walk, within) = (walk(tree, spec, webhook)?, within(spec));
+    let (mut n, mut before) = (0, to);
+    while let Some(block) = walk.block_before(before)? {
+        before = block.start();
+        if before + N_BITS <= from {
+            break;
+        }
+        if block.row(tree)?.is_some_and(|row| within.covers(&row)) {
+            n += block.count(to) - block.count(from);
+        } else {
+            for ordinal in block.newest_first(to).take_while(|&ordinal| ordinal >= from) {
+                let event: Option<EventRow> = get(tree, keys::history(ordinal))?;
+                n += u64::from(event.is_some_and(|event| within.holds(event.time)));
+            }
+        }
     }
     Ok(n)
 }
@@ -75,9 +133,7 @@ pub(crate) fn look(
     ordinal: u64,
 ) -> Result<Option<Found>, StoreError> {
     let Some(event) = get::<EventRow>(tree, keys::history(ordinal))? else { return Ok(None) };
-    let is_in_time = spec.since.is_none_or(|since| event.time >= since)
-        && spec.until.is_none_or(|until| event.time < until);
-    if !is_in_time || event.is_test {
+    if !within(spec).holds(event.time) || event.is_test {
         return Ok(None);
     }
     match delivery_to(&event, spec.webhook) {

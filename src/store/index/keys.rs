@@ -5,12 +5,18 @@
 //! |---|---|
 //! | `e` event | its ordinal |
 //! | `h` ordinal | event row: history of all events |
-//! | `l` label 0 ordinal/64 | ordinals: history of a label |
+//! | `t` ordinal/512 | block row: which ordinals are events, and between which times |
+//! | `T` ordinal/512/512 | block row of 512 blocks |
+//! | `l` label 0 ordinal/512 | ordinals: history of a label |
+//! | `k` status ordinal/512 | ordinals: calls answered so |
+//! | `y` ordinal/512 | ordinals: tests of a webhook |
 //! | `d` delivery | delivery row |
 //! | `q` webhook due ordinal | delivery: the lane, pending only, of a chain only the first |
-//! | `u` webhook ordinal/64 | ordinals: unfinished |
+//! | `u` webhook ordinal/512 | ordinals: unfinished |
+//! | `f` webhook ordinal/512 | ordinals: failed |
+//! | `x` webhook ordinal/512 | ordinals: cancelled |
 //! | `o` webhook chain ordinal | delivery: unfinished and ordered; the first of a chain stands in `q` |
-//! | `w` webhook ordinal/64 | ordinals: history of a webhook |
+//! | `w` webhook ordinal/512 | ordinals: history of a webhook; what is in none of `u`, `f`, `x` is delivered |
 //! | `a` delivery number | location of an attempt |
 //! | `c` webhook | counters |
 //! | `b` webhook | how it stands, when that was decided at run time |
@@ -41,15 +47,32 @@ pub(crate) fn event(id: EventId) -> [u8; 17] {
 }
 
 pub(crate) fn history(ordinal: u64) -> [u8; 9] {
-    let mut key = [b'h'; 9];
-    key[1..].copy_from_slice(&ordinal.to_be_bytes());
-    key
+    numbered(b'h', ordinal)
 }
 
-/// The row of a set in which an ordinal stands.
-pub(crate) fn of_set(set: &[u8], ordinal: u64) -> Vec<u8> {
-    [set, &(ordinal / 64).to_be_bytes()].concat()
+/// The row of a set for a block of ordinals.
+pub(crate) fn of_set(set: &[u8], block: u64) -> Vec<u8> {
+    [set, &block.to_be_bytes()].concat()
 }
+
+/// What is known of the events of a block.
+pub(crate) fn block(number: u64) -> [u8; 9] {
+    numbered(b't', number)
+}
+
+/// The same of as many blocks as a block has ordinals.
+pub(crate) fn blocks(number: u64) -> [u8; 9] {
+    numbered(b'T', number)
+}
+
+/// The set of the events whose call was answered with a status.
+pub(crate) fn code(status: u16) -> [u8; 3] {
+    let [high, low] = status.to_be_bytes();
+    [b'k', high, low]
+}
+
+/// The set of the tests of webhooks: no recovery sends one again.
+pub(crate) const TESTS: [u8; 1] = *b"y";
 
 /// The set of a label's events.
 pub(crate) fn label(label: &str) -> Vec<u8> {
@@ -71,6 +94,16 @@ pub(crate) fn lane(webhook: WebhookId, place: Place) -> [u8; 33] {
 /// The set of the events whose delivery to a webhook is unfinished.
 pub(crate) fn unfinished(webhook: WebhookId) -> [u8; 17] {
     prefixed(b'u', webhook.as_bytes())
+}
+
+/// The set of the events whose delivery to a webhook has failed.
+pub(crate) fn failed(webhook: WebhookId) -> [u8; 17] {
+    prefixed(b'f', webhook.as_bytes())
+}
+
+/// The set of the events whose delivery to a webhook was given up by hand.
+pub(crate) fn cancelled(webhook: WebhookId) -> [u8; 17] {
+    prefixed(b'x', webhook.as_bytes())
 }
 
 /// The chain of a subject.
@@ -125,9 +158,7 @@ pub(crate) fn recovery(id: Uuid) -> [u8; 17] {
 }
 
 pub(crate) fn segment(number: u64) -> [u8; 9] {
-    let mut key = [b's'; 9];
-    key[1..].copy_from_slice(&number.to_be_bytes());
-    key
+    numbered(b's', number)
 }
 
 /// All of one webhook's lane.
@@ -146,7 +177,7 @@ pub(crate) fn delivery_of(value: &[u8]) -> Option<DeliveryId> {
     Uuid::from_slice(value).ok().map(DeliveryId::from_uuid)
 }
 
-/// The number at the end of an `h`, `l`, `o`, `q`, `s`, `u` or `w` key.
+/// The number at the end of a key that ends with one.
 pub(crate) fn last_number(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(*key.last_chunk::<8>()?))
 }
@@ -159,5 +190,11 @@ pub(crate) fn webhook_of(key: &[u8]) -> Option<WebhookId> {
 fn prefixed(prefix: u8, id: &[u8; 16]) -> [u8; 17] {
     let mut key = [prefix; 17];
     key[1..].copy_from_slice(id);
+    key
+}
+
+fn numbered(prefix: u8, number: u64) -> [u8; 9] {
+    let mut key = [prefix; 9];
+    key[1..].copy_from_slice(&number.to_be_bytes());
     key
 }

@@ -4,6 +4,8 @@
 //! batch of the journal is one atomic batch here, together with the position it leads to.
 
 pub(crate) mod apply;
+mod bits;
+pub(crate) mod blocks;
 pub(crate) mod candidates;
 mod chains;
 pub(crate) mod kept;
@@ -12,6 +14,7 @@ pub(crate) mod open;
 pub(crate) mod ordinals;
 pub(crate) mod rows;
 pub(crate) mod tallies;
+pub(crate) mod walk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -116,7 +119,11 @@ pub(crate) fn get<T: DeserializeOwned>(
     tree: &sled::Tree,
     key: impl AsRef<[u8]>,
 ) -> Result<Option<T>, StoreError> {
-    tree.get(key).map_err(failed)?.map(|value| parse(&value)).transpose()
+    get_raw(tree, key)?.map(|value| parse(&value)).transpose()
+}
+
+fn get_raw(tree: &sled::Tree, key: impl AsRef<[u8]>) -> Result<Option<sled::IVec>, StoreError> {
+    tree.get(key).map_err(failed)
 }
 
 /// A row's value.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::apply::Applier;
 use super::rows::MetaRow;
 use super::tallies::Tallies;
-use super::{FORMAT, Index, broken, failed, get, keys, ordinals};
+use super::{FORMAT, Index, blocks, broken, failed, get, keys, ordinals};
 use crate::store::journal::chain::{Chain, Replayed};
 use crate::store::journal::reader::Reader;
 use crate::store::journal::record::Record;
@@ -213,11 +213,15 @@ fn recount(tree: &sled::Tree, tallies: &Tallies) -> Result<(), StoreError> {
         }
     }
     let (n_pending, n_events) = (tallies.n_pending(), tallies.n_events());
-    for (prefix, kept, n_hidden) in
-        [(b"q", n_pending, n_behind), (b"h", n_events, 0), (b"u", n_pending, 0)]
-    {
+    for (prefix, kept, n_hidden) in [
+        (b"q", n_pending, n_behind),
+        (b"h", n_events, 0),
+        (b"t", n_events, 0),
+        (b"u", n_pending, 0),
+    ] {
         let found = match prefix {
             b"u" => ordinals::count(tree, prefix)?,
+            b"t" => blocks::count(tree, prefix)?,
             _ => count(prefix)? + n_hidden,
         };
         if found != kept {

@@ -63,6 +63,15 @@ pub(crate) struct Tallies {
 }
 
 impl Counts {
+    pub(crate) const fn of(&self, state: DeliveryState) -> u64 {
+        match state {
+            DeliveryState::Pending | DeliveryState::Held => self.pending,
+            DeliveryState::Delivered => self.delivered,
+            DeliveryState::Failed => self.failed,
+            DeliveryState::Cancelled => self.cancelled,
+        }
+    }
+
     pub(crate) const fn of_mut(&mut self, state: DeliveryState) -> &mut u64 {
         match state {
             DeliveryState::Pending | DeliveryState::Held => &mut self.pending,

@@ -3,6 +3,7 @@
 mod by_hand;
 mod contract;
 mod definitions;
+mod filters;
 mod fixture;
 mod lists;
 mod model;
