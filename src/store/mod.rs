@@ -14,7 +14,7 @@
 //! ordered webhook one delivery of each chain (its subject) is due at a time, in the order of
 //! events; who is ordered is decided at the commit. How a webhook stands is in force at once.
 //!
-//! Reading order: `committer`, `journal`, `index`, `lanes`, `open`.
+//! Reading order: `committer`, `journal`, `index`, `lanes`, `open`; for lists `read` and `index::walk`.
 
 mod by_hand;
 mod changes;
@@ -235,7 +235,7 @@ impl Store {
         Arc::clone(&self.shared.changes)
     }
 
-    /// Events, newest first.
+    /// Events, newest first. A page costs what is on it, however many events there are.
     ///
     /// # Errors
     /// The index cannot be read.

@@ -58,6 +58,10 @@ async fn filters_choose() {
         ("/v1/events?code=200", 0),
         ("/v1/events?since=2000-01-01T00:00:00Z", 2),
         ("/v1/events?until=2000-01-01T00:00:00%2B01:00", 0),
+        (&format!("/v1/events?webhook={billing}"), 2),
+        (&format!("/v1/events?webhook={billing}&status=delivered"), 1),
+        (&format!("/v1/events?webhook={billing}&status=held"), 0),
+        (&format!("/v1/events?webhook={}", WebhookId::of_name("nobody")), 0),
         ("/v1/deliveries", 4),
         ("/v1/deliveries?event=b", 2),
         ("/v1/deliveries?status=held", 2),
@@ -69,6 +73,44 @@ async fn filters_choose() {
     ] {
         let page = desk.json(path).await;
         assert_eq!(page["data"].as_array().expect("a list").len(), n, "{path}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn q_finds_by_path_and_by_any_spelling_of_an_id() {
+    let desk = Desk::open().await;
+    desk.commit("a", 1).await;
+    let (event, deliveries) = desk.commit("b", 2).await;
+    let (of_event, delivery) = (event.uuid().simple().to_string(), deliveries[0].id.to_string());
+    for (q, n_events, n_deliveries) in [
+        ("/TASK".to_owned(), 2, 4),
+        ("%20tasks%20".to_owned(), 2, 4),
+        ("n=2".to_owned(), 0, 0),
+        ("nowhere".to_owned(), 0, 0),
+        (event.to_string(), 1, 2),
+        (event.to_string().to_uppercase(), 1, 2),
+        (event.uuid().to_string(), 1, 2),
+        (of_event.to_uppercase(), 1, 2),
+        (of_event[..30].to_owned(), 1, 2),
+        (format!("del_{of_event}"), 0, 0),
+        (delivery.to_uppercase(), 1, 1),
+        (format!("DEL_{}", delivery.replace('-', "")), 1, 1),
+        (format!("evt_{delivery}"), 0, 0),
+    ] {
+        for (list, n) in [("events", n_events), ("deliveries", n_deliveries)] {
+            let page = desk.json(&format!("/v1/{list}?q={q}")).await;
+            assert_eq!(page["data"].as_array().expect("a list").len(), n, "{list} {q}: {page}");
+            assert!(page["next"].is_null(), "{list} {q}");
+        }
+    }
+    let page = desk.json("/v1/events?q=tasks&label=a").await;
+    assert_eq!(page["data"].as_array().expect("a list").len(), 1, "{page}");
+    let longest = "%C3%A9".repeat(200);
+    for list in ["events", "deliveries"] {
+        assert_eq!(desk.get(&format!("/v1/{list}?q={longest}")).await.status(), 200);
+        for q in ["", "%20%09", &format!("{longest}x"), "a&q=b"] {
+            assert_problem(&desk.get(&format!("/v1/{list}?q={q}")).await, 400, "bad_query");
+        }
     }
 }
 
@@ -104,7 +146,12 @@ async fn a_query_that_is_not_understood_is_refused() {
             assert_problem(&reply, 400, "bad_query");
         }
     }
-    for path in ["/v1/events?code=99", "/v1/events?label=a%20b", "/v1/deliveries?webhook=x"] {
+    for path in [
+        "/v1/events?code=99",
+        "/v1/events?webhook=x",
+        "/v1/events?label=a%20b",
+        "/v1/deliveries?webhook=x",
+    ] {
         assert_problem(&desk.get(path).await, 400, "bad_query");
     }
     assert_problem(&desk.get("/v1/status?x=1").await, 400, "bad_query");

@@ -100,14 +100,27 @@ async fn history_knows_every_spelling_of_every_id() {
     let (event, deliveries) = desk.commit("task.created", 1).await;
     let delivery = deliveries[0].id;
     let simple = delivery.uuid().simple().to_string();
-    for id in [delivery.to_string(), simple.clone(), simple.to_uppercase(), format!("del_{simple}")]
-    {
+    for id in [
+        delivery.to_string(),
+        delivery.to_string().to_uppercase(),
+        simple.clone(),
+        simple.to_uppercase(),
+        format!("del_{simple}"),
+        format!("DEL_{delivery}"),
+    ] {
         let told = desk.json(&format!("/v1/history/{id}")).await;
         assert_eq!(told["type"], "delivery", "{id}");
         assert_eq!(told["id"], delivery.to_string(), "{id}");
         assert!(told["attempts"].is_array());
     }
-    for id in [event.to_string(), event.uuid().to_string(), format!("evt_{}", event.uuid())] {
+    for id in [
+        event.to_string(),
+        event.to_string().to_uppercase(),
+        event.uuid().to_string(),
+        event.uuid().to_string().to_uppercase(),
+        format!("evt_{}", event.uuid()),
+        format!("Evt_{}", event.uuid()),
+    ] {
         let told = desk.json(&format!("/v1/history/{id}")).await;
         assert_eq!(told["type"], "event", "{id}");
         assert_eq!(told["id"], event.to_string(), "{id}");
