@@ -17,6 +17,7 @@ mod params;
 mod problem;
 mod registry;
 mod rules;
+mod rules_test;
 mod settings;
 mod state;
 mod status;
@@ -42,8 +43,10 @@ use utoipa_axum::routes;
 use self::state::Api;
 
 fn router(api: Api) -> Router {
-    let (described, _) =
-        OpenApiRouter::<Api>::new().routes(routes!(status::livez)).split_for_parts();
+    let (described, _) = OpenApiRouter::<Api>::new()
+        .routes(routes!(status::livez))
+        .routes(routes!(rules_test::test))
+        .split_for_parts();
     described
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))
