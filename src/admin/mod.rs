@@ -31,6 +31,7 @@ pub use control::{
 pub use listen::{Admin, StartError};
 pub use problem::FieldError;
 pub use registry::{ReadKeys, ReadWebhook, Registry};
+pub use rules_test::TestedRules;
 pub use settings::Settings;
 pub use state::State;
 

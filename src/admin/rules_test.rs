@@ -48,7 +48,7 @@ pub(super) struct TestedMessage {
 
 /// What each rule says, in the order of the configuration.
 #[derive(Serialize, ToSchema)]
-pub(super) struct TestedRules {
+pub struct TestedRules {
     data: Vec<TestedRule>,
 }
 
@@ -128,8 +128,14 @@ pub(super) async fn test(
     let explain = move |_: &_| Ok(rules.explain(&call, clock::now()));
     // Conditions take their time: not on a thread that answers others.
     let explained = api.read(explain).await?;
-    let data = explained.into_iter().map(TestedRule::of).collect();
-    Ok(json(StatusCode::OK, &TestedRules { data }))
+    Ok(json(StatusCode::OK, &TestedRules::of(explained)))
+}
+
+impl TestedRules {
+    /// Shows what the rules say.
+    pub fn of(explained: Vec<Explained>) -> Self {
+        Self { data: explained.into_iter().map(TestedRule::of).collect() }
+    }
 }
 
 impl TestedRule {

@@ -6,6 +6,7 @@
 mod answers;
 mod check;
 mod client;
+mod completions;
 mod config_file;
 mod deliveries;
 mod demo;
@@ -14,6 +15,8 @@ mod filters;
 mod history;
 mod listen;
 mod logging;
+mod man;
+mod matching;
 mod raw_request;
 mod receiver;
 mod retry;
@@ -61,6 +64,12 @@ enum Command {
     History(history::Arguments),
     /// Attempt a delivery again, now.
     Retry(retry::Arguments),
+    /// Which rules match a call, and why the others do not.
+    Match(matching::Arguments),
+    /// Completions for a shell, to standard output.
+    Completions(completions::Arguments),
+    /// Manual pages.
+    Man(man::Arguments),
 }
 
 /// Runs the command line.
@@ -76,6 +85,9 @@ pub fn main() -> ExitCode {
         Command::Deliveries(arguments) => deliveries::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
+        Command::Match(arguments) => matching::run(arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         complain(&format!("error: {error:#}"));
