@@ -66,8 +66,10 @@ struct TestedRule {
     #[schema(value_type = std::collections::HashMap<String, String>)]
     params: Map<String, Value>,
     /// What the event is about.
+    #[schema(required)]
     subject: Option<String>,
     /// Why there is no subject although the rule has an expression for it.
+    #[schema(required)]
     subject_error: Option<String>,
 }
 
@@ -86,11 +88,14 @@ struct TestedParts {
 struct TestedPart {
     result: TestedResult,
     /// What the rule wants; null: anything.
+    #[schema(required)]
     expected: Option<String>,
     /// What the call has; of `when`: the condition's value as JSON.
+    #[schema(required)]
     found: Option<String>,
     /// What else there is to know, such as the form of the path that matches, or why the condition
     /// failed.
+    #[schema(required)]
     note: Option<String>,
 }
 
@@ -103,19 +108,17 @@ enum TestedResult {
     NotAsked,
 }
 
-/// Which rules match a call, and why not
+/// Which rules match a call, and why the others do not.
 ///
 /// Asks the rules in force, without making an event. `when` sees all headers but the redacted ones,
 /// as at a real call; it is evaluated only where every other part matches.
 #[utoipa::path(
     post,
     path = "/v1/rules/test",
+    operation_id = "testRules",
     tag = "rules",
     request_body = TestedCall,
-    responses(
-        (status = 200, description = "What each rule says.", body = TestedRules),
-        (status = 422, description = "No call can be like this: `errors` names each member."),
-    )
+    responses((status = 200, description = "What each rule says.", body = TestedRules))
 )]
 pub(super) async fn test(
     State(api): State<Api>,

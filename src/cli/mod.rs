@@ -17,6 +17,7 @@ mod listen;
 mod logging;
 mod man;
 mod matching;
+mod openapi;
 mod raw_request;
 mod receiver;
 mod retry;
@@ -66,6 +67,8 @@ enum Command {
     Retry(retry::Arguments),
     /// Which rules match a call, and why the others do not.
     Match(matching::Arguments),
+    /// The OpenAPI document of the admin API, to standard output.
+    Openapi,
     /// Completions for a shell, to standard output.
     Completions(completions::Arguments),
     /// Manual pages.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::History(arguments) => history::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Match(arguments) => matching::run(arguments),
+        Command::Openapi => openapi::run(),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     };

@@ -40,6 +40,18 @@ fn completions_are_scripts_that_the_shells_take() {
 }
 
 #[test]
+fn the_openapi_document_names_every_path() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let done = output(folder.path(), &["openapi"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let document: serde_json::Value = serde_json::from_str(&stdout(&done)).expect("JSON");
+    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
+    for path in ["/livez", "/v1/events/{id}", "/v1/rules/test"] {
+        assert!(document["paths"][path].is_object(), "{path}");
+    }
+}
+
+#[test]
 fn bash_completes_a_command() {
     let folder = TempDir::new().expect("a temporary folder");
     fs::write(folder.path().join("c"), stdout(&output(folder.path(), &["completions", "bash"])))
