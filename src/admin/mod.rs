@@ -10,6 +10,7 @@ mod captured;
 mod control;
 mod deliveries;
 mod events;
+mod export;
 mod guard;
 mod history;
 mod hosts;
@@ -32,6 +33,7 @@ mod webhooks;
 pub use control::{
     ConfigProblem, ConfigStatus, Control, ProxyHealth, ReloadFailed, Reloaded, Reloading,
 };
+pub use export::story_line;
 pub use listen::{Admin, StartError};
 pub use problem::FieldError;
 pub use registry::{ReadKeys, ReadWebhook, Registry};

@@ -24,6 +24,7 @@ mod retry;
 mod run;
 mod screen;
 mod status;
+mod store;
 mod verify;
 mod webhook_flags;
 
@@ -67,6 +68,9 @@ enum Command {
     Retry(retry::Arguments),
     /// Which rules match a call, and why the others do not.
     Match(matching::Arguments),
+    /// Examine, export or mend the store while nobody uses it.
+    #[command(subcommand)]
+    Store(store::Command),
     /// The OpenAPI document of the admin API, to standard output.
     Openapi,
     /// Completions for a shell, to standard output.
@@ -89,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::History(arguments) => history::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Match(arguments) => matching::run(arguments),
+        Command::Store(command) => store::run(command),
         Command::Openapi => openapi::run(),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
