@@ -22,6 +22,7 @@ mod raw_request;
 mod receiver;
 mod retry;
 mod run;
+mod schema;
 mod screen;
 mod status;
 mod store;
@@ -73,6 +74,8 @@ enum Command {
     Store(store::Command),
     /// The OpenAPI document of the admin API, to standard output.
     Openapi,
+    /// The JSON Schema of the configuration file, to standard output.
+    Schema,
     /// Completions for a shell, to standard output.
     Completions(completions::Arguments),
     /// Manual pages.
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Match(arguments) => matching::run(arguments),
         Command::Store(command) => store::run(command),
         Command::Openapi => openapi::run(),
+        Command::Schema => schema::run(),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     };

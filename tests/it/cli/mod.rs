@@ -4,6 +4,7 @@ mod check;
 mod matching;
 mod paperwork;
 mod run;
+mod schema;
 mod verify;
 
 use std::path::Path;
