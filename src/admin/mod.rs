@@ -11,6 +11,7 @@ mod control;
 mod definition;
 mod deliveries;
 mod events;
+mod export;
 mod fields;
 mod guard;
 mod history;
@@ -28,6 +29,7 @@ mod registry;
 mod reload;
 mod replay;
 mod rules;
+mod rules_test;
 mod schemas;
 mod settings;
 mod state;
@@ -41,9 +43,11 @@ mod webhooks;
 pub use control::{
     ConfigProblem, ConfigStatus, Control, ProxyHealth, ReloadFailed, Reloaded, Reloading,
 };
+pub use export::story_line;
 pub use listen::{Admin, StartError};
 pub use problem::FieldError;
 pub use registry::{ReadKeys, ReadWebhook, Registry};
+pub use rules_test::TestedRules;
 pub use settings::Settings;
 pub use state::State;
 
@@ -78,6 +82,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(replay::replay))
         .routes(routes!(history::one))
         .routes(routes!(rules::list))
+        .routes(routes!(rules_test::test))
         .routes(routes!(webhooks::list, manage::create))
         .routes(routes!(webhooks::one, webhooks::change, manage::delete))
         .routes(routes!(manage::rotate_secret))

@@ -55,7 +55,8 @@ pub(super) fn show(table: &str, what: &str, next: Option<&str>) -> anyhow::Resul
     Ok(ExitCode::SUCCESS)
 }
 
-fn parse_time(text: &str) -> Result<Timestamp, String> {
+/// Reads a time.
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text)
         .ok_or_else(|| "a time looks like 2026-01-31T09:30:00Z (RFC 3339)".to_owned())
 }

@@ -6,6 +6,7 @@
 mod answers;
 mod check;
 mod client;
+mod completions;
 mod config_file;
 mod deliveries;
 mod demo;
@@ -14,12 +15,17 @@ mod filters;
 mod history;
 mod listen;
 mod logging;
+mod man;
+mod matching;
+mod openapi;
 mod raw_request;
 mod receiver;
 mod retry;
 mod run;
+mod schema;
 mod screen;
 mod status;
+mod store;
 mod verify;
 mod webhook_flags;
 
@@ -61,6 +67,19 @@ enum Command {
     History(history::Arguments),
     /// Attempt a delivery again, now.
     Retry(retry::Arguments),
+    /// Which rules match a call, and why the others do not.
+    Match(matching::Arguments),
+    /// Examine, export or mend the store while nobody uses it.
+    #[command(subcommand)]
+    Store(store::Command),
+    /// The OpenAPI document of the admin API, to standard output.
+    Openapi,
+    /// The JSON Schema of the configuration file, to standard output.
+    Schema,
+    /// Completions for a shell, to standard output.
+    Completions(completions::Arguments),
+    /// Manual pages.
+    Man(man::Arguments),
 }
 
 /// Runs the command line.
@@ -76,6 +95,12 @@ pub fn main() -> ExitCode {
         Command::Deliveries(arguments) => deliveries::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
+        Command::Match(arguments) => matching::run(arguments),
+        Command::Store(command) => store::run(command),
+        Command::Openapi => openapi::run(),
+        Command::Schema => schema::run(),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         complain(&format!("error: {error:#}"));

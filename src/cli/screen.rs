@@ -26,7 +26,12 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Text from outside as a cell.
 pub(super) fn cell(text: &str) -> String {
-    excerpt(text.as_bytes(), CELL_CHARS_MAX)
+    cell_of(text, CELL_CHARS_MAX)
+}
+
+/// Text from outside, at most so many characters of it.
+pub(super) fn cell_of(text: &str, chars_max: usize) -> String {
+    excerpt(text.as_bytes(), chars_max)
 }
 
 /// A value that may be absent.

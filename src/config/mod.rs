@@ -17,6 +17,7 @@ mod node;
 mod print;
 mod problem;
 mod restart;
+mod schema;
 mod units;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub use flags::{FlagWebhook, Flags};
 pub use keys::{Kind, SECTIONS, Section};
 pub use problem::{Problem, Problems};
 pub use restart::Fixed;
+pub use schema::schema;
 
 /// A configuration without mistakes.
 #[derive(Clone, Debug)]

@@ -9,4 +9,5 @@ mod previews;
 mod probes;
 mod reader;
 mod reads;
+mod rules_test;
 mod standing;

@@ -1,8 +1,11 @@
 //! The command line: the real binary, its exit codes and what it says.
 
 mod check;
+mod matching;
+mod paperwork;
 mod reload;
 mod run;
+mod schema;
 mod verify;
 
 use std::path::Path;

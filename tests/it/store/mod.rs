@@ -7,6 +7,7 @@ mod filters;
 mod fixture;
 mod lists;
 mod model;
+mod offline;
 mod ordered;
 mod recovering;
 mod recovery;
