@@ -4,9 +4,12 @@
 //! name the next step.
 
 mod answers;
+mod cancel;
 mod check;
 mod client;
 mod config_file;
+mod confirm;
+mod connection;
 mod deliveries;
 mod demo;
 mod events;
@@ -14,14 +17,22 @@ mod filters;
 mod history;
 mod listen;
 mod logging;
+mod names;
 mod raw_request;
 mod receiver;
+mod recover;
+mod refusal;
+mod reload;
+mod replay;
 mod retry;
 mod run;
 mod screen;
 mod status;
+mod tail;
+mod test_webhook;
 mod verify;
 mod webhook_flags;
+mod webhooks;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -61,6 +72,20 @@ enum Command {
     History(history::Arguments),
     /// Attempt a delivery again, now.
     Retry(retry::Arguments),
+    /// Give up a delivery that waits.
+    Cancel(cancel::Arguments),
+    /// Send an event again, to all its webhooks or to some.
+    Replay(replay::Arguments),
+    /// Send again what a webhook missed.
+    Recover(recover::Arguments),
+    /// The webhooks: list, create, change, enable, disable, delete, rotate.
+    Webhooks(Box<webhooks::Arguments>),
+    /// Send a test event to a webhook, now.
+    Test(test_webhook::Arguments),
+    /// Follow live what happens.
+    Tail(tail::Arguments),
+    /// Read the configuration again.
+    Reload(reload::Arguments),
 }
 
 /// Runs the command line.
@@ -76,6 +101,13 @@ pub fn main() -> ExitCode {
         Command::Deliveries(arguments) => deliveries::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
+        Command::Cancel(arguments) => cancel::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Recover(arguments) => recover::run(&arguments),
+        Command::Webhooks(arguments) => webhooks::run(*arguments),
+        Command::Test(arguments) => test_webhook::run(&arguments),
+        Command::Tail(arguments) => tail::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         complain(&format!("error: {error:#}"));
