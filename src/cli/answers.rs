@@ -109,6 +109,10 @@ pub(super) struct Webhook {
     /// Of one that was just created or rotated, once.
     pub(super) secret: Option<String>,
     pub(super) signing_secret: Option<String>,
+    pub(super) ed25519_key: Option<String>,
+    /// In the live stream: all that is said of one that is gone.
+    #[serde(default)]
+    pub(super) deleted: bool,
     /// What works but may not be meant.
     #[serde(default)]
     pub(super) warnings: Vec<String>,
@@ -174,6 +178,14 @@ pub(super) struct ConfigStatus {
     pub(super) loaded_at: String,
     #[serde(default)]
     pub(super) problems: Vec<String>,
+    #[serde(default)]
+    pub(super) needs_restart: Vec<String>,
+}
+
+/// Why the live stream ends, or that changes were missed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Notice {
+    pub(super) detail: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -177,9 +177,10 @@ impl Client {
     pub(super) async fn open(
         &self,
         path: &[&str],
+        query: &Query,
         last_event_id: Option<&str>,
     ) -> anyhow::Result<(Connection, Response<Incoming>)> {
-        let mut request = self.request(Method::GET, &self.url(path, &Query::new())?);
+        let mut request = self.request(Method::GET, &self.url(path, query)?);
         request = request.header(header::ACCEPT, "text/event-stream");
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);

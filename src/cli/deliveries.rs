@@ -23,9 +23,6 @@ pub(super) struct Arguments {
     /// Deliveries of this webhook only: its name or its id.
     #[arg(long, value_name = "WEBHOOK")]
     webhook: Option<String>,
-    /// Deliveries whose last attempt was answered with this status.
-    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(100..=599))]
-    code: Option<u16>,
     /// Deliveries of events with this in their path, subject or ids.
     #[arg(short, long = "query", value_name = "TEXT")]
     q: Option<String>,
@@ -40,7 +37,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let webhooks = client.webhooks()?;
     let mut query = arguments.filters.query();
     query.push(("event", arguments.label.clone()));
-    query.push(("code", arguments.code.map(|code| code.to_string())));
     query.push(("q", arguments.q.clone()));
     if let Some(name) = &arguments.webhook {
         query.push(("webhook", Some(id_of(name, &webhooks)?)));

@@ -20,6 +20,9 @@ pub(super) struct Arguments {
     /// Events of this label only.
     #[arg(long, value_name = "LABEL")]
     label: Option<String>,
+    /// Events that this webhook gets: its name or its id.
+    #[arg(long, value_name = "WEBHOOK")]
+    webhook: Option<String>,
     /// Events of calls that were answered with this status.
     #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(100..=599))]
     code: Option<u16>,
@@ -36,6 +39,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.admin.client()?;
     let mut query = arguments.filters.query();
     query.push(("label", arguments.label.clone()));
+    if let Some(name) = &arguments.webhook {
+        query.push(("webhook", Some(client.webhook_id(name)?)));
+    }
     query.push(("code", arguments.code.map(|code| code.to_string())));
     query.push(("q", arguments.q.clone()));
     let list = arguments.filters.list(&client, &["v1", "events"], query)?;

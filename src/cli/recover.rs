@@ -11,10 +11,12 @@ use serde_json::{Map, Value, json};
 use super::answers::{Counted, Recovery};
 use super::client::{AdminFlags, Answer, Client, Query};
 use super::confirm::{self, Consent};
-use super::filters::{STATES, parse_time};
+use super::filters::parse_time;
 use super::{USAGE, complain, screen};
 use crate::model::Timestamp;
 
+/// The states that a delivery can be recovered from.
+const ENDED: [&str; 3] = ["failed", "cancelled", "delivered"];
 /// Between two looks at the progress.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Characters of the bar.
@@ -43,7 +45,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<Timestamp>,
     /// Deliveries in this state (default: failed).
-    #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(STATES))]
+    #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(ENDED))]
     status: Option<String>,
     /// Also events that the webhook never got.
     #[arg(long)]

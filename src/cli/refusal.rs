@@ -21,16 +21,12 @@ struct Problem {
     errors: Vec<Mistake>,
 }
 
-/// One mistake: of a member of the body, or of the configuration.
+/// One mistake; its field is a member of the body, or a place in the configuration.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Mistake {
     field: String,
-    source: String,
-    line: usize,
-    column: usize,
     message: String,
-    cure: String,
 }
 
 /// The error with its next step, each mistake on a line of its own.
@@ -82,15 +78,10 @@ pub(super) fn in_words(
 impl Mistake {
     fn in_words(&self) -> String {
         let show = |text: &str| excerpt(text.as_bytes(), 500);
-        let place = match (self.source.as_str(), self.line) {
-            ("", _) if self.field.is_empty() => String::new(),
-            ("", _) => format!("{}: ", show(&self.field)),
-            (source, 0) => format!("{}: ", show(source)),
-            (source, line) => format!("{}:{line}:{}: ", show(source), self.column),
-        };
-        let cure =
-            if self.cure.is_empty() { String::new() } else { format!("; {}", show(&self.cure)) };
-        format!("{place}{}{cure}", show(&self.message))
+        match self.field.as_str() {
+            "" => show(&self.message),
+            field => format!("{}: {}", show(field), show(&self.message)),
+        }
     }
 }
 
@@ -108,7 +99,7 @@ mod tests {
     fn each_mistake_has_its_line_and_its_place() {
         let text = r#"{"detail":"the body is not what this call takes","code":"invalid","errors":[
             {"field":"url","message":"must be https"},
-            {"source":"sidehook.toml","line":3,"column":1,"message":"unknown key","cure":"remove it"}]}"#;
+            {"field":"sidehook.toml:3:1","message":"unknown key; remove it"}]}"#;
         let told = told(422, text);
         assert!(told.contains("\n  url: must be https\n"), "{told}");
         assert!(told.ends_with("\n  sidehook.toml:3:1: unknown key; remove it"), "{told}");

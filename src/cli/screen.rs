@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
-use comfy_table::{Color, ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 
 use super::receiver::excerpt;
 
@@ -54,10 +54,7 @@ pub(super) struct Cell {
 
 impl Looks {
     pub(super) fn of_stdout(choice: ColourChoice) -> Self {
-        Self {
-            has_colours: has_colours(choice, is_terminal()),
-            width: Table::new().width().map(usize::from),
-        }
+        Self { has_colours: has_colours(choice, is_terminal()), width: width() }
     }
 
     /// A word in its colour.
@@ -82,15 +79,27 @@ impl Looks {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
-        if self.has_colours {
-            table.enforce_styling();
-        } else {
-            table.force_no_tty();
-        }
+        table.force_no_tty();
         table.set_header(header.iter().map(|name| name.to_uppercase()));
-        table.add_rows(rows.into_iter().map(|row| row.into_iter().map(Cell::into_comfy)));
-        let lines = table.lines().map(|line| line.trim().to_owned() + "\n");
+        table.add_rows(rows.iter().map(|row| row.iter().map(|cell| &cell.text)));
+        let lines = table.lines().enumerate().map(|(n, line)| {
+            let row = n.checked_sub(1).and_then(|n| rows.get(n));
+            self.paint_cells(line.trim(), row.map_or(&[], Vec::as_slice)) + "\n"
+        });
         lines.collect()
+    }
+
+    /// Colours the cells of a line; between them is nothing but space.
+    fn paint_cells(self, line: &str, cells: &[Cell]) -> String {
+        let mut painted = String::with_capacity(line.len());
+        let mut rest = line;
+        for cell in cells {
+            let Some((space, after)) = rest.split_once(cell.text.as_str()) else { continue };
+            painted.push_str(space);
+            painted.push_str(&self.paint(cell.tone, &cell.text));
+            rest = after;
+        }
+        painted + rest
     }
 }
 
@@ -139,16 +148,6 @@ impl Cell {
         if self.chars() > chars_max {
             let kept: String = self.text.chars().take(chars_max.saturating_sub(3)).collect();
             self.text = kept + "...";
-        }
-    }
-
-    fn into_comfy(self) -> comfy_table::Cell {
-        let cell = comfy_table::Cell::new(self.text);
-        match self.tone {
-            Tone::Good => cell.fg(Color::DarkGreen),
-            Tone::Odd => cell.fg(Color::DarkYellow),
-            Tone::Bad => cell.fg(Color::DarkRed),
-            Tone::Plain => cell,
         }
     }
 }
@@ -236,6 +235,12 @@ fn has_colours(choice: ColourChoice, is_terminal: bool) -> bool {
     }
 }
 
+/// Characters of a line of the terminal; `None`: stdout is none, or does not say.
+fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
 fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
@@ -276,7 +281,8 @@ mod tests {
     fn colours_are_only_where_they_are_wanted() {
         let rows = || vec![vec![Cell::state("failed"), Cell::new("x")]];
         let colourful = Looks { has_colours: true, width: None };
-        assert!(colourful.table(&["a", "b"], rows()).contains("\u{1b}["));
+        let table = colourful.table(&["a", "b"], rows());
+        assert!(table.ends_with("\n\u{1b}[31mfailed\u{1b}[0m  x\n"), "{table:?}");
         assert!(!Looks::default().table(&["a", "b"], rows()).contains('\u{1b}'));
         assert!(!Looks::default().paint(Tone::Bad, "x").contains('\u{1b}'));
         assert!(!has_colours(ColourChoice::Auto, false));

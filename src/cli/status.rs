@@ -69,6 +69,10 @@ fn told(config: &ConfigStatus, looks: Looks) -> String {
     for problem in &config.problems {
         told.push_str(&format!("\n          {}", excerpt(problem.as_bytes(), 300)));
     }
+    for part in &config.needs_restart {
+        let waits = looks.paint(Tone::Odd, "waits for a restart");
+        told.push_str(&format!("\n          {}: {waits}", screen::cell(part)));
+    }
     told
 }
 

@@ -146,10 +146,14 @@ impl Scene {
             }
             Change::Webhook(changed) => {
                 let known = self.webhooks.iter_mut().find(|webhook| webhook.id == changed.id);
-                if let Some(webhook) = known
-                    && !changed.name.is_empty()
-                {
-                    webhook.name.clone_from(&changed.name);
+                match known {
+                    // One that is gone keeps its name here, for what is still to be told of it.
+                    _ if changed.deleted => {}
+                    Some(webhook) => webhook.name.clone_from(&changed.name),
+                    None => self.webhooks.push(Webhook {
+                        name: changed.name.clone(),
+                        ..Webhook::unknown(&changed.id)
+                    }),
                 }
             }
             Change::Delivery(_) => {}
@@ -205,14 +209,15 @@ impl Scene {
 
     fn webhook(&self, webhook: &Webhook, time: &str, is_live: bool) -> String {
         let time = if is_live { clock::now().to_string() } else { time.to_owned() };
-        let name = if webhook.name.is_empty() { &webhook.id } else { &webhook.name };
+        let name = name_of(&webhook.id, &self.webhooks);
+        let status = if webhook.deleted { "deleted" } else { &webhook.status };
         let reason = webhook.disabled_reason.as_deref();
         let reason = reason.map_or_else(String::new, |text| format!("  {}", screen::cell(text)));
         format!(
             "{}  webhook   {} {}{reason}",
             screen::cell(&time),
             screen::cell(name),
-            self.state(&webhook.status)
+            self.state(status)
         )
     }
 

@@ -17,7 +17,8 @@ use hyper::{StatusCode, header};
 
 use self::lines::{Change, Filter, Scene, json_line};
 use self::sse::{Message, Parser};
-use super::client::{AdminFlags, Client, Query};
+use super::answers::Notice;
+use super::client::{AdminFlags, Client, Query, read};
 use super::connection::Connection;
 use super::filters::{Rows, STATES};
 use super::names::id_of;
@@ -168,7 +169,8 @@ impl<'a> Tail<'a> {
     }
 
     async fn connect(&self) -> Result<Stream, Trouble> {
-        let opened = self.client.open(&["v1", "stream"], self.last_id.as_deref()).await;
+        let query = vec![("webhook", self.filter.webhook.clone())];
+        let opened = self.client.open(&["v1", "stream"], &query, self.last_id.as_deref()).await;
         let (connection, response) = opened.map_err(Trouble::Passing)?;
         let status = response.status();
         if status.is_success() {
@@ -249,7 +251,7 @@ impl<'a> Tail<'a> {
             for message in stream.parser.feed(bytes)? {
                 if message.kind == "closed" {
                     self.keep_place(stream);
-                    return Ok(Ended::Lost(screen::cell(&message.data)));
+                    return Ok(Ended::Lost(notice(&message)));
                 }
                 if !self.show(&message).await? {
                     return Ok(Ended::Unread);
@@ -304,6 +306,12 @@ impl<'a> Tail<'a> {
             self.scene.line(change, is_live)
         })
     }
+}
+
+/// What sidehook says about the stream itself.
+fn notice(message: &Message) -> String {
+    let detail = read::<Notice>(&message.data).map(|notice| notice.detail);
+    screen::cell(detail.as_ref().unwrap_or(&message.data))
 }
 
 impl Trouble {

@@ -118,7 +118,7 @@ fn list(admin: &AdminFlags) -> anyhow::Result<ExitCode> {
     let webhooks = client.webhooks()?;
     let status: Status = client.get(&["v1", "status"])?.read()?;
     let rows = webhooks.iter().map(|webhook| row(webhook, &status)).collect();
-    let header = ["name", "status", "url", "events", "pending", "held", "oldest", "source", "id"];
+    let header = ["name", "status", "url", "events", "pending", "held", "oldest", "source"];
     let table = admin.looks().table(&header, rows);
     screen::print(if table.is_empty() {
         "no webhooks; `sidehook webhooks create --url URL --event LABEL` makes one"
@@ -144,7 +144,6 @@ fn row(webhook: &Webhook, status: &Status) -> Vec<Cell> {
         Cell::or_dash(queue.map(|queue| &queue.held)),
         Cell::new(&oldest.map_or_else(|| "-".to_owned(), ago)),
         Cell::new(&webhook.source),
-        Cell::new(&webhook.id),
     ]
 }
 
@@ -208,7 +207,11 @@ fn told(answer: &Answer, admin: &AdminFlags, what: &str) -> anyhow::Result<ExitC
         screen::cell(&webhook.name),
         screen::cell(&webhook.id),
     );
-    for (key, value) in [("secret", &webhook.secret), ("signing_secret", &webhook.signing_secret)] {
+    for (key, value) in [
+        ("secret", &webhook.secret),
+        ("signing_secret", &webhook.signing_secret),
+        ("ed25519_key", &webhook.ed25519_key),
+    ] {
         if let Some(value) = value {
             told.push_str(&format!("\n{key}: {}  (shown this once)", screen::cell(value)));
         }

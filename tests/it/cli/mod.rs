@@ -1,6 +1,7 @@
 //! The command line: the real binary, its exit codes and what it says.
 
 mod check;
+mod remote;
 mod run;
 mod verify;
 
