@@ -6,17 +6,23 @@
 //! blocking threads, a bounded number at a time. Every error is a `problem`.
 
 mod auth;
+mod captured;
 mod control;
 mod deliveries;
 mod events;
+mod export;
 mod guard;
 mod history;
 mod hosts;
 mod listen;
+mod openapi;
 mod params;
 mod problem;
+mod queries;
 mod registry;
 mod rules;
+mod rules_test;
+mod schemas;
 mod settings;
 mod state;
 mod status;
@@ -27,37 +33,51 @@ mod webhooks;
 pub use control::{
     ConfigProblem, ConfigStatus, Control, ProxyHealth, ReloadFailed, Reloaded, Reloading,
 };
+pub use export::story_line;
 pub use listen::{Admin, StartError};
 pub use problem::FieldError;
 pub use registry::{ReadKeys, ReadWebhook, Registry};
+pub use rules_test::TestedRules;
 pub use settings::Settings;
 pub use state::State;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::state::Api;
 
+/// The OpenAPI document of the admin API and of what receivers get.
+pub fn openapi() -> OpenApi {
+    openapi::complete(described().into_openapi())
+}
+
+/// Every route with its description: there is no other way to add one.
+fn described() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(status::livez))
+        .routes(routes!(status::readyz))
+        .routes(routes!(status::metrics))
+        .routes(routes!(status::status))
+        .routes(routes!(openapi::document))
+        .routes(routes!(events::list))
+        .routes(routes!(events::one))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::one))
+        .routes(routes!(deliveries::retry))
+        .routes(routes!(history::one))
+        .routes(routes!(rules::list))
+        .routes(routes!(rules_test::test))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(webhooks::one, webhooks::change))
+        .routes(routes!(deliveries::of_webhook))
+}
+
 fn router(api: Api) -> Router {
-    let (described, _) =
-        OpenApiRouter::<Api>::new().routes(routes!(status::livez)).split_for_parts();
-    described
-        .route("/readyz", get(status::readyz))
-        .route("/metrics", get(status::metrics))
-        .route("/v1/status", get(status::status))
-        .route("/v1/events", get(events::list))
-        .route("/v1/events/{id}", get(events::one))
-        .route("/v1/deliveries", get(deliveries::list))
-        .route("/v1/deliveries/{id}", get(deliveries::one))
-        .route("/v1/deliveries/{id}/retry", post(deliveries::retry))
-        .route("/v1/history/{id}", get(history::one))
-        .route("/v1/rules", get(rules::list))
-        .route("/v1/webhooks", get(webhooks::list))
-        .route("/v1/webhooks/{id}", get(webhooks::one).patch(webhooks::change))
-        .route("/v1/webhooks/{id}/deliveries", get(deliveries::of_webhook))
+    let (routes, _) = described().split_for_parts();
+    routes
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(from_fn_with_state(api.clone(), guard::guard))

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::schemas::{FormatName, SchemeName};
 use crate::model::{
     CustomScheme, Format, LabelPattern, RateLimit, Scheme, SignatureAlgorithm, SignatureEncoding,
     SignedContent, Timestamp, Webhook, WebhookId, WebhookSource, WebhookStatus,
@@ -16,59 +18,104 @@ const MASK: &str = "***";
 const CREDENTIAL_PARTS: [&str; 8] =
     ["auth", "token", "key", "secret", "cookie", "password", "credential", "signature"];
 
-/// A webhook, the keys of the configuration and how it stands.
-#[derive(Serialize)]
+/// A webhook: the keys of the configuration, and how it stands. Never its secrets.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Webhook)]
 pub(super) struct WebhookView<'a> {
     id: WebhookId,
+    /// Unique.
     name: &'a str,
+    #[schema(format = "uri")]
     url: &'a str,
+    #[schema(value_type = WebhookStatus)]
     status: &'static str,
     /// Why it is disabled or paused.
+    #[schema(required)]
     disabled_reason: Option<&'a str>,
+    /// Which labels it gets; `*` stands for any text.
+    #[schema(examples(json!(["task.*"])))]
     events: Vec<&'a str>,
+    #[schema(value_type = Method)]
     method: &'a str,
     format: FormatView<'a>,
+    /// How its deliveries are signed; each adds its header.
     signatures: Vec<SchemeView<'a>>,
+    /// Its own headers; values that may be credentials are shown as `***`.
     headers: BTreeMap<&'a str, String>,
+    #[schema(required)]
     basic_auth: Option<BasicAuthView<'a>>,
+    /// Whether it has an HMAC key.
     has_secret: bool,
     has_ed25519_key: bool,
+    /// The waits after the first, second, ... failed attempt.
+    #[schema(examples(json!(["5s", "5m"])))]
     retry: Vec<String>,
+    /// One deadline over a whole attempt.
+    #[schema(examples("15s"))]
     timeout: String,
+    /// Attempts at a time.
     concurrency: usize,
+    /// Attempts in a second, minute or hour.
+    #[schema(required, examples("90/m"))]
     rate_limit: Option<String>,
+    /// One delivery at a time in the order of events, per subject where there is one.
     ordered: bool,
+    /// Consecutive deliveries that ended as failed after which it is disabled; 0: never.
     disable_after: u32,
+    /// Consecutive failed attempts after which it is paused; 0: never.
     pause_after: u32,
+    #[schema(value_type = WebhookSource)]
     source: &'static str,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-#[derive(Serialize)]
+/// The method of its attempts.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(dead_code, reason = "tells the document which methods there are")]
+enum Method {
+    Post,
+    Put,
+    Patch,
+}
+
+/// HTTP Basic authentication; the password is never shown.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BasicAuth)]
 struct BasicAuthView<'a> {
     username: &'a str,
 }
 
 /// As the configuration writes formats.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Format)]
 #[serde(untagged)]
 enum FormatView<'a> {
+    #[schema(value_type = FormatName)]
     Named(&'static str),
+    /// An expression whose value is the body.
     Json { json: &'a str },
+    /// Text with `{{ }}`.
     Template { template: &'a str, content_type: String },
 }
 
 /// As the configuration writes signatures.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Signature)]
 #[serde(untagged)]
 enum SchemeView<'a> {
+    #[schema(value_type = SchemeName)]
     Named(&'static str),
+    /// An HMAC in a header of the operator's choice.
     Custom {
         header: &'a str,
         prefix: &'a str,
+        /// `hex` or `base64`.
         encoding: &'static str,
+        /// `body`, `timestamp.body` or `id.timestamp.body`.
         content: &'static str,
+        /// `sha256` or `sha512`.
         algorithm: &'static str,
     },
 }

@@ -7,6 +7,7 @@ mod answers;
 mod cancel;
 mod check;
 mod client;
+mod completions;
 mod config_file;
 mod confirm;
 mod connection;
@@ -17,7 +18,10 @@ mod filters;
 mod history;
 mod listen;
 mod logging;
+mod man;
+mod matching;
 mod names;
+mod openapi;
 mod raw_request;
 mod receiver;
 mod recover;
@@ -28,6 +32,7 @@ mod retry;
 mod run;
 mod screen;
 mod status;
+mod store;
 mod tail;
 mod test_webhook;
 mod verify;
@@ -86,6 +91,17 @@ enum Command {
     Tail(tail::Arguments),
     /// Read the configuration again.
     Reload(reload::Arguments),
+    /// Which rules match a call, and why the others do not.
+    Match(matching::Arguments),
+    /// Examine, export or mend the store while nobody uses it.
+    #[command(subcommand)]
+    Store(store::Command),
+    /// The OpenAPI document of the admin API, to standard output.
+    Openapi,
+    /// Completions for a shell, to standard output.
+    Completions(completions::Arguments),
+    /// Manual pages.
+    Man(man::Arguments),
 }
 
 /// Runs the command line.
@@ -108,6 +124,11 @@ pub fn main() -> ExitCode {
         Command::Test(arguments) => test_webhook::run(&arguments),
         Command::Tail(arguments) => tail::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
+        Command::Match(arguments) => matching::run(arguments),
+        Command::Store(command) => store::run(command),
+        Command::Openapi => openapi::run(),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         complain(&format!("error: {error:#}"));

@@ -179,7 +179,12 @@ pub(super) fn write_lines(text: &str) -> anyhow::Result<bool> {
 
 /// Text from outside, short and harmless.
 pub(super) fn cell(text: &str) -> String {
-    excerpt(text.as_bytes(), CELL_CHARS_MAX)
+    cell_of(text, CELL_CHARS_MAX)
+}
+
+/// Text from outside, at most so many characters of it.
+pub(super) fn cell_of(text: &str, chars_max: usize) -> String {
+    excerpt(text.as_bytes(), chars_max)
 }
 
 /// JSON as it came, with what a terminal could obey escaped. Such characters stand in strings

@@ -5,10 +5,7 @@ use http::HeaderMap;
 
 use super::settings::CaptureSettings;
 use crate::model::{Body, Exchange, HeaderList};
-use crate::rules::redact::REDACTED;
-
-/// Redacted whatever the settings say.
-const ALWAYS_REDACTED: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+use crate::rules::redact::{self, REDACTED};
 
 /// What tells how to read a body, and which trace the deliveries belong to: kept beside the body
 /// where `keep_headers` leaves it out.
@@ -64,7 +61,7 @@ fn is_kept(name: &str, settings: &CaptureSettings) -> bool {
 }
 
 fn is_secret(name: &str, settings: &CaptureSettings) -> bool {
-    ALWAYS_REDACTED.contains(&name) || settings.redact_headers.iter().any(|r| r == name)
+    redact::ALWAYS.contains(&name) || settings.redact_headers.iter().any(|r| r == name)
 }
 
 fn describes(name: &str, settings: &CaptureSettings) -> bool {

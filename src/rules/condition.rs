@@ -33,6 +33,13 @@ pub struct ConditionError {
     pub source: ExprError,
 }
 
+impl Judgement {
+    /// Why the expression of this key failed.
+    pub fn error(&self, key: &str) -> Option<&ConditionError> {
+        self.errors.iter().find(|error| error.key == key)
+    }
+}
+
 /// Whether a rule has expressions: their calls are kept with all headers until they are judged.
 pub fn has_conditions(rule: &EventRule) -> bool {
     rule.when.is_some() || rule.subject.is_some()

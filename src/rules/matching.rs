@@ -7,6 +7,9 @@ use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use super::{Tally, normal_path};
 use crate::model::EventRule;
 
+/// The named groups that took part, with what they captured.
+pub(super) type Params = Vec<(String, String)>;
+
 /// Memory that the lazily built automaton of one method class may use, bytes.
 const AUTOMATON_BYTES_MAX: usize = 64 << 20;
 
@@ -38,8 +41,8 @@ pub struct Hit {
 }
 
 #[derive(Clone, Debug)]
-struct Rule {
-    rule: Arc<EventRule>,
+pub(super) struct Rule {
+    pub(super) rule: Arc<EventRule>,
     tally: Arc<Tally>,
     path: Regex,
     query: Option<Regex>,
@@ -72,6 +75,11 @@ impl RuleSet {
     /// The rules, in order.
     pub fn rules(&self) -> impl Iterator<Item = &Arc<EventRule>> {
         self.rules.iter().map(|rule| &rule.rule)
+    }
+
+    /// The rules with their regexes, in order.
+    pub(super) fn compiled(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
     }
 
     /// What each rule has seen, in the order of [`RuleSet::rules`]; shared by all clones.
@@ -123,7 +131,7 @@ impl Rule {
         Self { rule: Arc::new(rule), tally: Arc::default(), path, query }
     }
 
-    fn applies_to(&self, method: Option<&String>) -> bool {
+    pub(super) fn applies_to(&self, method: Option<&String>) -> bool {
         match (&self.rule.methods, method) {
             (None, _) => true,
             (Some(methods), Some(method)) => methods.contains(method),
@@ -132,17 +140,27 @@ impl Rule {
     }
 
     fn hit(&self, path: &[u8], normal: Option<&[u8]>, query: &[u8]) -> Option<Hit> {
-        if self.query.as_ref().is_some_and(|regex| !regex.is_match(query)) {
+        if !self.has_query(query) {
             return None;
         }
-        let captures =
-            self.path.captures(path).or_else(|| normal.and_then(|p| self.path.captures(p)))?;
+        let params = self.params(path).or_else(|| normal.and_then(|path| self.params(path)))?;
+        let (rule, tally) = (Arc::clone(&self.rule), Arc::clone(&self.tally));
+        Some(Hit { rule, tally, params })
+    }
+
+    /// Whether a raw query is one of the rule's.
+    pub(super) fn has_query(&self, query: &[u8]) -> bool {
+        self.query.as_ref().is_none_or(|regex| regex.is_match(query))
+    }
+
+    /// What one form of a path captures; `None`: it does not match.
+    pub(super) fn params(&self, path: &[u8]) -> Option<Params> {
+        let captures = self.path.captures(path)?;
         let params = self.path.capture_names().flatten().filter_map(|name| {
             let value = captures.name(name)?;
             Some((name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         });
-        let (rule, tally) = (Arc::clone(&self.rule), Arc::clone(&self.tally));
-        Some(Hit { rule, tally, params: params.collect() })
+        Some(params.collect())
     }
 }
 

@@ -6,12 +6,14 @@
 //! (`/a/../b`, `//b`, `/%62`) is searched as received and once more in its normal form.
 
 mod condition;
+mod explain;
 mod matching;
 mod normal;
 pub mod redact;
 mod tally;
 
 pub use condition::{ConditionError, Judgement, has_conditions, judge, reads_bodies};
+pub use explain::{BadField, Call, Explained, Message, Part, Parts, Redaction, Verdict};
 pub use matching::{Hit, Matched, RuleSet};
 pub use normal::normal_path;
 pub use tally::{Counts, Tally};

@@ -15,6 +15,9 @@ use crate::view::decoded_bytes;
 /// What a redacted value reads.
 pub const REDACTED: &str = "REDACTED";
 
+/// Headers that are redacted whatever the settings say.
+pub const ALWAYS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+
 /// A compressed body that becomes larger than this is left out: it would not fit in the queues that
 /// the largest captures fit in.
 const DECODED_BYTES_MAX: usize = 16 << 20;

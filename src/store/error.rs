@@ -73,6 +73,9 @@ pub enum StoreError {
         /// In words.
         detail: String,
     },
+    /// Somebody did not want to wait for the end.
+    #[error("interrupted")]
+    Interrupted,
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,

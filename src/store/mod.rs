@@ -26,6 +26,7 @@ mod journal;
 mod lanes;
 mod leases;
 mod lock;
+mod offline;
 mod open;
 mod queue;
 mod read;
@@ -39,6 +40,9 @@ mod types;
 pub use changes::{Change, ChangeMark, Changes, Missed};
 pub use error::StoreError;
 pub use leases::Lease;
+pub use offline::{
+    Checked, Exported, IndexFound, Offline, OnProgress, Progress, Rebuilt, Story, Within,
+};
 pub use recovery::{Cancelled, Recovery, RecoverySpec, RecoveryStatus};
 pub use registry::Definition;
 pub use types::{

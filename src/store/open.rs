@@ -119,7 +119,7 @@ fn settle_end(chain: &Chain, replayed: &Replayed, journal: &Path) -> Result<Posi
 }
 
 /// The store's id is kept beside the journal too, for a journal whose headers are damaged.
-fn read_id(dir: &Path) -> Result<Option<[u8; 16]>, StoreError> {
+pub(crate) fn read_id(dir: &Path) -> Result<Option<[u8; 16]>, StoreError> {
     let path = dir.join("store-id");
     match fs::read_to_string(&path) {
         Ok(text) => Ok(uuid::Uuid::parse_str(text.trim()).ok().map(|id| *id.as_bytes())),

@@ -8,6 +8,7 @@ use crate::config::AdminConfig;
 use crate::config::node::{Node, Table, Value};
 use crate::config::problem::quoted;
 use crate::proxy::{self, CaptureSettings, CommitMode};
+use crate::rules::redact;
 use crate::store::OnFailure;
 use crate::{delivery, egress, store};
 
@@ -34,9 +35,6 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// each other at twice the distance of before, up to the longest.
 const PROBE_FIRST: Duration = Duration::from_secs(30);
 const PROBE_MAX: Duration = Duration::from_secs(600);
-
-/// Always redacted, also with `keep_headers = ["*"]`.
-const REDACTED_ALWAYS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
 
 /// `[delivery]` as it is, and what webhooks take from it.
 pub(super) struct Delivery {
@@ -91,7 +89,7 @@ fn instance() -> String {
 
 pub(super) fn capture(c: &mut Check<'_>, table: &Table) -> CaptureSettings {
     let k = |name| key(table, name);
-    let mut redact_headers: Vec<String> = REDACTED_ALWAYS.map(str::to_owned).to_vec();
+    let mut redact_headers: Vec<String> = redact::ALWAYS.map(str::to_owned).to_vec();
     redact_headers.extend(c.header_names(k("redact_headers")));
     CaptureSettings {
         request_body_max: c.size(k("max_request_body"), 0..=BODY_BYTES_MAX),

@@ -42,7 +42,7 @@ pub(crate) struct Opened {
 
 /// What the index knows of the journal and the journal does not hold.
 #[derive(Debug, Default)]
-struct Lost {
+pub(crate) struct Lost {
     next_seq: Option<u64>,
     segment: Option<u64>,
 }
@@ -52,6 +52,18 @@ struct Lost {
 struct Mark {
     boot_id: String,
     clean: bool,
+}
+
+impl Lost {
+    /// In words, where the journal ends before record `end`.
+    pub(crate) fn damage(&self, end: u64) -> Vec<String> {
+        let segment = self.segment.map(|n| format!("segment {n} is missing"));
+        let records = self.next_seq.filter(|&known| known > end).map(|known| {
+            let last = known - 1;
+            format!("the journal ends before record {end}, but records up to {last} were written")
+        });
+        segment.into_iter().chain(records).collect()
+    }
 }
 
 impl Opening<'_> {
@@ -72,16 +84,23 @@ impl Opening<'_> {
             }
         }
         let mut opened = self.rebuild()?;
-        let damage = &mut opened.replayed.damage;
-        damage.extend(lost.segment.map(|n| format!("segment {n} is missing")));
         let end = opened.replayed.end.next_seq;
-        if let Some(known) = lost.next_seq.filter(|&known| known > end) {
-            damage.push(format!(
-                "the journal ends before record {end}, but records up to {} were written",
-                known - 1
-            ));
-        }
+        opened.replayed.damage.extend(lost.damage(end));
         Ok(opened)
+    }
+
+    /// The index as it was left, without making it anew; and what it knows of the journal that the
+    /// journal does not hold.
+    pub(crate) fn as_left(&self) -> (Result<Opened, StoreError>, Lost) {
+        let mut lost = Lost::default();
+        let opened = self.trust(&read_mark(self.dir), &boot_id(), &mut lost);
+        (opened, lost)
+    }
+
+    /// The index made anew, whatever is there.
+    pub(crate) fn anew(&self) -> Result<Opened, StoreError> {
+        write_mark(self.dir, &Mark { boot_id: boot_id(), clean: false })?;
+        self.rebuild()
     }
 
     /// The index as it is, brought up to date; an error says why it cannot be used.

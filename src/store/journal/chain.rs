@@ -1,10 +1,13 @@
 //! The segments as one sequence: what is there, what is missing, and reading it all in order.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::frame::{self, Frame, Origin};
 use super::scan::{self, Hole};
@@ -16,12 +19,18 @@ use crate::store::{StoreError, space};
 #[derive(Debug)]
 pub(crate) struct Chain {
     dir: PathBuf,
-    quarantine: PathBuf,
+    /// Where damaged bytes are kept; `None`: nothing is touched.
+    quarantine: Option<PathBuf>,
     store_id: [u8; 16],
     links: Vec<Link>,
+    watch: Option<Watch>,
     /// What is wrong with the files as such.
     pub(crate) damage: Vec<String>,
 }
+
+/// Is told how many bytes have been read, and may break a long reading off.
+#[derive(Clone)]
+pub(crate) struct Watch(pub(crate) Arc<dyn Fn(u64) -> ControlFlow<()> + Send + Sync>);
 
 /// How a replay ended.
 #[derive(Debug)]
@@ -48,6 +57,15 @@ impl Chain {
         quarantine: &Path,
         known_id: Option<[u8; 16]>,
     ) -> Result<Self, StoreError> {
+        Self::look(dir, Some(quarantine), known_id)
+    }
+
+    /// The same without touching anything, also later: damage is only told.
+    pub(crate) fn look(
+        dir: &Path,
+        quarantine: Option<&Path>,
+        known_id: Option<[u8; 16]>,
+    ) -> Result<Self, StoreError> {
         let mut id = known_id;
         let mut links: Vec<Link> = Vec::new();
         let mut damage = Vec::new();
@@ -64,12 +82,17 @@ impl Chain {
                     Some(h.first_seq)
                 }
                 Found::Sound(h) => {
-                    damage.push(format!(
-                        "{} is segment {} of store {}, not of this one; moved to quarantine",
+                    let foreign = format!(
+                        "{} is segment {} of store {}, not of this one",
                         path.display(),
                         h.number,
                         uuid::Uuid::from_bytes(h.store_id)
-                    ));
+                    );
+                    let Some(quarantine) = quarantine else {
+                        damage.push(foreign);
+                        continue;
+                    };
+                    damage.push(format!("{foreign}; moved to quarantine"));
                     let to = quarantine.join(format!("{number:08}.seg.foreign"));
                     fs::rename(&path, &to).map_err(|e| StoreError::io("move", &path, e))?;
                     continue;
@@ -79,11 +102,23 @@ impl Chain {
         }
         let store_id = id.unwrap_or_else(|| *uuid::Uuid::new_v4().as_bytes());
         damage.extend(missing(&links));
-        Ok(Self { dir: dir.to_owned(), quarantine: quarantine.to_owned(), store_id, links, damage })
+        let (dir, quarantine) = (dir.to_owned(), quarantine.map(Path::to_owned));
+        Ok(Self { dir, quarantine, store_id, links, watch: None, damage })
+    }
+
+    /// Has a long reading watched.
+    pub(crate) fn watched_by(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     pub(crate) const fn store_id(&self) -> [u8; 16] {
         self.store_id
+    }
+
+    /// The number of the first record, where a header tells.
+    pub(crate) fn first_seq(&self) -> Option<u64> {
+        self.links.first()?.first_seq
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -123,6 +158,7 @@ impl Chain {
                 && limit.is_none_or(|limit| link.number <= limit.segment)
         };
         let links: Vec<&Link> = self.links.iter().filter(known).collect();
+        let mut n_read = 0;
         for (i, link) in links.iter().enumerate() {
             let next = links.get(i + 1);
             let here = from.filter(|from| from.segment == link.number);
@@ -137,6 +173,7 @@ impl Chain {
             let mut unreadable = Vec::new();
             let walked =
                 scan::walk(&bytes, offset, origin, replayed.end.next_seq, fence, |frame| {
+                    self.tell(n_read + frame.location.offset)?;
                     match Record::decode(frame) {
                         Ok(record) => visit(record, frame),
                         Err(error) => {
@@ -153,6 +190,8 @@ impl Chain {
                     at.offset
                 ));
             }
+            n_read += offset + bytes.len() as u64;
+            self.tell(n_read)?;
             let mut holes = walked.holes;
             replayed.end.segment = link.number;
             replayed.end.offset = walked.end;
@@ -171,6 +210,14 @@ impl Chain {
             }
         }
         Ok(replayed)
+    }
+
+    /// Tells the watch how far a reading is.
+    fn tell(&self, n_read: u64) -> Result<(), StoreError> {
+        match self.watch.as_ref().map(|Watch(tell)| tell(n_read)) {
+            Some(ControlFlow::Break(())) => Err(StoreError::Interrupted),
+            _ => Ok(()),
+        }
     }
 
     /// Cuts off what stands behind the end; what is not only zeros is kept in quarantine.
@@ -245,8 +292,9 @@ impl Chain {
 
     /// Keeps a copy of damaged bytes; the bytes themselves stay where they are as well.
     fn keep(&self, name: &str, bytes: &[u8]) {
-        let path = self.quarantine.join(name);
-        let kept = space::create_dir(&self.quarantine).and_then(|()| {
+        let Some(quarantine) = &self.quarantine else { return };
+        let path = quarantine.join(name);
+        let kept = space::create_dir(quarantine).and_then(|()| {
             OpenOptions::new()
                 .write(true)
                 .create(true)
@@ -258,6 +306,12 @@ impl Chain {
         if let Err(error) = kept {
             tracing::warn!(path = %path.display(), %error, "could not keep damaged bytes");
         }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
     }
 }
 

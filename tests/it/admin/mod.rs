@@ -6,4 +6,5 @@ mod desk;
 mod lists;
 mod probes;
 mod reads;
+mod rules_test;
 mod standing;

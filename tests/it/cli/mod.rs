@@ -1,6 +1,8 @@
 //! The command line: the real binary, its exit codes and what it says.
 
 mod check;
+mod matching;
+mod paperwork;
 mod remote;
 mod run;
 mod verify;

@@ -4,6 +4,7 @@ mod contract;
 mod fixture;
 mod lists;
 mod model;
+mod offline;
 mod ordered;
 mod recovery;
 mod retention;

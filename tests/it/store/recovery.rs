@@ -49,7 +49,7 @@ pub(super) fn see(store: &Store) -> Seen {
 }
 
 /// A store with some of everything, closed; and what it showed.
-async fn lived_in(fixture: &Fixture) -> Seen {
+pub(super) async fn lived_in(fixture: &Fixture) -> Seen {
     let store = fixture.open();
     for i in 0..20 {
         commit(&store, event(if i % 3 == 0 { "task.created" } else { "other" })).await;
@@ -81,7 +81,7 @@ async fn lived_in(fixture: &Fixture) -> Seen {
     seen
 }
 
-fn segment(fixture: &Fixture, number: u64) -> PathBuf {
+pub(super) fn segment(fixture: &Fixture, number: u64) -> PathBuf {
     fixture.path("journal").join(format!("{number:08}.seg"))
 }
 
@@ -90,7 +90,7 @@ fn quarantined(fixture: &Fixture) -> Vec<String> {
     entries.map(|e| e.expect("entry").file_name().to_string_lossy().into_owned()).collect()
 }
 
-fn flip(path: &Path, at: u64) {
+pub(super) fn flip(path: &Path, at: u64) {
     let file = fs::OpenOptions::new().read(true).write(true).open(path).expect("open");
     let mut byte = [0];
     file.read_exact_at(&mut byte, at).expect("read");
