@@ -52,9 +52,6 @@ impl Meter {
             let mut interrupt = interrupt;
             runtime.block_on(interrupt.recv());
             state.interrupted.store(true, Ordering::Relaxed);
-            // Whoever asks twice does not want to wait for the end of a step.
-            runtime.block_on(interrupt.recv());
-            std::process::exit(1);
         })?;
         Ok(meter)
     }

@@ -265,6 +265,7 @@ impl Run {
 
     fn reopen(&mut self) {
         self.store = None;
+        super::offline::assert_whole(&self.fixture);
         self.store = Some(self.fixture.open());
     }
 

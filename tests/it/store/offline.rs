@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use serde_json::Value;
-use sidehook::store::{Offline, OnProgress, StoreError};
+use sidehook::store::{IndexFound, Offline, OnProgress, StoreError};
 use tempfile::TempDir;
 
 use super::fixture::*;
@@ -55,6 +55,15 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         }
     }
     all
+}
+
+/// The index of a closed store says, row by row, what one made of its journal would say.
+pub(super) fn assert_whole(fixture: &Fixture) {
+    let on: OnProgress = Arc::new(|_| ControlFlow::Continue(()));
+    let store = Offline::open(fixture.dir.path()).expect("free");
+    let checked = store.check(&on).expect("readable");
+    assert_eq!(checked.index, IndexFound::Agrees, "{checked:?}");
+    assert!(checked.damage.is_empty(), "{checked:?}");
 }
 
 #[tokio::test]

@@ -164,6 +164,7 @@ async fn order_and_standing_survive_retention_and_a_rebuild() {
     eventually("old segments go", || !fixture.path("journal/00000001.seg").exists()).await;
     assert_eq!(store.webhook_states()[&id_of("gone")], disabled);
     store.close();
+    super::offline::assert_whole(&fixture);
     std::fs::remove_dir_all(fixture.path("index")).expect("removed");
     let store = fixture.open();
     assert_eq!(store.webhook_states()[&id_of("gone")], disabled, "copied forward");

@@ -94,6 +94,7 @@ async fn unfinished_events_are_carried_forward_with_their_attempts_and_survive_a
     assert_eq!(store.attempts(delivery.id).expect("readable").len(), 1);
     let seen = see(&store);
     store.close();
+    super::offline::assert_whole(&fixture);
     std::fs::remove_dir_all(fixture.path("index")).expect("removed");
     fixture.settings.retain = Duration::from_secs(3600);
     let store = fixture.open();
