@@ -57,78 +57,65 @@ fn api(seen: &super::Seen, _: usize) -> Says {
     }
 }
 
+/// Runs a command, which must ask for this.
+fn assert_asks(fake: &Fake, arguments: &[&str], line: &str, body: &Value) {
+    let output = fake.run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+    serde_json::from_slice::<Value>(&output.stdout).expect("one JSON document");
+    let asked = fake.changes().pop().expect("it asked");
+    assert_eq!((asked.line.as_str(), &asked.body), (line, body), "{arguments:?}");
+    let token = "authorization: Bearer a-token";
+    assert!(asked.headers.iter().any(|header| header == token), "{:?}", asked.headers);
+}
+
 #[test]
-fn each_command_asks_what_it_should() {
+fn a_webhook_is_managed_by_its_name() {
     let fake = Fake::start(api);
     let secret = tempfile::NamedTempFile::new().expect("a file");
     secret.as_file().write_all(b"s3cret\n").expect("written");
     let secret = secret.path().to_str().expect("plain").to_owned();
-    let hyphenless = DELIVERY.replace('-', "").to_uppercase();
-    let webhook = format!("/v1/webhooks/{WEBHOOK}");
-    for (arguments, line, body) in [
+    let create = ["webhooks", "create", "--url", "https://e.com/", "--event", "a.*"];
+    let more = ["--header", "X-Env: prod", "--set", "ordered=true", "--set", "timeout=5s"];
+    let body = json!({"url": "https://e.com/", "events": ["a.*"], "secret": "s3cret",
+        "headers": {"X-Env": "prod"}, "ordered": true, "timeout": "5s"});
+    let arguments = [&create[..], &more, &["--secret-file", &secret]].concat();
+    assert_asks(&fake, &arguments, "POST /v1/webhooks", &body);
+    for (arguments, method, path, body) in [
         (
-            &[
-                "webhooks",
-                "create",
-                "--url",
-                "https://e.com/",
-                "--event",
-                "a.*",
-                "--secret-file",
-                &secret,
-                "--header",
-                "X-Env: prod",
-                "--set",
-                "ordered=true",
-                "--set",
-                "timeout=5s",
-            ][..],
-            "POST /v1/webhooks".to_owned(),
-            json!({"url": "https://e.com/", "events": ["a.*"], "secret": "s3cret",
-                "headers": {"X-Env": "prod"}, "ordered": true, "timeout": "5s"}),
-        ),
-        (
-            &["webhooks", "update", "billing", "--set", "concurrency=4"],
-            format!("PATCH {webhook}"),
+            &["update", "billing", "--set", "concurrency=4"][..],
+            "PATCH",
+            "",
             json!({"concurrency": 4}),
         ),
+        (&["enable", "billing"], "PATCH", "", json!({"status": "active"})),
+        (&["disable", WEBHOOK], "PATCH", "", json!({"status": "disabled"})),
         (
-            &["webhooks", "enable", "billing"],
-            format!("PATCH {webhook}"),
-            json!({"status": "active"}),
-        ),
-        (
-            &["webhooks", "disable", WEBHOOK],
-            format!("PATCH {webhook}"),
-            json!({"status": "disabled"}),
-        ),
-        (
-            &["webhooks", "rotate", "billing", "--overlap", "1h"],
-            format!("POST {webhook}/rotate-secret"),
+            &["rotate", "billing", "--overlap", "1h"],
+            "POST",
+            "/rotate-secret",
             json!({"overlap": "1h"}),
         ),
-        (&["webhooks", "delete", "billing", "--yes"], format!("DELETE {webhook}"), Value::Null),
-        (
-            &["test", "billing", "--event", "good"],
-            format!("POST {webhook}/test"),
-            json!({"event": "good"}),
-        ),
-        (&["replay", EVENT], format!("POST /v1/events/{EVENT}/replay"), Value::Null),
-        (
-            &["replay", EVENT, "--webhook", "billing"],
-            format!("POST /v1/events/{EVENT}/replay"),
-            json!({"webhooks": [WEBHOOK]}),
-        ),
-        (&["cancel", &hyphenless], format!("POST /v1/deliveries/{DELIVERY}/cancel"), Value::Null),
-        (&["retry", &hyphenless], format!("POST /v1/deliveries/{DELIVERY}/retry"), Value::Null),
+        (&["delete", "billing", "--yes"], "DELETE", "", Value::Null),
     ] {
-        let output = fake.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
-        serde_json::from_slice::<Value>(&output.stdout).expect("one JSON document");
-        let asked = fake.changes().pop().expect("it asked");
-        assert_eq!((asked.line, asked.body), (line, body), "{arguments:?}");
-        let token = "authorization: Bearer a-token";
-        assert!(asked.headers.iter().any(|header| header == token), "{:?}", asked.headers);
+        let arguments = [&["webhooks"], arguments].concat();
+        let line = format!("{method} /v1/webhooks/{WEBHOOK}{path}");
+        assert_asks(&fake, &arguments, &line, &body);
+    }
+    let line = format!("POST /v1/webhooks/{WEBHOOK}/test");
+    assert_asks(&fake, &["test", "billing", "--event", "good"], &line, &json!({"event": "good"}));
+}
+
+#[test]
+fn events_and_deliveries_are_known_by_any_spelling() {
+    let fake = Fake::start(api);
+    let hyphenless = DELIVERY.replace('-', "").to_uppercase();
+    let replay = format!("POST /v1/events/{EVENT}/replay");
+    assert_asks(&fake, &["replay", EVENT], &replay, &Value::Null);
+    let to_one = json!({"webhooks": [WEBHOOK]});
+    assert_asks(&fake, &["replay", EVENT, "--webhook", "billing"], &replay, &to_one);
+    for command in ["cancel", "retry"] {
+        let line = format!("POST /v1/deliveries/{DELIVERY}/{command}");
+        assert_asks(&fake, &[command, &hyphenless], &line, &Value::Null);
     }
 }
 
