@@ -10,18 +10,14 @@ pub(super) struct Page<T> {
     pub(super) next: Option<String>,
 }
 
-/// An error.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Problem {
-    #[serde(default)]
-    pub(super) detail: String,
-}
-
 /// What an id is of.
 #[derive(Debug, Deserialize)]
 pub(super) struct Typed {
     #[serde(rename = "type")]
     pub(super) kind: Kind,
+    pub(super) id: String,
+    /// Of a delivery.
+    pub(super) event_id: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -74,8 +70,11 @@ pub(super) struct Delivery<A> {
     pub(super) event: String,
     pub(super) status: String,
     pub(super) response_code: Option<u16>,
+    pub(super) response_time_ms: Option<u64>,
     pub(super) attempts: A,
     pub(super) created_at: String,
+    /// Of the last attempt.
+    pub(super) timestamp: Option<String>,
     pub(super) next_attempt_at: Option<String>,
     pub(super) error: Option<String>,
 }
@@ -92,10 +91,74 @@ pub(super) struct Attempt {
 }
 
 /// A webhook.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Webhook {
     pub(super) id: String,
+    #[serde(default)]
     pub(super) name: String,
+    #[serde(default)]
+    pub(super) url: String,
+    #[serde(default)]
+    pub(super) status: String,
+    pub(super) disabled_reason: Option<String>,
+    #[serde(default)]
+    pub(super) events: Vec<String>,
+    #[serde(default)]
+    pub(super) source: String,
+    pub(super) updated_at: Option<String>,
+    /// Of one that was just created or rotated, once.
+    pub(super) secret: Option<String>,
+    pub(super) signing_secret: Option<String>,
+    pub(super) ed25519_key: Option<String>,
+    /// In the live stream: all that is said of one that is gone.
+    #[serde(default)]
+    pub(super) deleted: bool,
+    /// What works but may not be meant.
+    #[serde(default)]
+    pub(super) warnings: Vec<String>,
+}
+
+impl Webhook {
+    /// One that is no longer there: its id is its name.
+    pub(super) fn unknown(id: &str) -> Self {
+        Self { id: id.to_owned(), name: id.to_owned(), ..Self::default() }
+    }
+}
+
+/// What became of a test.
+#[derive(Debug, Deserialize)]
+pub(super) struct Tested {
+    pub(super) id: String,
+    pub(super) delivery_id: String,
+    pub(super) status: String,
+    pub(super) response_code: Option<u16>,
+    pub(super) response_body: Option<String>,
+    pub(super) response_time_ms: Option<u64>,
+    pub(super) error: Option<String>,
+}
+
+/// How many were queued, or would be; `id` is the recovery's.
+#[derive(Debug, Deserialize)]
+pub(super) struct Counted {
+    pub(super) count: u64,
+    pub(super) id: Option<String>,
+}
+
+/// A recovery.
+#[derive(Debug, Deserialize)]
+pub(super) struct Recovery {
+    pub(super) id: String,
+    pub(super) status: String,
+    pub(super) count: u64,
+    pub(super) done: u64,
+}
+
+/// What a reload did.
+#[derive(Debug, Deserialize)]
+pub(super) struct Reloaded {
+    pub(super) generation: u64,
+    #[serde(default)]
+    pub(super) needs_restart: Vec<String>,
 }
 
 /// `/v1/status`.
@@ -106,6 +169,23 @@ pub(super) struct Status {
     pub(super) upstream: Upstream,
     pub(super) store: Store,
     pub(super) webhooks: Vec<Queue>,
+    pub(super) config: Option<ConfigStatus>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ConfigStatus {
+    pub(super) generation: u64,
+    pub(super) loaded_at: String,
+    #[serde(default)]
+    pub(super) problems: Vec<String>,
+    #[serde(default)]
+    pub(super) needs_restart: Vec<String>,
+}
+
+/// Why the live stream ends, or that changes were missed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Notice {
+    pub(super) detail: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,6 +208,7 @@ pub(super) struct Store {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Queue {
+    pub(super) id: String,
     pub(super) name: String,
     pub(super) status: String,
     pub(super) pending: u64,

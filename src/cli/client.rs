@@ -8,24 +8,30 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::{Method, Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use hyper::{Method, Request, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
+use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::answers::{Page, Problem, Webhook};
-use super::screen;
+use super::connection::{self, Connection};
+use super::refusal;
+use super::screen::{self, ColourChoice, Looks};
 
 /// From the first byte to the last of one answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same where sidehook asks a receiver first, whose timeout the operator chose.
+const LONG_PATIENCE: Duration = Duration::from_secs(600);
 /// Largest answer it reads: far above one event with the largest captures.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 /// Nobody writes a longer token by hand.
 const TOKEN_BYTES_MAX: u64 = 4096;
+
+/// Query parameters; those without a value are left out.
+pub(super) type Query = Vec<(&'static str, Option<String>)>;
 
 /// The flags that every client of the admin API has.
 #[derive(Debug, clap::Args)]
@@ -33,21 +39,49 @@ pub(super) struct AdminFlags {
     /// Where the admin API listens.
     #[arg(
         long,
+        global = true,
         value_name = "URL",
         env = "SIDEHOOK_ADMIN",
         default_value = "http://127.0.0.1:8081",
-        value_parser = parse_admin
+        value_parser = parse_admin,
+        help_heading = "Connection"
     )]
     admin: Url,
     /// The admin token (command lines are visible to other users: prefer the environment).
-    #[arg(long, value_name = "TOKEN", env = "SIDEHOOK_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "SIDEHOOK_TOKEN",
+        hide_env_values = true,
+        help_heading = "Connection"
+    )]
     token: Option<String>,
     /// The directory of sidehook's store: without a token, the one kept there is used.
-    #[arg(long, value_name = "DIR", default_value = "data")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "data",
+        help_heading = "Connection"
+    )]
     data: PathBuf,
+    /// The certificates of the private authority behind an https address (PEM).
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Connection")]
+    ca: Option<PathBuf>,
     /// Print JSON, also on a terminal.
-    #[arg(long)]
+    #[arg(long, global = true, help_heading = "Output")]
     json: bool,
+    /// When to use colours; auto: on a terminal, unless NO_COLOR is set or TERM is dumb.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        help_heading = "Output"
+    )]
+    color: ColourChoice,
 }
 
 /// One answer.
@@ -57,11 +91,11 @@ pub(super) struct Answer {
 }
 
 /// Asks the admin API.
-#[derive(Debug)]
 pub(super) struct Client {
     admin: Url,
     token: Option<String>,
     token_file: PathBuf,
+    tls: Option<TlsConnector>,
     runtime: Runtime,
 }
 
@@ -71,22 +105,28 @@ impl AdminFlags {
         self.json || !screen::is_terminal()
     }
 
+    /// How tables look.
+    pub(super) fn looks(&self) -> Looks {
+        Looks::of_stdout(self.color)
+    }
+
     pub(super) fn client(&self) -> anyhow::Result<Client> {
         let token_file = self.data.join("admin-token");
         let token = match &self.token {
             Some(token) => Some(token.clone()),
             None => read_token(&token_file)?,
         };
+        let is_https = self.admin.scheme() == "https";
+        let tls = is_https.then(|| connection::tls(self.ca.as_deref())).transpose()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Client { admin: self.admin.clone(), token, token_file, runtime })
+        Ok(Client { admin: self.admin.clone(), token, token_file, tls, runtime })
     }
 }
 
 impl Answer {
     /// As a value of the given shape.
     pub(super) fn read<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
-        serde_json::from_str(&self.text)
-            .context("the answer is not what this version of sidehook understands")
+        read(&self.text)
     }
 
     /// Prints it as JSON.
@@ -98,44 +138,92 @@ impl Answer {
 
 impl Client {
     pub(super) fn get(&self, path: &[&str]) -> anyhow::Result<Answer> {
-        self.ask(Method::GET, path, &[])
+        self.runtime.block_on(self.fetch(path, &Query::new()))
     }
 
-    pub(super) fn list(
-        &self,
-        path: &[&str],
-        query: &[(&str, Option<String>)],
-    ) -> anyhow::Result<Answer> {
-        self.ask(Method::GET, path, query)
+    pub(super) fn post(&self, path: &[&str], body: Option<&Value>) -> anyhow::Result<Answer> {
+        self.send(Method::POST, path, body)
     }
 
-    pub(super) fn post(&self, path: &[&str]) -> anyhow::Result<Answer> {
-        self.ask(Method::POST, path, &[])
+    /// A POST that is answered only after a receiver was asked.
+    pub(super) fn post_and_wait(&self, path: &[&str], body: &Value) -> anyhow::Result<Answer> {
+        let url = self.url(path, &Query::new())?;
+        self.runtime.block_on(self.ask(Method::POST, &url, Some(body), LONG_PATIENCE))
     }
 
-    /// The webhooks, to show names beside ids.
-    pub(super) fn webhooks(&self) -> anyhow::Result<Vec<Webhook>> {
-        let query = [("limit", Some("200".to_owned()))];
-        Ok(self.list(&["v1", "webhooks"], &query)?.read::<Page<Webhook>>()?.data)
-    }
-
-    fn ask(
+    /// Any other request.
+    pub(super) fn send(
         &self,
         method: Method,
         path: &[&str],
-        query: &[(&str, Option<String>)],
+        body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
+        let url = self.url(path, &Query::new())?;
+        self.runtime.block_on(self.ask(method, &url, body, PATIENCE))
+    }
+
+    /// Runs what waits for more than one answer.
+    pub(super) fn block_on<F: Future>(&self, work: F) -> F::Output {
+        self.runtime.block_on(work)
+    }
+
+    /// GET, for those who wait for other things too.
+    pub(super) async fn fetch(&self, path: &[&str], query: &Query) -> anyhow::Result<Answer> {
+        self.ask(Method::GET, &self.url(path, query)?, None, PATIENCE).await
+    }
+
+    /// Begins a GET whose answer goes on and on. An error is of the connection; the caller looks
+    /// at the status.
+    pub(super) async fn open(
+        &self,
+        path: &[&str],
+        query: &Query,
+        last_event_id: Option<&str>,
+    ) -> anyhow::Result<(Connection, Response<Incoming>)> {
+        let mut request = self.request(Method::GET, &self.url(path, query)?);
+        request = request.header(header::ACCEPT, "text/event-stream");
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        let request = request.body(Full::default()).context(BAD_TOKEN)?;
+        let opened = async {
+            let mut connection = Connection::open(&self.admin, self.tls.as_ref()).await?;
+            let response = connection.send(request).await?;
+            Ok((connection, response))
+        };
+        tokio::time::timeout(PATIENCE, opened)
+            .await
+            .unwrap_or_else(|_| Err(no_answer(PATIENCE)))
+            .with_context(|| self.unreachable())
+    }
+
+    /// What an answer that is an error means for the one who asked.
+    pub(super) async fn refusal(&self, response: Response<Incoming>) -> anyhow::Error {
+        let status = response.status();
+        let text = body(response.into_body()).await.unwrap_or_default();
+        anyhow!(self.refused(status, &text))
+    }
+
+    fn url(&self, path: &[&str], query: &Query) -> anyhow::Result<Url> {
         let mut url = self.admin.clone();
         url.path_segments_mut().map_err(|()| anyhow!("not an http address"))?.extend(path);
         let given = query.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         if given.clone().next().is_some() {
             url.query_pairs_mut().extend_pairs(given);
         }
-        let asked = async { tokio::time::timeout(PATIENCE, self.exchange(method, &url)).await };
-        let (status, text) = self
-            .runtime
-            .block_on(asked)
-            .unwrap_or_else(|_| Err(anyhow!("it did not answer within {} s", PATIENCE.as_secs())))
+        Ok(url)
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        url: &Url,
+        body: Option<&Value>,
+        patience: Duration,
+    ) -> anyhow::Result<Answer> {
+        let asked = tokio::time::timeout(patience, self.exchange(method, url, body)).await;
+        let (status, text) = asked
+            .unwrap_or_else(|_| Err(no_answer(patience)))
             .with_context(|| self.unreachable())?;
         if status.is_success() {
             return Ok(Answer { text });
@@ -143,27 +231,33 @@ impl Client {
         bail!(self.refused(status, &text))
     }
 
-    async fn exchange(&self, method: Method, url: &Url) -> anyhow::Result<(StatusCode, String)> {
-        let addresses = url.socket_addrs(|| None).context("the name cannot be resolved")?;
-        let stream = TcpStream::connect(addresses.as_slice()).await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    async fn exchange(
+        &self,
+        method: Method,
+        url: &Url,
+        json: Option<&Value>,
+    ) -> anyhow::Result<(StatusCode, String)> {
+        let mut request = self.request(method, url);
+        let mut bytes = Bytes::new();
+        if let Some(json) = json {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            bytes = json.to_string().into();
+        }
+        let request = request.body(Full::new(bytes)).context(BAD_TOKEN)?;
+        let mut connection = Connection::open(&self.admin, self.tls.as_ref()).await?;
+        let response = connection.send(request).await?;
+        let status = response.status();
+        Ok((status, body(response.into_body()).await?))
+    }
+
+    fn request(&self, method: Method, url: &Url) -> http::request::Builder {
         let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
         let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
-        let mut request = Request::builder().method(method).uri(target).header(header::HOST, host);
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        let request = Request::builder().method(method).uri(target).header(header::HOST, host);
+        match &self.token {
+            Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
         }
-        let request = request
-            .body(Empty::<Bytes>::new())
-            .context("the token holds characters that no token has")?;
-        let answer = async move {
-            let response = sender.send_request(request).await?;
-            let status = response.status();
-            anyhow::Ok((status, read(response.into_body()).await?))
-        };
-        let (answer, _) = tokio::join!(answer, connection);
-        answer
     }
 
     fn unreachable(&self) -> String {
@@ -174,34 +268,24 @@ impl Client {
         )
     }
 
-    /// What an error means for the one who asked.
     fn refused(&self, status: StatusCode, text: &str) -> String {
-        let problem: Problem = serde_json::from_str(text).unwrap_or_default();
-        let detail = super::receiver::excerpt(problem.detail.as_bytes(), 500);
-        let file = self.token_file.display();
-        match status {
-            StatusCode::UNAUTHORIZED if self.token.is_none() => format!(
-                "no token: there is none in {file}. Give the [admin] token with --token or \
-                 SIDEHOOK_TOKEN, or the store's directory with --data"
-            ),
-            StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS => format!(
-                "{} does not accept this token. Give the [admin] token with --token or \
-                 SIDEHOOK_TOKEN, or the store's directory with --data ({detail})",
-                self.admin
-            ),
-            StatusCode::NOT_FOUND => format!(
-                "{detail}; `sidehook events` and `sidehook deliveries` list what is kept \
-                 ([store] retain and max_size say how long)"
-            ),
-            _ if detail.is_empty() => {
-                format!("{} answered {status}; is this sidehook's admin address?", self.admin)
-            }
-            _ => format!("sidehook answered {status}: {detail}"),
-        }
+        refusal::in_words(&self.admin, &self.token_file, self.token.is_some(), status, text)
     }
 }
 
-async fn read(body: Incoming) -> anyhow::Result<String> {
+/// A value of an answer; newer versions may say more than this one knows.
+pub(super) fn read<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
+    serde_json::from_str(text)
+        .context("the answer is not what this version of sidehook understands")
+}
+
+const BAD_TOKEN: &str = "the token holds characters that no token has";
+
+fn no_answer(patience: Duration) -> anyhow::Error {
+    anyhow!("it did not answer within {} s", patience.as_secs())
+}
+
+async fn body(body: Incoming) -> anyhow::Result<String> {
     let mut body = Limited::new(body, ANSWER_BYTES_MAX);
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -224,16 +308,11 @@ fn read_token(file: &Path) -> anyhow::Result<Option<String>> {
 }
 
 fn parse_admin(text: &str) -> Result<Url, String> {
-    let url: Url = text
-        .parse()
-        .map_err(|error| format!("{error}; an address looks like http://127.0.0.1:8081"))?;
-    match (url.scheme(), url.path(), url.query(), url.host()) {
-        ("http", "/", None, Some(_)) if url.username().is_empty() && url.password().is_none() => {
-            Ok(url)
-        }
-        ("https", ..) => Err("https is not spoken here; use http, over a tunnel where the \
-                              network is not yours (ssh -L 8081:127.0.0.1:8081)"
-            .to_owned()),
-        _ => Err("an address looks like http://127.0.0.1:8081".to_owned()),
+    const FORM: &str = "an address looks like http://127.0.0.1:8081";
+    let url: Url = text.parse().map_err(|error| format!("{error}; {FORM}"))?;
+    let is_plain = url.username().is_empty() && url.password().is_none();
+    match (url.scheme(), url.path(), url.query(), url.fragment(), url.host()) {
+        ("http" | "https", "/", None, None, Some(_)) if is_plain => Ok(url),
+        _ => Err(FORM.to_owned()),
     }
 }

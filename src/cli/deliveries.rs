@@ -2,16 +2,20 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
-
-use super::answers::{Delivery, Page, Webhook};
+use super::answers::{Delivery, Webhook};
 use super::client::AdminFlags;
 use super::filters::{Filters, show};
-use super::screen;
-use crate::model::WebhookId;
+use super::names::{id_of, name_of};
+use super::screen::{self, Cell};
+
+const EXAMPLES: &str = "\
+Examples:
+  sidehook deliveries --webhook billing --status failed --since 6h
+  sidehook deliveries --status pending --json | jq '.data | length'";
 
 /// Arguments of `deliveries`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Deliveries of events of this label only.
     #[arg(long, value_name = "LABEL")]
@@ -19,6 +23,9 @@ pub(super) struct Arguments {
     /// Deliveries of this webhook only: its name or its id.
     #[arg(long, value_name = "WEBHOOK")]
     webhook: Option<String>,
+    /// Deliveries of events with this in their path, subject or ids.
+    #[arg(short, long = "query", value_name = "TEXT")]
+    q: Option<String>,
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
@@ -30,36 +37,34 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let webhooks = client.webhooks()?;
     let mut query = arguments.filters.query();
     query.push(("event", arguments.label.clone()));
+    query.push(("q", arguments.q.clone()));
     if let Some(name) = &arguments.webhook {
         query.push(("webhook", Some(id_of(name, &webhooks)?)));
     }
-    let answer = client.list(&["v1", "deliveries"], &query)?;
+    let list = arguments.filters.list(&client, &["v1", "deliveries"], query)?;
     if arguments.admin.wants_json() {
-        return answer.print();
+        return list.print();
     }
-    let page: Page<Delivery<u32>> = answer.read()?;
-    let rows = page.data.iter().map(|delivery| {
-        vec![
-            screen::cell(&delivery.created_at),
-            screen::cell(&delivery.id),
-            screen::cell(&delivery.event),
-            screen::cell(name_of(&delivery.webhook_id, &webhooks)),
-            screen::cell(&delivery.status),
-            delivery.attempts.to_string(),
-            outcome(delivery),
-        ]
-    });
+    let rows = list.read::<Delivery<u32>>()?;
+    let rows = rows.iter().map(|delivery| row(delivery, &webhooks)).collect();
     let header = ["time", "id", "event", "webhook", "status", "attempts", "last outcome"];
-    show(&screen::table(&header, rows.collect()), "deliveries", page.next.as_deref())
+    show(&arguments.admin.looks().table(&header, rows), "deliveries", list.next.as_deref())
 }
 
-/// A webhook's name; its id, when it is no longer configured.
-pub(super) fn name_of<'a>(id: &'a str, webhooks: &'a [Webhook]) -> &'a str {
-    webhooks.iter().find(|webhook| webhook.id == id).map_or(id, |webhook| &webhook.name)
+fn row(delivery: &Delivery<u32>, webhooks: &[Webhook]) -> Vec<Cell> {
+    vec![
+        Cell::new(&delivery.created_at),
+        Cell::new(&delivery.id),
+        Cell::long(&delivery.event),
+        Cell::long(name_of(&delivery.webhook_id, webhooks)),
+        Cell::state(&delivery.status),
+        Cell::new(&delivery.attempts.to_string()),
+        Cell::long(&outcome(delivery)),
+    ]
 }
 
 /// The last attempt in words, and when the next one is.
-pub(super) fn outcome<A>(delivery: &Delivery<A>) -> String {
+fn outcome<A>(delivery: &Delivery<A>) -> String {
     let last = match (&delivery.error, delivery.response_code) {
         (Some(error), _) => screen::cell(error),
         (None, Some(code)) => code.to_string(),
@@ -69,15 +74,4 @@ pub(super) fn outcome<A>(delivery: &Delivery<A>) -> String {
         Some(next) => format!("{last}; next {}", screen::cell(next)),
         None => last,
     }
-}
-
-fn id_of(name: &str, webhooks: &[Webhook]) -> anyhow::Result<String> {
-    if let Some(webhook) = webhooks.iter().find(|webhook| webhook.name == name) {
-        return Ok(webhook.id.clone());
-    }
-    if let Ok(id) = name.parse::<WebhookId>() {
-        return Ok(id.to_string());
-    }
-    let names: Vec<String> = webhooks.iter().map(|webhook| screen::cell(&webhook.name)).collect();
-    bail!("there is no webhook `{}`; there are: {}", screen::cell(name), names.join(", "))
 }

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use super::answers::{Attempt, Delivery, Event, Kind, Part, Typed, Webhook};
 use super::client::{AdminFlags, Client};
-use super::deliveries::name_of;
+use super::names::name_of;
 use super::receiver::{excerpt, passage};
-use super::screen;
+use super::screen::{self, Cell, Looks, Tone};
 
 /// Characters shown of a body.
 const BODY_CHARS_MAX: usize = 1000;
@@ -30,11 +30,12 @@ type WholeDelivery = Delivery<Vec<Attempt>>;
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.admin.client()?;
-    let answer = client.get(&["v1", "history", &arguments.id])?;
+    let answer = client.get(&["v1", "history", arguments.id.trim()])?;
     if arguments.admin.wants_json() {
         return answer.print();
     }
     let webhooks = client.webhooks()?;
+    let looks = arguments.admin.looks();
     let told = match answer.read::<Typed>()?.kind {
         Kind::Event => {
             let event: WholeEvent = answer.read()?;
@@ -43,12 +44,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 .iter()
                 .map(|delivery| whole_delivery(&client, &delivery.id))
                 .collect::<anyhow::Result<Vec<_>>>()?;
-            tell(&event, &deliveries, &webhooks)
+            tell(looks, &event, &deliveries, &webhooks)
         }
         Kind::Delivery => {
             let delivery: WholeDelivery = answer.read()?;
             let event = client.get(&["v1", "events", &delivery.event_id])?.read()?;
-            tell(&event, std::slice::from_ref(&delivery), &webhooks)
+            tell(looks, &event, std::slice::from_ref(&delivery), &webhooks)
         }
     };
     screen::print(told.trim_end())?;
@@ -59,7 +60,12 @@ fn whole_delivery(client: &Client, id: &str) -> anyhow::Result<WholeDelivery> {
     client.get(&["v1", "deliveries", id])?.read()
 }
 
-fn tell(event: &WholeEvent, deliveries: &[WholeDelivery], webhooks: &[Webhook]) -> String {
+fn tell(
+    looks: Looks,
+    event: &WholeEvent,
+    deliveries: &[WholeDelivery],
+    webhooks: &[Webhook],
+) -> String {
     let mut told = format!(
         "event     {}  {}\ntime      {}\ncall      {} {} -> {}\n",
         screen::cell(&event.id),
@@ -75,7 +81,7 @@ fn tell(event: &WholeEvent, deliveries: &[WholeDelivery], webhooks: &[Webhook]) 
         told.push_str("\nno webhook wants it\n");
     }
     for delivery in deliveries {
-        tell_delivery(&mut told, delivery, webhooks);
+        tell_delivery(&mut told, looks, delivery, webhooks);
     }
     told
 }
@@ -98,7 +104,7 @@ fn tell_body(told: &mut String, side: &str, part: Option<&Part>) {
     write_line(told, &format!("{side}  {body}{marks}"));
 }
 
-fn tell_delivery(told: &mut String, delivery: &WholeDelivery, webhooks: &[Webhook]) {
+fn tell_delivery(told: &mut String, looks: Looks, delivery: &WholeDelivery, webhooks: &[Webhook]) {
     let next = match &delivery.next_attempt_at {
         Some(next) => format!(", next attempt {}", screen::cell(next)),
         None => String::new(),
@@ -110,7 +116,7 @@ fn tell_delivery(told: &mut String, delivery: &WholeDelivery, webhooks: &[Webhoo
             "delivery  {}  to {}: {}{next}",
             screen::cell(&delivery.id),
             screen::cell(name_of(&delivery.webhook_id, webhooks)),
-            screen::cell(&delivery.status),
+            looks.paint(Tone::of_state(&delivery.status), &screen::cell(&delivery.status)),
         ),
     );
     if delivery.attempts.is_empty() {
@@ -119,17 +125,19 @@ fn tell_delivery(told: &mut String, delivery: &WholeDelivery, webhooks: &[Webhoo
     }
     let rows = delivery.attempts.iter().map(row).collect();
     let header = ["started", "attempt", "code", "took", "error", "response"];
-    told.push_str(&screen::table(&header, rows));
+    told.push_str(&looks.table(&header, rows));
 }
 
-fn row(attempt: &Attempt) -> Vec<String> {
+fn row(attempt: &Attempt) -> Vec<Cell> {
+    let tone = if attempt.error.is_none() { Tone::Good } else { Tone::Bad };
+    let text = |text: &Option<String>| Cell::long(text.as_deref().unwrap_or("-"));
     vec![
-        screen::cell(&attempt.started_at),
-        attempt.number.to_string(),
-        screen::or_dash(attempt.response_code.as_ref()),
-        format!("{} ms", attempt.response_time_ms),
-        screen::or_dash(attempt.error.as_ref()),
-        screen::or_dash(attempt.response_body.as_ref()),
+        Cell::new(&attempt.started_at),
+        Cell::new(&attempt.number.to_string()),
+        Cell::or_dash(attempt.response_code.as_ref()).toned(tone),
+        Cell::new(&format!("{} ms", attempt.response_time_ms)),
+        text(&attempt.error),
+        text(&attempt.response_body),
     ]
 }
 

@@ -4,10 +4,13 @@
 //! name the next step.
 
 mod answers;
+mod cancel;
 mod check;
 mod client;
 mod completions;
 mod config_file;
+mod confirm;
+mod connection;
 mod deliveries;
 mod demo;
 mod events;
@@ -17,17 +20,25 @@ mod listen;
 mod logging;
 mod man;
 mod matching;
+mod names;
 mod openapi;
 mod raw_request;
 mod receiver;
+mod recover;
+mod refusal;
+mod reload;
+mod replay;
 mod retry;
 mod run;
 mod schema;
 mod screen;
 mod status;
 mod store;
+mod tail;
+mod test_webhook;
 mod verify;
 mod webhook_flags;
+mod webhooks;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -67,6 +78,20 @@ enum Command {
     History(history::Arguments),
     /// Attempt a delivery again, now.
     Retry(retry::Arguments),
+    /// Give up a delivery that waits.
+    Cancel(cancel::Arguments),
+    /// Send an event again, to all its webhooks or to some.
+    Replay(replay::Arguments),
+    /// Send again what a webhook missed.
+    Recover(recover::Arguments),
+    /// The webhooks: list, create, change, enable, disable, delete, rotate.
+    Webhooks(Box<webhooks::Arguments>),
+    /// Send a test event to a webhook, now.
+    Test(test_webhook::Arguments),
+    /// Follow live what happens.
+    Tail(tail::Arguments),
+    /// Read the configuration again.
+    Reload(reload::Arguments),
     /// Which rules match a call, and why the others do not.
     Match(matching::Arguments),
     /// Examine, export or mend the store while nobody uses it.
@@ -95,6 +120,13 @@ pub fn main() -> ExitCode {
         Command::Deliveries(arguments) => deliveries::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
+        Command::Cancel(arguments) => cancel::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Recover(arguments) => recover::run(&arguments),
+        Command::Webhooks(arguments) => webhooks::run(*arguments),
+        Command::Test(arguments) => test_webhook::run(&arguments),
+        Command::Tail(arguments) => tail::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
         Command::Match(arguments) => matching::run(arguments),
         Command::Store(command) => store::run(command),
         Command::Openapi => openapi::run(),

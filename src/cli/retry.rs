@@ -9,7 +9,7 @@ use super::screen;
 /// Arguments of `retry`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The delivery: the `webhook-id` that the receiver sees.
+    /// The delivery, in any spelling of its id: the `webhook-id` that the receiver sees.
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
@@ -18,7 +18,8 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = arguments.admin.client()?;
-    let answer = client.post(&["v1", "deliveries", &arguments.id, "retry"])?;
+    let answer =
+        client.post(&["v1", "deliveries", &client.delivery_id(&arguments.id)?, "retry"], None)?;
     if arguments.admin.wants_json() {
         return answer.print();
     }

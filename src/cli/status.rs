@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::answers::{Queue, Status};
+use super::answers::{ConfigStatus, Queue, Status};
 use super::client::AdminFlags;
-use super::screen;
+use super::receiver::excerpt;
+use super::screen::{self, Cell, Looks, Tone};
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
@@ -21,25 +22,30 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let status: Status = answer.read()?;
     let rows = status.webhooks.iter().map(row).collect();
     let header = ["webhook", "status", "pending", "held", "oldest"];
-    screen::print(&format!("{}\n\n{}", summary(&status), screen::table(&header, rows)))?;
+    let looks = arguments.admin.looks();
+    screen::print(&format!("{}\n\n{}", summary(&status, looks), looks.table(&header, rows)))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn summary(status: &Status) -> String {
+fn summary(status: &Status, looks: Looks) -> String {
     let well = |healthy: bool, reason: &Option<String>| match (healthy, reason) {
-        (true, _) => "well".to_owned(),
-        (false, Some(reason)) => format!("NOT WELL: {}", screen::cell(reason)),
-        (false, None) => "NOT WELL".to_owned(),
+        (true, _) => looks.paint(Tone::Good, "well"),
+        (false, Some(reason)) => {
+            format!("{}: {}", looks.paint(Tone::Bad, "NOT WELL"), screen::cell(reason))
+        }
+        (false, None) => looks.paint(Tone::Bad, "NOT WELL"),
     };
     let store = &status.store;
     let commits = match (store.commit_p50_ms, store.commit_p99_ms) {
         (Some(p50), Some(p99)) => format!(", commits {p50} ms (p99 {p99} ms)"),
         _ => String::new(),
     };
+    let damaged = looks.paint(Tone::Bad, "DAMAGED");
     let damage: String =
-        store.damage.iter().map(|part| format!("\nDAMAGED   {}", screen::cell(part))).collect();
+        store.damage.iter().map(|part| format!("\n{damaged}   {}", screen::cell(part))).collect();
+    let config = status.config.as_ref().map_or_else(String::new, |config| told(config, looks));
     format!(
-        "sidehook {}, up {}\nupstream  {}\nstore     {}, {} of {}{commits}{damage}",
+        "sidehook {}, up {}\nupstream  {}\nstore     {}, {} of {}{commits}{damage}{config}",
         screen::cell(&status.version),
         ago(status.uptime_seconds),
         well(status.upstream.healthy, &status.upstream.last_error),
@@ -49,18 +55,39 @@ fn summary(status: &Status) -> String {
     )
 }
 
-fn row(queue: &Queue) -> Vec<String> {
+/// What is in force, and what is wrong with the file as it is now.
+fn told(config: &ConfigStatus, looks: Looks) -> String {
+    let mut told = format!(
+        "\nconfig    generation {}, of {}",
+        config.generation,
+        screen::cell(&config.loaded_at)
+    );
+    if !config.problems.is_empty() {
+        let bad = looks.paint(Tone::Bad, "NOT IN FORCE");
+        told.push_str(&format!("\n          the file as it is now is {bad}:"));
+    }
+    for problem in &config.problems {
+        told.push_str(&format!("\n          {}", excerpt(problem.as_bytes(), 300)));
+    }
+    for part in &config.needs_restart {
+        let waits = looks.paint(Tone::Odd, "waits for a restart");
+        told.push_str(&format!("\n          {}: {waits}", screen::cell(part)));
+    }
+    told
+}
+
+fn row(queue: &Queue) -> Vec<Cell> {
     vec![
-        screen::cell(&queue.name),
-        screen::cell(&queue.status),
-        queue.pending.to_string(),
-        queue.held.to_string(),
-        queue.oldest_seconds.map_or_else(|| "-".to_owned(), ago),
+        Cell::long(&queue.name),
+        Cell::state(&queue.status),
+        Cell::new(&queue.pending.to_string()),
+        Cell::new(&queue.held.to_string()),
+        Cell::new(&queue.oldest_seconds.map_or_else(|| "-".to_owned(), ago)),
     ]
 }
 
 /// Seconds in the two largest units.
-fn ago(seconds: u64) -> String {
+pub(super) fn ago(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),

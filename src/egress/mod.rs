@@ -25,7 +25,7 @@ mod verify;
 
 pub use send::{Egress, EgressError, Outgoing};
 pub use settings::{EgressProxy, Settings};
-pub use tls::{TlsIdentityError, check_identity};
+pub use tls::{TlsIdentityError, check_identity, plain_client};
 
 #[cfg(test)]
 mod tests;

@@ -90,6 +90,19 @@ impl Tls {
     }
 }
 
+/// TLS for HTTP/1.1 to sidehook itself: what the command line speaks to an `https` admin address.
+/// `ca`: certificates of a private authority, in place of the system's (PEM).
+///
+/// # Errors
+/// What is wrong with the certificates, in words.
+pub fn plain_client(ca: Option<Vec<u8>>) -> Result<TlsConnector, TlsIdentityError> {
+    let system = Arc::new(system_roots());
+    let tls = Tls::of(&TlsIdentity { ca, client: None }, &system)?;
+    let mut config = ClientConfig::clone(tls.connector.config());
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
 /// The system's root certificates (blocking, some milliseconds).
 pub(super) fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();

@@ -58,8 +58,8 @@ async fn errors_name_the_next_step() {
         (&["history", unknown, "--admin", &admin], Some(TOKEN), 1, "sidehook events"),
         (&["deliveries", "--webhook", "x", "--admin", &admin], Some(TOKEN), 1, "billing"),
         (&["events", "--since", "yesterday"], Some(TOKEN), 2, "RFC 3339"),
-        (&["events", "--limit", "0"], Some(TOKEN), 2, "1..=200"),
-        (&["status", "--admin", "https://localhost"], Some(TOKEN), 2, "http"),
+        (&["events", "--limit", "0"], Some(TOKEN), 2, "1..=10000"),
+        (&["status", "--admin", "ftp://localhost"], Some(TOKEN), 2, "http"),
         (&["history"], Some(TOKEN), 2, "ID"),
     ] {
         let output = sidehook(arguments, token, directory.path()).await;

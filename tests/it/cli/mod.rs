@@ -4,6 +4,7 @@ mod check;
 mod matching;
 mod paperwork;
 mod reload;
+mod remote;
 mod run;
 mod schema;
 mod verify;
