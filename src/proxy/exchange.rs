@@ -63,10 +63,14 @@ async fn pass(client: &Client, head: request::Parts, body: Incoming) -> Outcome 
 /// A call that may become an event.
 async fn keep(client: &Client, head: request::Parts, body: Incoming, matched: Matched) -> Outcome {
     let worker = &client.worker;
-    if worker.settings().on_store_failure == OnFailure::Refuse {
-        worker.shared.store.check().map_err(|no| Problem::store_refuses(&no.reason))?;
+    let mut capture = Capture::new(worker, &head, matched);
+    if worker.settings().on_store_failure == OnFailure::Refuse
+        && let Err(no) = worker.shared.store.check()
+    {
+        let problem = Problem::store_refuses(&no.reason);
+        capture.answered(problem.status());
+        return Err(problem);
     }
-    let capture = Capture::new(worker, &head, matched);
     let request = to_upstream(client, head, body, Some(Rc::clone(&capture.request)));
     let (answer, answered) = oneshot::channel();
     let carried = carry(Rc::clone(worker), request, capture, Answer(answer));
@@ -85,7 +89,11 @@ async fn carry(
     let _counted = Counted::new(&worker.matched);
     let (response, connection) = match forward(&worker, request).await {
         Ok(sent) => sent,
-        Err(error) => return answer.give(Err(error.problem(worker.settings()))),
+        Err(error) => {
+            let problem = error.problem(worker.settings());
+            capture.answered(problem.status());
+            return answer.give(Err(problem));
+        }
     };
     let (mut head, incoming) = response.into_parts();
     headers::to_client(&mut head, &incoming);

@@ -1,7 +1,10 @@
 //! The command line: the real binary, its exit codes and what it says.
 
 mod check;
+mod logs;
+mod process;
 mod run;
+mod secrets_kept;
 mod verify;
 
 use std::path::Path;
