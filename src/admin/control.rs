@@ -2,6 +2,8 @@
 
 use std::pin::Pin;
 
+use serde::Serialize;
+
 use crate::model::Timestamp;
 use crate::rules::RuleSet;
 
@@ -22,6 +24,17 @@ pub trait Control: Send + Sync {
 
 /// A reload under way.
 pub type Reloading<'a> = Pin<Box<dyn Future<Output = Result<Reloaded, ReloadFailed>> + Send + 'a>>;
+
+impl ConfigProblem {
+    /// Where it is: `sidehook.toml:12:3`, or the source alone.
+    pub fn place(&self) -> String {
+        match (self.line, self.column) {
+            (0, _) => self.source.clone(),
+            (line, 0) => format!("{}:{line}", self.source),
+            (line, column) => format!("{}:{line}:{column}", self.source),
+        }
+    }
+}
 
 /// What the proxy says about itself.
 #[derive(Clone, Debug)]
@@ -47,10 +60,12 @@ pub struct ConfigStatus {
     pub problems: Vec<ConfigProblem>,
     /// What is in force, as TOML, secrets masked.
     pub effective: String,
+    /// What of the file waits for a restart, such as `[proxy] listen`.
+    pub needs_restart: Vec<String>,
 }
 
 /// A mistake in the configuration, with its place and its cure.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ConfigProblem {
     /// The file, environment variable or flag.
     pub source: String,
@@ -69,7 +84,7 @@ pub struct ConfigProblem {
 pub struct Reloaded {
     /// Its generation; unchanged when there was nothing new.
     pub generation: u64,
-    /// What of the new file waits for a restart, in words.
+    /// What of the new file waits for a restart, such as `[proxy] listen`.
     pub needs_restart: Vec<String>,
 }
 

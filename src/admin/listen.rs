@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
+use super::auth::Access;
 use super::guard::Peer;
 use super::state::{Shared, State};
 use super::{Settings, router};
@@ -30,9 +31,11 @@ use crate::tls::ServerTls;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The running admin API. It ends when its tasks are stopped.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Admin {
     local_addr: SocketAddr,
+    /// Not kept alive: what it answers from may lead back here.
+    api: Weak<Shared>,
 }
 
 /// Why the admin API cannot start.
@@ -61,14 +64,23 @@ impl Admin {
         let failed = |source| StartError::Listen { listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
-        let router = router(Arc::new(Shared::new(&settings, local_addr, state)));
+        let api = Arc::new(Shared::new(&settings, local_addr, state));
+        let weak = Arc::downgrade(&api);
+        let router = router(api);
         let has_tls = settings.tls.is_some();
         tracing::info!(address = %local_addr, tls = has_tls, "the admin API listens");
         if let Some(tls) = &settings.tls {
             tasks.spawn(tls.clone().follow(tasks.stop().clone()));
         }
         tasks.spawn(accept(listener, settings.tls, router, tasks.clone()));
-        Ok(Self { local_addr })
+        Ok(Self { local_addr, api: weak })
+    }
+
+    /// Other tokens and names, from the next request on. Where it listens and its certificate stay.
+    pub fn replace(&self, settings: &Settings) {
+        if let Some(api) = self.api.upgrade() {
+            api.access.store(Arc::new(Access::new(settings, self.local_addr)));
+        }
     }
 
     /// The address it is bound to.

@@ -16,6 +16,7 @@ mod listen;
 mod params;
 mod problem;
 mod registry;
+mod reload;
 mod rules;
 mod settings;
 mod state;
@@ -42,8 +43,11 @@ use utoipa_axum::routes;
 use self::state::Api;
 
 fn router(api: Api) -> Router {
-    let (described, _) =
-        OpenApiRouter::<Api>::new().routes(routes!(status::livez)).split_for_parts();
+    let (described, _) = OpenApiRouter::<Api>::new()
+        .routes(routes!(status::livez))
+        .routes(routes!(reload::reload))
+        .routes(routes!(reload::config))
+        .split_for_parts();
     described
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))

@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::control::ConfigProblem;
 use crate::store::StoreError;
 
 /// One error, on its way to the caller. Boxed: it is the rare side of every `Result` here.
@@ -19,6 +20,7 @@ struct Report {
     code: &'static str,
     detail: String,
     errors: Vec<FieldError>,
+    problems: Vec<ConfigProblem>,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -32,7 +34,7 @@ pub struct FieldError {
     pub message: Cow<'static, str>,
 }
 
-/// `{"type","title","status","detail","code"}`, and `errors` for 422.
+/// `{"type","title","status","detail","code"}`, `errors` for 422, and `problems` of a configuration.
 #[derive(Serialize)]
 struct Shape<'a> {
     r#type: &'static str,
@@ -42,12 +44,15 @@ struct Shape<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    problems: &'a [ConfigProblem],
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self(Box::new(Report { status, code, detail, errors: Vec::new(), header: None }))
+        let (errors, problems) = (Vec::new(), Vec::new());
+        Self(Box::new(Report { status, code, detail, errors, problems, header: None }))
     }
 
     pub(super) fn bad_query(detail: impl Into<String>) -> Self {
@@ -108,6 +113,20 @@ impl Problem {
         problem
     }
 
+    /// A configuration that is not put in force.
+    pub(super) fn of_config(problems: Vec<ConfigProblem>) -> Self {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        let detail = "the new configuration has mistakes; the running one stays as it is";
+        let mut problem = Self::new(status, "invalid_configuration", detail);
+        let error = |p: &ConfigProblem| FieldError {
+            field: p.place(),
+            message: format!("{}; {}", p.message, p.cure).into(),
+        };
+        problem.0.errors = problems.iter().map(error).collect();
+        problem.0.problems = problems;
+        problem
+    }
+
     /// The store could not read or write; its chain of causes in one line.
     pub(super) fn of_store(error: &StoreError) -> Self {
         let mut detail = error.to_string();
@@ -142,6 +161,7 @@ impl IntoResponse for Problem {
             detail: &report.detail,
             code: report.code,
             errors: &report.errors,
+            problems: &report.problems,
         };
         let mut response = json(report.status, &shape);
         response

@@ -57,7 +57,8 @@ impl Registry {
     }
 
     /// A new configuration: its webhooks replace those of the old one, and the API's are read again
-    /// under its defaults and its guard. `check` is asked under the lock, last of all.
+    /// under its defaults and its guard. `before` is run when nothing can be refused any more, before
+    /// any of them is in force.
     ///
     /// # Errors
     /// Names that both have, in words: nothing has changed.
@@ -65,8 +66,10 @@ impl Registry {
         &self,
         of_file: Vec<Webhook>,
         reader: Box<dyn ReadWebhook>,
+        before: impl FnOnce() + Send,
     ) -> Result<(), Vec<String>> {
         let mut state = self.state.lock().await;
+        before();
         self.store.set_webhooks(of_file.clone());
         *state = State { of_file, reader };
         Ok(())

@@ -74,6 +74,8 @@ struct ConfigStatus {
     generation: u64,
     loaded_at: Timestamp,
     problems: Vec<String>,
+    /// What of the file waits for a restart, such as `[proxy] listen`.
+    needs_restart: Vec<String>,
 }
 
 /// The process runs.
@@ -88,14 +90,14 @@ pub(super) async fn livez() -> Response {
     json(StatusCode::OK, &Readiness { status: "alive", reasons: Vec::new() })
 }
 
-/// Ready: listening, store well, not draining. The upstream's health is in `/v1/status`.
 fn config_status(api: &Shared) -> ConfigStatus {
     let config = api.state.control.config();
-    let shown = |p: &ConfigProblem| format!("{}:{}:{}: {}", p.source, p.line, p.column, p.message);
+    let shown = |p: &ConfigProblem| format!("{}: {} ({})", p.place(), p.message, p.cure);
     ConfigStatus {
         generation: config.generation,
         loaded_at: config.loaded_at,
         problems: config.problems.iter().map(shown).collect(),
+        needs_restart: config.needs_restart,
     }
 }
 

@@ -2,47 +2,42 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::admin::{ConfigStatus, Control, ProxyHealth, ReloadFailed, Reloading};
-use crate::model::Timestamp;
-use crate::proxy::UpstreamHealth;
+use super::reload::{Cause, Reloads};
+use crate::admin::{ConfigStatus, Control, ProxyHealth, Reloading};
+use crate::proxy;
 use crate::rules::RuleSet;
 use crate::shutdown::Stop;
 
 /// The running program, for the admin API.
 pub(super) struct Running {
+    /// Of the start.
     pub(super) rules: RuleSet,
     /// Set when the proxy has started, which is after the admin API.
-    pub(super) upstream: Arc<OnceLock<UpstreamHealth>>,
+    pub(super) proxy: Arc<OnceLock<proxy::InForce>>,
     pub(super) draining: Stop,
-    pub(super) loaded_at: Timestamp,
-    pub(super) effective: String,
+    pub(super) reloads: Arc<Reloads>,
 }
 
 impl Control for Running {
     fn proxy(&self) -> ProxyHealth {
-        let seen = self.upstream.get();
+        let health = self.proxy.get().map(proxy::InForce::upstream_health);
         ProxyHealth {
-            listening: seen.is_some(),
+            listening: health.is_some(),
             draining: self.draining.is_stopped(),
-            upstream_healthy: seen.is_none_or(UpstreamHealth::is_healthy),
-            upstream_error: seen.and_then(UpstreamHealth::last_error),
+            upstream_healthy: health.is_none_or(proxy::UpstreamHealth::is_healthy),
+            upstream_error: health.and_then(proxy::UpstreamHealth::last_error),
         }
     }
 
     fn rules(&self) -> RuleSet {
-        self.rules.clone()
+        self.proxy.get().map_or_else(|| self.rules.clone(), proxy::InForce::rules)
     }
 
     fn config(&self) -> ConfigStatus {
-        ConfigStatus {
-            generation: 1,
-            loaded_at: self.loaded_at,
-            problems: Vec::new(),
-            effective: self.effective.clone(),
-        }
+        self.reloads.status()
     }
 
     fn reload(&self) -> Reloading<'_> {
-        Box::pin(async { Err(ReloadFailed { problems: Vec::new() }) })
+        self.reloads.reload(Cause::Api)
     }
 }

@@ -7,25 +7,30 @@
 
 mod control;
 mod files;
+mod reload;
 mod signals;
 mod stop;
 mod token;
+mod told;
+mod watch;
 
 pub use signals::Signals;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
 
+use self::reload::{Parts, Reloads};
+use self::watch::watch;
 use crate::admin::{self, Admin, Registry};
 use crate::clock;
-use crate::config::{Config, WebhookReader};
+use crate::config::{AdminConfig, Config, WebhookReader};
 use crate::delivery;
 use crate::egress::Egress;
-use crate::model::{Secret, Webhook};
+use crate::model::Secret;
 use crate::proxy::Proxy;
 use crate::rules::RuleSet;
 use crate::shutdown::{Stop, Tasks};
@@ -54,7 +59,7 @@ pub struct App {
     runtime: Runtime,
     admin_addr: SocketAddr,
     token: Secret,
-    grace: Duration,
+    reloads: Arc<Reloads>,
 }
 
 impl App {
@@ -89,63 +94,70 @@ impl App {
         self.admin_addr
     }
 
-    /// The admin API's token: the configured one, or the one that was made.
+    /// The admin API's token at the start: the configured one, or the one that was made.
     pub const fn token(&self) -> &Secret {
         &self.token
     }
 
+    /// Has the configuration read again soon, and put in force. Asking many times at once is asking
+    /// once.
+    pub fn ask_for_reload(&self) {
+        self.reloads.asked.notify_one();
+    }
+
     fn on_store(config: Config, store: Store, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
-        warn_about_orphans(&store, &config.webhooks);
-        let (n_rules, n_webhooks) = (config.rules.len(), config.webhooks.len());
+        let reloads = Arc::new(Reloads::new(&config, Arc::clone(&metrics)));
         let registry =
             Registry::start(store.clone(), config.webhooks, Box::new(WebhookReader::default()))
                 .map_err(|taken| anyhow::anyhow!(taken.join("; ")))?;
+        let registry = Arc::new(registry);
+        warn_about_orphans(&store);
+        let n_webhooks = store.webhooks().len();
         let egress = Egress::new(config.egress)?;
-        let token = token::configured_or_kept(config.admin.token, &config.store.path)?;
-        token::differ(&token, config.admin.read_token.as_ref())?;
+        let is_token_kept = config.admin.token.is_none();
+        let settings = admin_settings(config.admin, &config.store.path)?;
+        let token = settings.token.clone();
         let runtime = runtime()?;
         let draining = Stop::new();
-        let delivery = Tasks::new(Stop::new());
-        let admin = Tasks::new(Stop::new());
-        let upstream = Arc::new(OnceLock::new());
-        let settings = admin::Settings {
-            listen: config.admin.listen,
-            token: token.clone(),
-            read_token: config.admin.read_token,
-            allowed_hosts: config.admin.allowed_hosts,
-            tls: config.admin.tls,
-        };
+        let (delivery, admin) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
+        let in_force = Arc::new(OnceLock::new());
         let rules = RuleSet::new(config.rules);
+        let n_rules = rules.rules().count();
         let state = admin::State {
             store: store.clone(),
             metrics: Arc::clone(&metrics),
-            registry: Arc::new(registry),
+            registry: Arc::clone(&registry),
             control: Box::new(control::Running {
                 rules: rules.clone(),
-                upstream: Arc::clone(&upstream),
+                proxy: Arc::clone(&in_force),
                 draining: draining.clone(),
-                loaded_at: clock::now(),
-                effective: config.effective,
+                reloads: Arc::clone(&reloads),
             }),
             started_at: clock::now(),
         };
-        let admin_addr =
-            runtime.block_on(Admin::start(settings, state, admin.clone()))?.local_addr();
-        let grace = config.proxy.shutdown_grace;
+        let api = runtime.block_on(Admin::start(settings.clone(), state, admin.clone()))?;
+        let admin_addr = api.local_addr();
         let target = format!("{}:{}", config.proxy.upstream_host, config.proxy.upstream_port);
-        let proxy = Proxy::start(
-            config.proxy,
-            rules,
-            store.clone(),
-            Arc::clone(&metrics),
-            draining.clone(),
-        )?;
+        let to = (store.clone(), Arc::clone(&metrics));
+        let proxy = Proxy::start(config.proxy, rules, to.0, to.1, draining.clone())?;
+        // Set once, here.
+        let _ = in_force.set(proxy.in_force().clone());
+        let attempts = delivery::InForce::new(config.delivery, egress);
+        reloads.started(Parts {
+            store: store.clone(),
+            store_path: config.store.path.clone(),
+            registry,
+            proxy: proxy.in_force().clone(),
+            delivery: attempts.clone(),
+            admin: api,
+            admin_settings: settings,
+            is_token_kept,
+        });
         // Attempts start only now: a start that fails has sent nothing.
         let entered = runtime.enter();
-        delivery::start(config.delivery, store.clone(), egress, metrics, &delivery);
+        delivery::start_with(attempts, store.clone(), metrics, &delivery);
+        admin.spawn(watch(Arc::clone(&reloads), draining.clone()));
         drop(entered);
-        // Set once, here.
-        let _ = upstream.set(proxy.upstream_health().clone());
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             proxy = %proxy.local_addr(),
@@ -156,8 +168,21 @@ impl App {
             webhooks = n_webhooks,
             "sidehook is running"
         );
-        Ok(Self { proxy, delivery, admin, draining, store, runtime, admin_addr, token, grace })
+        Ok(Self { proxy, delivery, admin, draining, store, runtime, admin_addr, token, reloads })
     }
+}
+
+/// With the token that is configured, or the one that is kept.
+fn admin_settings(config: AdminConfig, store: &Path) -> anyhow::Result<admin::Settings> {
+    let token = token::configured_or_kept(config.token, store)?;
+    token::differ(&token, config.read_token.as_ref())?;
+    Ok(admin::Settings {
+        listen: config.listen,
+        token,
+        read_token: config.read_token,
+        allowed_hosts: config.allowed_hosts,
+        tls: config.tls,
+    })
 }
 
 fn runtime() -> anyhow::Result<Runtime> {
@@ -171,9 +196,10 @@ fn runtime() -> anyhow::Result<Runtime> {
         .context("cannot start the threads of the delivery half")
 }
 
-/// Deliveries wait in the store for webhooks that the configuration no longer has: nothing sends
-/// them, and nobody would notice.
-fn warn_about_orphans(store: &Store, webhooks: &[Webhook]) {
+/// Deliveries wait in the store for webhooks that there are no longer: nothing sends them, and
+/// nobody would notice.
+fn warn_about_orphans(store: &Store) {
+    let webhooks = store.webhooks();
     for queue in store.stats().queues {
         let waiting = queue.pending + queue.held;
         if waiting > 0 && !webhooks.iter().any(|webhook| webhook.id == queue.webhook_id) {

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: the first asks for a stop, the second does not wait for it.
+//! SIGTERM and SIGINT: the first asks for a stop, the second does not wait for it. SIGHUP has the
+//! configuration read again.
 
 use std::thread;
 
@@ -8,11 +9,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::App;
 
-/// SIGTERM and SIGINT, watched from now on: what comes before [`Signals::wait`] is not lost.
+/// SIGTERM, SIGINT and SIGHUP, watched from now on: what comes before [`Signals::wait`] is not lost.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
     /// Its own, so that they can be watched before anything else runs.
     runtime: Runtime,
 }
@@ -33,18 +35,20 @@ impl Signals {
         };
         let terminate = handler(SignalKind::terminate())?;
         let interrupt = handler(SignalKind::interrupt())?;
-        Ok(Self { terminate, interrupt, runtime })
+        let hang_up = handler(SignalKind::hangup())?;
+        Ok(Self { terminate, interrupt, hang_up, runtime })
     }
 
-    /// Waits for one. From then on a second one ends the process at once with exit code 1: nothing
+    /// Waits for one that asks for a stop, and hands on those that ask for a reload. From then on a
+    /// second one ends the process at once with exit code 1: nothing
     /// that was promised is lost, because promises are on disk before they are made.
     ///
     /// # Errors
     /// The system refuses a thread.
-    pub fn wait(mut self) -> anyhow::Result<()> {
-        self.next();
+    pub fn wait(mut self, app: &App) -> anyhow::Result<()> {
+        self.next(|| app.ask_for_reload());
         let second = move || {
-            self.next();
+            self.next(|| {});
             tracing::warn!("second signal: leaving at once");
             leave();
         };
@@ -52,12 +56,16 @@ impl Signals {
         Ok(())
     }
 
-    fn next(&mut self) {
-        let Self { terminate, interrupt, runtime } = self;
+    /// Waits for one that asks for a stop; `reload` is called for each of the others.
+    fn next(&mut self, reload: impl Fn()) {
+        let Self { terminate, interrupt, hang_up, runtime } = self;
         runtime.block_on(async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => return,
+                    _ = interrupt.recv() => return,
+                    _ = hang_up.recv() => reload(),
+                }
             }
         });
     }
@@ -69,7 +77,7 @@ impl App {
     /// # Errors
     /// The system refuses signal handlers.
     pub fn wait_for_signal(&self) -> anyhow::Result<()> {
-        Signals::watch()?.wait()
+        Signals::watch()?.wait(self)
     }
 }
 

@@ -15,7 +15,8 @@ impl App {
     /// are cut off: no client of such a call sees a success, and such an attempt is made again after
     /// the next start.
     pub fn stop(self) {
-        let Self { proxy, delivery, admin, draining, store, runtime, grace, .. } = self;
+        let Self { proxy, delivery, admin, draining, store, runtime, .. } = self;
+        let grace = proxy.in_force().shutdown_grace();
         let started = Instant::now();
         let left = |share: Duration| share.saturating_sub(started.elapsed());
         tracing::info!(?grace, "stopping: finishing calls, then attempts");

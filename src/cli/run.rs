@@ -59,7 +59,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // Watched first: a stop that is asked for during the start is a stop like any other.
     let signals = Signals::watch()?;
     let app = App::start(config)?;
-    signals.wait()?;
+    signals.wait(&app)?;
     app.stop();
     Ok(ExitCode::SUCCESS)
 }

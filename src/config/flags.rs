@@ -1,5 +1,6 @@
 //! What `run` takes on the command line instead of, or over, a file.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::check::Check;
@@ -27,7 +28,7 @@ pub struct Flags {
 }
 
 /// `--webhook URL` with the `--secret` and `--signing-secret` after it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct FlagWebhook {
     /// The target.
     pub url: String,
@@ -35,6 +36,13 @@ pub struct FlagWebhook {
     pub secret: Option<String>,
     /// `--signing-secret`.
     pub signing_secret: Option<String>,
+}
+
+/// Without its secrets.
+impl fmt::Debug for FlagWebhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlagWebhook").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// The flags as a layer of the configuration.

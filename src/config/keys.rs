@@ -106,9 +106,10 @@ pub const SECTIONS: &[Section] = &[
             ("token", Secret),
             ("read_token", Secret),
             ("allowed_hosts", List),
+            ("watch_config", Flag),
             ("tls", Other),
         ],
-        later: &["watch_config"],
+        later: &[],
     },
     Section {
         name: "event",

@@ -9,25 +9,31 @@
 mod api_webhook;
 mod check;
 mod confidential;
+mod files;
 mod flags;
 mod keys;
 mod layers;
 mod node;
 mod print;
 mod problem;
+mod restart;
 mod units;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::model::{EventRule, Secret, Webhook};
 use crate::tls::ServerTls;
 use crate::{delivery, egress, proxy, store};
 
 pub use api_webhook::WebhookReader;
+pub use files::Files;
 pub use flags::{FlagWebhook, Flags};
 pub use keys::{Kind, SECTIONS, Section};
 pub use problem::{Problem, Problems};
+pub use restart::Fixed;
 
 /// A configuration without mistakes.
 #[derive(Clone, Debug)]
@@ -50,6 +56,12 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// What is in force, as TOML, secrets masked.
     pub effective: String,
+    /// What it was made of, to read it again.
+    pub inputs: Arc<Inputs>,
+    /// The files among that, as they were.
+    pub files: Files,
+    /// Differs where any value does, those of secrets and files included.
+    pub fingerprint: [u8; 32],
 }
 
 /// The admin API's part: its token may have to be made first.
@@ -63,12 +75,14 @@ pub struct AdminConfig {
     pub read_token: Option<Secret>,
     /// Further `Host` names it answers to.
     pub allowed_hosts: Vec<String>,
+    /// Takes a new configuration when its files change.
+    pub watch_config: bool,
     /// Its certificate; `None`: plain HTTP.
     pub tls: Option<ServerTls>,
 }
 
 /// Environment variables, as a value so that tests need not touch the process's.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 /// Everything a configuration is made of.
@@ -124,18 +138,25 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 /// # Errors
 /// The file cannot be read, or there are mistakes: all of them.
 pub fn load(inputs: &Inputs) -> Result<Config, ConfigError> {
-    let file = inputs.file.as_deref().map(read).transpose()?;
-    let mut check = check::Check::new(&inputs.environment);
-    let root = layers::merge(&mut check, file.as_ref(), &inputs.environment, &inputs.flags);
-    check::config(check, &root).map_err(ConfigError::Mistakes)
+    load_with_files(inputs).0
 }
 
-fn read(path: &Path) -> Result<layers::File, ConfigError> {
-    use std::io::Read as _;
+/// [`load`], and the files that were read for it, also where there is no configuration.
+pub fn load_with_files(inputs: &Inputs) -> (Result<Config, ConfigError>, Files) {
+    let mut files = Files::default();
+    let file = match inputs.file.as_deref().map(|path| read(path, &mut files)).transpose() {
+        Ok(file) => file,
+        Err(error) => return (Err(error), files),
+    };
+    let mut check = check::Check::new(&inputs.environment, files);
+    let root = layers::merge(&mut check, file.as_ref(), &inputs.environment, &inputs.flags);
+    let (config, files) = check::config(check, &root, inputs);
+    (config.map_err(ConfigError::Mistakes), files)
+}
+
+fn read(path: &Path, files: &mut Files) -> Result<layers::File, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let bytes = files.read(path, FILE_BYTES_MAX).map_err(unreadable)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(unreadable(std::io::Error::other("larger than 8 MiB")));
     }
@@ -145,6 +166,13 @@ fn read(path: &Path) -> Result<layers::File, ConfigError> {
         ConfigError::NotText { path: path.to_owned(), line }
     })?;
     Ok(layers::File { path: path.to_owned(), text })
+}
+
+/// Names alone: values may be secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 impl Environment {

@@ -1,10 +1,15 @@
 //! What is in force, as TOML that can be read again, secrets masked.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
+
+use super::Files;
 use super::check::{has_credentials, is_confidential};
 use super::keys::{Kind, SECTIONS, Section};
 use super::node::{Node, Table, Value};
+use super::restart::Key;
 
 /// Stands for a secret.
 const MASK: &str = "\"***\"";
@@ -26,6 +31,48 @@ pub(super) fn effective(root: &Table) -> String {
         }
     }
     out
+}
+
+/// One number for every value, secrets included, and the content of the files beside `file`.
+pub(super) fn fingerprint(root: &Table, files: &Files, file: Option<&Path>) -> [u8; 32] {
+    let mut all = Sha256::new();
+    for entry in &root.entries {
+        all.update(format!("{} = {}\n", quote(&entry.key), plain(&entry.node)));
+    }
+    all.update(files.fingerprint(file));
+    all.finalize().into()
+}
+
+/// What is in force where the `kept` keys stay as they were: their lines are those of `running`.
+pub(super) fn with_kept(new: &str, running: &str, kept: &[Key]) -> String {
+    let mut section = "";
+    let mut out = String::with_capacity(new.len());
+    for line in new.lines() {
+        let heading = line.strip_prefix('[').and_then(|line| line.strip_suffix(']'));
+        section = heading.unwrap_or(section);
+        let of_section = || kept.iter().filter(|(of, _)| *of == section);
+        if heading.is_none() && of_section().any(|(_, key)| is_of(line, key)) {
+            continue;
+        }
+        let _ = writeln!(out, "{line}");
+        if heading.is_some() {
+            for line in of_section().filter_map(|key| line_of(running, *key)) {
+                let _ = writeln!(out, "{line}");
+            }
+        }
+    }
+    out
+}
+
+/// The line of a key in what [`effective`] made.
+pub(super) fn line_of(text: &str, (section, key): Key) -> Option<&str> {
+    let heading = format!("[{section}]");
+    let lines = text.lines().skip_while(|line| *line != heading);
+    lines.skip(1).take_while(|line| !line.starts_with('[')).find(|line| is_of(line, key))
+}
+
+fn is_of(line: &str, key: &str) -> bool {
+    line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = "))
 }
 
 fn write_table(out: &mut String, section: &Section, table: &Table) {

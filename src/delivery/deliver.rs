@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::health::Sign;
 use super::outgoing::{self, Order};
 use super::retry::Schedule;
-use super::{Settings, classify, record, retry, retry_after};
+use super::{InForce, classify, record, retry, retry_after};
 use crate::clock;
 use crate::egress::Egress;
 use crate::model::{Attempt, Failure, Outcome, Timestamp, Verdict, Webhook};
@@ -22,9 +22,8 @@ use crate::telemetry::Metrics;
 /// What every attempt needs.
 #[derive(Clone, Debug)]
 pub(super) struct Context {
-    pub(super) settings: Settings,
+    pub(super) in_force: InForce,
     pub(super) store: Store,
-    pub(super) egress: Egress,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -41,13 +40,14 @@ pub(super) struct Report {
 /// delivery is due again: a duplicate at worst, never a loss.
 pub(super) async fn deliver(context: &Context, webhook: &Arc<Webhook>, lease: Lease) -> Report {
     let clock = Instant::now();
+    let terms = context.in_force.terms();
     let order = Order {
         event: Arc::clone(lease.event()),
         webhook: Arc::clone(webhook),
         delivery: lease.delivery().id,
         number: lease.attempt_number(),
         started_at: clock::now(),
-        source: Arc::clone(&context.settings.source),
+        source: Arc::clone(&terms.settings.source),
         span: random(),
     };
     if order.number == 1 {
@@ -56,7 +56,7 @@ pub(super) async fn deliver(context: &Context, webhook: &Arc<Webhook>, lease: Le
     }
     let (started_at, number, delivery_id) = (order.started_at, order.number, order.delivery);
 
-    let outcome = attempt(&context.egress, order).await;
+    let outcome = attempt(&terms.egress, order).await;
     let took = clock.elapsed();
     let now = clock::now();
     let not_before = retry_after::not_before(&outcome, now);
@@ -64,7 +64,7 @@ pub(super) async fn deliver(context: &Context, webhook: &Arc<Webhook>, lease: Le
         waits: &webhook.retry,
         failures: lease.failures(),
         not_before,
-        jitter: context.settings.jitter,
+        jitter: terms.settings.jitter,
     };
     let verdict = retry::decide(&outcome, schedule, now, chance());
     let report = Report { sign: sign(&outcome, verdict), not_before };

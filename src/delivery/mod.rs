@@ -19,5 +19,5 @@ mod schedule;
 mod settings;
 mod trace;
 
-pub use schedule::start;
-pub use settings::Settings;
+pub use schedule::{start, start_with};
+pub use settings::{InForce, Settings};

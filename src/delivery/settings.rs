@@ -3,6 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
+use crate::egress::Egress;
+
+/// What attempts go by: replaced as a whole while they run. Each attempt keeps what it began with.
+/// Clones share it.
+#[derive(Clone, Debug)]
+pub struct InForce(Arc<ArcSwap<Terms>>);
+
+/// See [`InForce`].
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) settings: Settings,
+    pub(super) egress: Egress,
+}
+
 /// Settings of the delivery half.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -16,4 +32,31 @@ pub struct Settings {
     pub probe_first: Duration,
     /// The wait between probes doubles up to this.
     pub probe_max: Duration,
+}
+
+impl Settings {
+    /// The highest `concurrency`.
+    pub const CONCURRENCY_MAX: usize = 65_536;
+}
+
+impl InForce {
+    /// In force from the start.
+    pub fn new(settings: Settings, egress: Egress) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(Terms { settings, egress })))
+    }
+
+    /// Other settings and another way out from the next attempt on. It wakes nobody: the webhooks
+    /// are put in force after it, and that does.
+    pub fn replace(&self, settings: Settings, egress: Egress) {
+        self.0.store(Arc::new(Terms { settings, egress }));
+    }
+
+    /// The way out in force.
+    pub fn egress(&self) -> Egress {
+        self.0.load().egress.clone()
+    }
+
+    pub(super) fn terms(&self) -> Arc<Terms> {
+        self.0.load_full()
+    }
 }

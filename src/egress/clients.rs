@@ -109,6 +109,10 @@ impl Clients {
         Ok(pool)
     }
 
+    pub(super) const fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
     #[cfg(test)]
     pub(super) fn n_own(&self) -> usize {
         self.own.lock().expect("no test panics while it holds this").len()

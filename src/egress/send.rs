@@ -88,6 +88,19 @@ impl Egress {
         Self::with(settings, Resolver::system(), tls::system_roots())
     }
 
+    /// The way out under other settings; itself where they are the same. The requests under way
+    /// end as they began. Blocking like [`Egress::new`].
+    ///
+    /// # Errors
+    /// As for [`Egress::new`].
+    pub fn under(&self, settings: Settings) -> Result<Self, EgressError> {
+        if settings == *self.settings {
+            return Ok(self.clone());
+        }
+        // The look-ups under way count on.
+        Self::with(settings, self.clients.resolver().clone(), tls::system_roots())
+    }
+
     pub(super) fn with(
         settings: Settings,
         resolver: Resolver,

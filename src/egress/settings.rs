@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use crate::model::Secret;
 
 /// Settings of the way out. The default reaches public addresses only and keeps nothing of replies.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// Special networks that targets may be in; public addresses always may.
     pub allow_networks: Vec<IpNet>,
@@ -26,7 +26,7 @@ pub struct Settings {
 }
 
 /// `egress_proxy`: an HTTP proxy that is asked to CONNECT (RFC 9110 9.3.6).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EgressProxy {
     /// Host name or address (IPv6 without brackets).
     pub host: String,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Format, LabelPattern, Scheme, Secret, Timestamp, WebhookId};
 
 /// A target URL with everything that shapes its deliveries, already checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Webhook {
     /// Identity; derived from the name for webhooks of the file.
     pub id: WebhookId,
@@ -109,7 +109,7 @@ impl Webhook {
 }
 
 /// User name and password of HTTP Basic authentication (RFC 7617).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BasicAuth {
     /// User name; has no colon.
     pub username: String,
@@ -118,7 +118,7 @@ pub struct BasicAuth {
 }
 
 /// A key that was replaced and still signs beside its successor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PreviousSecret {
     /// The key.
     pub secret: Secret,
@@ -137,7 +137,7 @@ pub struct RateLimit {
 
 /// What a webhook's TLS connections use beyond the system's roots. PEM bytes, already checked to
 /// be readable.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TlsIdentity {
     /// Certificates of a private CA, in place of the system's roots.
     pub ca: Option<Vec<u8>>,

@@ -7,19 +7,20 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 
 use super::client::Client;
 use super::error::Problem;
+use super::terms::Terms;
 
 /// Checks a request's head and brings an absolute-form target into origin form.
 ///
 /// # Errors
 /// The request must not be forwarded.
-pub(super) fn admit(head: &mut Parts, client: &Client) -> Result<(), Problem> {
+pub(super) fn admit(head: &mut Parts, client: &Client, terms: &Terms) -> Result<(), Problem> {
     method(&head.method)?;
     authority(head)?;
     target(head)?;
     framing(&head.headers, client)?;
     expectation(&head.headers)?;
     nominations(&head.headers)?;
-    loop_detection(&head.headers, client)
+    loop_detection(&head.headers, terms)
 }
 
 fn bad(detail: &str) -> Problem {
@@ -170,8 +171,8 @@ fn nominations(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// A request that has been here before (RFC 9110 7.6.3).
-fn loop_detection(headers: &HeaderMap, client: &Client) -> Result<(), Problem> {
-    let settings = client.worker.settings();
+fn loop_detection(headers: &HeaderMap, terms: &Terms) -> Result<(), Problem> {
+    let settings = &terms.settings;
     if !settings.via {
         return Ok(());
     }

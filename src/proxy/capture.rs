@@ -12,6 +12,7 @@ use http::{StatusCode, request, response};
 use super::fields::Fields;
 use super::loops;
 use super::settings::CaptureSettings;
+use super::terms::Terms;
 use super::worker::Worker;
 use crate::model::{Body, BodyState, DeliveryId, EventRule, Exchange, RequestPart, ResponsePart};
 use crate::rules::redact::redact_query;
@@ -21,7 +22,7 @@ use crate::telemetry::{AccessLine, CutSide};
 /// Bytes that all captures in flight hold together.
 pub(super) struct Budget {
     used: AtomicUsize,
-    max: usize,
+    max: AtomicUsize,
 }
 
 /// A copy of one body, bounded.
@@ -40,6 +41,8 @@ pub(super) struct Tap {
 
 /// A matched call as far as it is known.
 pub(super) struct Capture {
+    /// What the call goes by, to its end.
+    pub(super) terms: Rc<Terms>,
     matched: Matched,
     method: String,
     url: String,
@@ -67,12 +70,17 @@ pub(super) struct Candidate {
 
 impl Budget {
     pub(super) const fn new(max: usize) -> Self {
-        Self { used: AtomicUsize::new(0), max }
+        Self { used: AtomicUsize::new(0), max: AtomicUsize::new(max) }
+    }
+
+    /// Another limit from now on; what is held stays.
+    pub(super) fn limit(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     fn try_take(&self, n: usize) -> bool {
         let before = self.used.fetch_add(n, Ordering::Relaxed);
-        let fits = before.saturating_add(n) <= self.max;
+        let fits = before.saturating_add(n) <= self.max.load(Ordering::Relaxed);
         if !fits {
             self.give_back(n);
         }
@@ -86,7 +94,7 @@ impl Budget {
 
 impl Tap {
     fn new(limit: u64, side: CutSide, worker: &Worker) -> Self {
-        let budget = Arc::clone(&worker.shared.budget);
+        let budget = Arc::clone(worker.shared.in_force.budget());
         Self {
             bytes: Vec::new(),
             taken: 0,
@@ -164,8 +172,13 @@ impl Drop for Capture {
 
 impl Capture {
     /// Begins with the request's head as received.
-    pub(super) fn new(worker: &Worker, head: &request::Parts, matched: Matched) -> Self {
-        let settings = &worker.settings().capture;
+    pub(super) fn new(
+        worker: &Worker,
+        terms: Rc<Terms>,
+        head: &request::Parts,
+        matched: Matched,
+    ) -> Self {
+        let settings = &terms.settings.capture;
         let limit = |of: fn(&EventRule, &CaptureSettings) -> u64| {
             matched.hits().iter().map(|hit| of(&hit.rule, settings)).max().unwrap_or(0)
         };
@@ -189,16 +202,17 @@ impl Capture {
             is_wide,
             marks: loops::marks(&head.headers),
             matched,
+            terms,
         }
     }
 
     /// Goes on with the response's head; false when no rule takes it for a success.
-    pub(super) fn responded(&mut self, worker: &Worker, head: &response::Parts) -> bool {
+    pub(super) fn responded(&mut self, head: &response::Parts) -> bool {
         self.status = head.status.as_u16();
         self.answered(head.status);
         let is_success = self.successes().next().is_some();
         if is_success {
-            let settings = &worker.settings().capture;
+            let settings = &self.terms.settings.capture;
             self.response_fields = Fields::of(&head.headers, settings, self.is_wide);
         }
         is_success
@@ -224,7 +238,8 @@ impl Capture {
     /// One per rule that takes the call for a success, each within its rule's limits; for a call
     /// that is complete. Takes the bodies; their share of the budget stays until `self` is dropped.
     pub(super) fn candidates(&mut self, worker: &Worker) -> Vec<Candidate> {
-        let settings = &worker.settings().capture;
+        let terms = Rc::clone(&self.terms);
+        let settings = &terms.settings.capture;
         let mut hits = self.successes().cloned().collect::<Vec<_>>().into_iter().peekable();
         let mut candidates = Vec::with_capacity(hits.len());
         while let Some(hit) = hits.next() {

@@ -20,16 +20,18 @@ use tokio::net::TcpStream;
 use super::error::Problem;
 use super::exchange::exchange;
 use super::io::ClientIo;
+use super::terms::Terms;
 use super::timers::Slot;
 use super::worker::Worker;
 
 /// What a call needs to know of its connection.
 pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
+    pub(super) peer: IpAddr,
     /// The peer's address, as `X-Forwarded-For` shows it.
     pub(super) address: HeaderValue,
-    /// Its `X-Forwarded-*` are kept.
-    pub(super) trusted: bool,
+    /// As the connection's parser has it.
+    head_bytes_max: usize,
     phase: Cell<Phase>,
     deadline: Slot,
     /// The head being read, as received; at most `head_bytes_max`.
@@ -44,7 +46,11 @@ pub(super) struct Client {
 }
 
 /// A call from its head to the end of its response.
-pub(super) struct Call(Rc<Client>);
+pub(super) struct Call {
+    client: Rc<Client>,
+    /// What it goes by, whatever is put in force meanwhile.
+    terms: Rc<Terms>,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -57,17 +63,17 @@ enum Phase {
 }
 
 impl Client {
-    fn new(worker: Rc<Worker>, peer: IpAddr) -> Self {
+    fn new(worker: Rc<Worker>, terms: &Terms, peer: IpAddr) -> Self {
         let peer = peer.to_canonical();
-        let trusted = worker.settings().trusted_proxies.iter().any(|net| net.contains(&peer));
         let address = HeaderValue::try_from(peer.to_string())
             .expect("an IP address is made of visible characters");
         let deadline = worker.timers.slot();
-        deadline.arm(worker.settings().idle_timeout);
+        deadline.arm(terms.settings.idle_timeout);
         Self {
             worker,
+            peer,
             address,
-            trusted,
+            head_bytes_max: terms.settings.head_bytes_max,
             phase: Cell::new(Phase::Idle),
             deadline,
             head: RefCell::default(),
@@ -84,11 +90,11 @@ impl Client {
             Phase::Head => {}
             Phase::Idle => {
                 self.phase.set(Phase::Head);
-                self.deadline.arm(self.worker.settings().header_timeout);
+                self.deadline.arm(self.worker.terms().settings.header_timeout);
             }
         }
         let mut head = self.head.borrow_mut();
-        let room = self.worker.settings().head_bytes_max.saturating_sub(head.len());
+        let room = self.head_bytes_max.saturating_sub(head.len());
         head.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
@@ -97,7 +103,7 @@ impl Client {
         let was_stalled = self.is_stalled.replace(false);
         match self.phase.get() {
             // Complete for us, but it still goes out.
-            Phase::Idle => self.deadline.arm(self.worker.settings().idle_timeout),
+            Phase::Idle => self.deadline.arm(self.worker.terms().settings.idle_timeout),
             Phase::Call if was_stalled => self.deadline.disarm(),
             Phase::Head | Phase::Call => {}
         }
@@ -107,7 +113,7 @@ impl Client {
     /// call, and with it the call's event, for ever.
     pub(super) fn stalled(&self) {
         if !self.is_stalled.replace(true) && self.phase.get() == Phase::Call {
-            self.deadline.arm(self.worker.settings().idle_timeout);
+            self.deadline.arm(self.worker.terms().settings.idle_timeout);
         }
     }
 
@@ -126,7 +132,7 @@ impl Client {
         self.phase.set(Phase::Call);
         self.deadline.disarm();
         self.worker.calls.set(self.worker.calls.get() + 1);
-        Call(Rc::clone(self))
+        Call { client: Rc::clone(self), terms: self.worker.terms() }
     }
 
     /// Whether the head of the present call has a line with this field name (lower case), also one
@@ -145,39 +151,45 @@ impl Client {
 
 impl Call {
     pub(super) fn client(&self) -> &Rc<Client> {
-        &self.0
+        &self.client
+    }
+
+    /// What it goes by.
+    pub(super) const fn terms(&self) -> &Rc<Terms> {
+        &self.terms
     }
 
     /// The response is broken off, and only a reset can tell the client so.
     pub(super) fn must_reset(&self) {
-        self.0.must_reset.set(true);
+        self.client.must_reset.set(true);
     }
 
     /// The end of a response that ends with the connection is held back, or no longer.
     pub(super) fn hold_end(&self, is_held: bool) {
-        self.0.end_is_held.set(is_held);
+        self.client.end_is_held.set(is_held);
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let client = &self.0;
+        let client = &self.client;
         client.worker.calls.set(client.worker.calls.get() - 1);
         client.phase.set(Phase::Idle);
         client.is_stalled.set(false);
         client.head.borrow_mut().clear();
-        client.deadline.arm(client.worker.settings().idle_timeout);
+        client.deadline.arm(self.terms.settings.idle_timeout);
     }
 }
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
     let open = Open::new(&worker);
-    if open.above > worker.settings().connections_max {
-        let limit = worker.settings().connections_max;
+    let terms = worker.terms();
+    let limit = terms.settings.connections_max;
+    if open.above > limit {
         return refuse(stream, &Problem::too_many_connections(limit)).await;
     }
-    let client = Rc::new(Client::new(Rc::clone(&worker), peer));
+    let client = Rc::new(Client::new(Rc::clone(&worker), &terms, peer));
     let io = TokioIo::new(ClientIo::new(stream, Rc::clone(&client)));
     let service = service_fn({
         let client = Rc::clone(&client);
@@ -186,7 +198,8 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
             async move { Ok::<_, Infallible>(exchange(call, request).await) }
         }
     });
-    let mut connection = builder(&worker).serve_connection(io, service);
+    let mut connection = builder(client.head_bytes_max).serve_connection(io, service);
+    drop(terms);
     let mut draining = false;
     let ended = poll_fn(|cx| {
         if worker.draining.get() && !draining {
@@ -209,7 +222,8 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
         }
         None if client.phase.get() == Phase::Head => {
             let io = connection.into_parts().io.into_inner();
-            refuse(io.into_stream(), &Problem::slow_head(worker.settings().header_timeout)).await;
+            refuse(io.into_stream(), &Problem::slow_head(worker.terms().settings.header_timeout))
+                .await;
         }
         None if client.phase.get() == Phase::Call => {
             tracing::debug!(peer = %peer, "a client does not read its response");
@@ -219,11 +233,10 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
     }
 }
 
-fn builder(worker: &Worker) -> http1::Builder {
+fn builder(head_bytes_max: usize) -> http1::Builder {
     /// hyper's smallest read buffer.
     const BUFFER_BYTES_MIN: usize = 8 << 10;
     const BUFFER_BYTES: usize = 128 << 10;
-    let head_bytes_max = worker.settings().head_bytes_max;
     let mut builder = http1::Builder::new();
     // Timeouts are the connection's own (see `Client`): hyper's would also end idle connections.
     builder

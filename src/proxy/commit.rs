@@ -1,6 +1,7 @@
 //! Makes the events of a matched success durable.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -46,7 +47,8 @@ async fn store(worker: &Worker, capture: &mut Capture) -> Result<(), CommitError
     if events.is_empty() {
         return Ok(());
     }
-    let settings = worker.settings();
+    let terms = Rc::clone(&capture.terms);
+    let settings = &terms.settings;
     if settings.commit == CommitMode::AfterResponse {
         for event in events {
             if let Err(error) = worker.shared.store.commit_later(event) {

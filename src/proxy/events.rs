@@ -4,6 +4,7 @@
 //! on another thread. A condition never stops the call: at worst there is no event.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use super::commit::CommitError;
 use super::fields::narrow;
 use super::loops;
 use super::settings::CommitMode;
+use super::terms::Terms;
 use super::worker::Worker;
 use crate::expr::ExprError;
 use crate::model::{EventId, EventRule, Exchange, NewEvent, RuleRef, Timestamp};
@@ -31,8 +33,9 @@ pub(super) async fn events(
     capture: &mut Capture,
     time: Timestamp,
 ) -> Result<Vec<NewEvent>, CommitError> {
+    let terms = Rc::clone(&capture.terms);
     let mut matched: Vec<(Candidate, Option<String>)> = Vec::new();
-    for (candidate, judgement) in judged(worker, capture.candidates(worker), time).await? {
+    for (candidate, judgement) in judged(worker, &terms, capture.candidates(worker), time).await? {
         tell_errors(worker, &candidate, &judgement, time);
         if judgement.matched {
             matched.push((candidate, judgement.subject));
@@ -42,8 +45,10 @@ pub(super) async fn events(
         return Ok(Vec::new());
     }
     let depth = loops::depth(worker, capture.marks()).await;
-    if depth > worker.settings().depth_max {
-        matched.iter().for_each(|(candidate, _)| tell_loop(worker, candidate, depth, time));
+    let depth_max = terms.settings.depth_max;
+    if depth > depth_max {
+        let tell = |of: &Candidate| tell_loop(worker, of, (depth, depth_max), time);
+        matched.iter().for_each(|(candidate, _)| tell(candidate));
         return Ok(Vec::new());
     }
     let event = |(Candidate { rule, tally, exchange, .. }, subject): (Candidate, _)| {
@@ -64,11 +69,12 @@ pub(super) async fn events(
 /// Redacts and judges, on another thread where that takes its time.
 async fn judged(
     worker: &Worker,
+    terms: &Terms,
     mut candidates: Vec<Candidate>,
     time: Timestamp,
 ) -> Result<Vec<Judged>, CommitError> {
-    let fields = Arc::clone(&worker.shared.fields);
-    let settings = Arc::clone(&worker.shared.settings);
+    let fields = Arc::clone(&terms.fields);
+    let settings = Arc::clone(&terms.settings);
     let is_long = !fields.is_empty() || candidates.iter().any(|c| reads_bodies(&c.rule));
     let n = candidates.len() as u64;
     let mut work = move || {
@@ -91,7 +97,7 @@ async fn judged(
     }
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         tracing::error!(%error, "an event is not made: its redaction did not end");
-        if worker.settings().commit == CommitMode::AfterResponse {
+        if terms.settings.commit == CommitMode::AfterResponse {
             // The client has its success already.
             worker.metrics().events_lost("redaction", n);
         }
@@ -125,14 +131,14 @@ fn tell_errors(worker: &Worker, of: &Candidate, judgement: &Judgement, time: Tim
     }
 }
 
-fn tell_loop(worker: &Worker, of: &Candidate, depth: u8, time: Timestamp) {
+fn tell_loop(worker: &Worker, of: &Candidate, (depth, depth_max): (u8, u8), time: Timestamp) {
     let label = of.rule.label.as_str();
     worker.metrics().loop_stopped(label);
     if of.tally.loop_stopped(time) {
         tracing::warn!(
             label,
             depth,
-            depth_max = worker.settings().depth_max,
+            depth_max,
             "a call makes no event: webhooks led to it (said once a minute, counted always)"
         );
     }

@@ -15,6 +15,7 @@ use super::error::Problem;
 use super::forward::forward;
 use super::headers;
 use super::release::{Download, release};
+use super::terms::Terms;
 use super::worker::{Counted, Worker};
 use crate::rules::Matched;
 use crate::store::OnFailure;
@@ -27,9 +28,9 @@ pub(super) struct Answer(oneshot::Sender<Outcome>);
 
 /// Answers one call.
 pub(super) async fn exchange(call: Call, request: Request<Incoming>) -> Response<ClientBody> {
-    let client = call.client();
+    let (client, terms) = (call.client(), call.terms());
     let (mut head, body) = request.into_parts();
-    let outcome = match admit(&mut head, client) {
+    let outcome = match admit(&mut head, client, terms) {
         Err(problem) => {
             client.worker.metrics().call(false);
             Err(problem)
@@ -37,13 +38,12 @@ pub(super) async fn exchange(call: Call, request: Request<Incoming>) -> Response
         Ok(()) => {
             let query = head.uri.query().map(str::as_bytes);
             let path = head.uri.path().as_bytes();
-            let rules = &client.worker.shared.rules;
-            let matched = rules.matching(head.method.as_str(), path, query);
+            let matched = terms.rules.matching(head.method.as_str(), path, query);
             client.worker.metrics().call(!matched.is_empty());
             if matched.is_empty() {
-                pass(client, head, body).await
+                pass(client, terms, head, body).await
             } else {
-                keep(client, head, body, matched).await
+                keep(client, terms, head, body, matched).await
             }
         }
     };
@@ -51,27 +51,33 @@ pub(super) async fn exchange(call: Call, request: Request<Incoming>) -> Response
 }
 
 /// A call that no rule matches: nothing of it is kept, and it ends with its client.
-async fn pass(client: &Client, head: request::Parts, body: Incoming) -> Outcome {
-    let request = to_upstream(client, head, body, None);
-    let sent = forward(&client.worker, request).await;
-    let (response, connection) = sent.map_err(|e| e.problem(client.worker.settings()))?;
+async fn pass(client: &Client, terms: &Terms, head: request::Parts, body: Incoming) -> Outcome {
+    let request = to_upstream(client, terms, head, body, None);
+    let sent = forward(&client.worker, terms, request).await;
+    let (response, connection) = sent.map_err(|e| e.problem(&terms.settings))?;
     let (mut head, incoming) = response.into_parts();
     headers::to_client(&mut head, &incoming);
     Ok(Response::from_parts(head, Content::streamed(incoming, connection)))
 }
 
 /// A call that may become an event.
-async fn keep(client: &Client, head: request::Parts, body: Incoming, matched: Matched) -> Outcome {
+async fn keep(
+    client: &Client,
+    terms: &Rc<Terms>,
+    head: request::Parts,
+    body: Incoming,
+    matched: Matched,
+) -> Outcome {
     let worker = &client.worker;
-    let mut capture = Capture::new(worker, &head, matched);
-    if worker.settings().on_store_failure == OnFailure::Refuse
+    let mut capture = Capture::new(worker, Rc::clone(terms), &head, matched);
+    if terms.settings.on_store_failure == OnFailure::Refuse
         && let Err(no) = worker.shared.store.check()
     {
         let problem = Problem::store_refuses(&no.reason);
         capture.answered(problem.status());
         return Err(problem);
     }
-    let request = to_upstream(client, head, body, Some(Rc::clone(&capture.request)));
+    let request = to_upstream(client, terms, head, body, Some(Rc::clone(&capture.request)));
     let (answer, answered) = oneshot::channel();
     let carried = carry(Rc::clone(worker), request, capture, Answer(answer));
     worker.tasks.spawn_local(carried);
@@ -87,17 +93,17 @@ async fn carry(
     answer: Answer,
 ) {
     let _counted = Counted::new(&worker.matched);
-    let (response, connection) = match forward(&worker, request).await {
+    let (response, connection) = match forward(&worker, &capture.terms, request).await {
         Ok(sent) => sent,
         Err(error) => {
-            let problem = error.problem(worker.settings());
+            let problem = error.problem(&capture.terms.settings);
             capture.answered(problem.status());
             return answer.give(Err(problem));
         }
     };
     let (mut head, incoming) = response.into_parts();
     headers::to_client(&mut head, &incoming);
-    if !capture.responded(&worker, &head) {
+    if !capture.responded(&head) {
         let content = Content::streamed(incoming, connection);
         return answer.give(Ok(Response::from_parts(head, content)));
     }
@@ -106,11 +112,12 @@ async fn carry(
 
 fn to_upstream(
     client: &Client,
+    terms: &Terms,
     mut head: request::Parts,
     body: Incoming,
     tap: Option<Rc<RefCell<Tap>>>,
 ) -> Request<RequestBody> {
-    headers::to_upstream(&mut head, &body, client);
+    headers::to_upstream(&mut head, &body, client, terms);
     Request::from_parts(head, RequestBody::new(body, tap))
 }
 

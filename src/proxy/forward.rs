@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use super::body::{RequestBody, UploadState};
 use super::error::UpstreamError;
 use super::pool::Connection;
+use super::terms::Terms;
 use super::timers::Slot;
 use super::worker::Worker;
 
@@ -31,6 +32,12 @@ impl UpstreamHealth {
     /// The last error, in words; it stays after a recovery.
     pub fn last_error(&self) -> Option<String> {
         self.0.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another upstream from now on.
+    pub(super) fn forget(&self) {
+        self.0.is_failing.store(false, Ordering::Relaxed);
+        *self.0.last_error.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn answered(&self) {
@@ -57,15 +64,16 @@ impl UpstreamHealth {
 /// request off or is too slow with it.
 pub(super) async fn forward(
     worker: &Worker,
+    terms: &Terms,
     request: Request<RequestBody>,
 ) -> Result<(Response<Incoming>, Connection), UpstreamError> {
-    let result = send(worker, request).await;
+    let result = send(worker, terms, request).await;
     match &result {
-        Ok(_) => worker.shared.health.answered(),
+        Ok(_) => worker.shared.in_force.upstream_health().answered(),
         Err(error) => {
             if let Some(kind) = error.kind() {
                 worker.metrics().upstream_error(kind);
-                worker.shared.health.failed(error.in_words(worker.settings()));
+                worker.shared.in_force.upstream_health().failed(error.in_words(&terms.settings));
             }
         }
     }
@@ -74,16 +82,17 @@ pub(super) async fn forward(
 
 async fn send(
     worker: &Worker,
+    terms: &Terms,
     mut request: Request<RequestBody>,
 ) -> Result<(Response<Incoming>, Connection), UpstreamError> {
     loop {
-        let mut connection = match worker.pool.take() {
+        let mut connection = match terms.pool.take() {
             Some(connection) => connection,
-            None => worker.pool.connect().await?,
+            None => terms.pool.connect(terms.settings.connect_timeout).await?,
         };
         request.body_mut().goes_to(&connection.upload);
         let mut sending = std::pin::pin!(connection.send(request));
-        let answer = match worker.settings().response_timeout {
+        let answer = match terms.settings.response_timeout {
             None => sending.await,
             Some(_) => {
                 let slot = worker.timers.slot();
@@ -91,9 +100,9 @@ async fn send(
                     if let std::task::Poll::Ready(answer) = sending.as_mut().poll(cx) {
                         return std::task::Poll::Ready(Ok(answer));
                     }
-                    head_is_late(worker, &slot, &connection, cx).map(Err)
+                    head_is_late(terms, &slot, &connection, cx).map(Err)
                 });
-                arm(worker, &slot);
+                arm(terms, &slot);
                 head.await?
             }
         };
@@ -113,8 +122,8 @@ async fn send(
     }
 }
 
-fn arm(worker: &Worker, slot: &Slot) {
-    if let Some(limit) = worker.settings().response_timeout {
+fn arm(terms: &Terms, slot: &Slot) {
+    if let Some(limit) = terms.settings.response_timeout {
         slot.arm(limit);
     }
 }
@@ -122,7 +131,7 @@ fn arm(worker: &Worker, slot: &Slot) {
 /// Ready when the upstream has had its time. A request that is still being sent, and moves, does
 /// not count against it.
 fn head_is_late(
-    worker: &Worker,
+    terms: &Terms,
     slot: &Slot,
     connection: &Connection,
     cx: &std::task::Context<'_>,
@@ -131,10 +140,10 @@ fn head_is_late(
         std::task::ready!(slot.poll_passed(cx));
         let upload = &connection.upload;
         if upload.has_progressed() {
-            arm(worker, slot);
+            arm(terms, slot);
             continue;
         }
-        let limit = worker.settings().response_timeout.unwrap_or_default();
+        let limit = terms.settings.response_timeout.unwrap_or_default();
         return std::task::Poll::Ready(if upload.waits_for_client() {
             UpstreamError::SlowClient { limit }
         } else {

@@ -7,6 +7,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use super::client::Client;
+use super::terms::Terms;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -16,7 +17,12 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Makes a client's head the upstream's.
-pub(super) fn to_upstream(head: &mut request::Parts, body: &Incoming, client: &Client) {
+pub(super) fn to_upstream(
+    head: &mut request::Parts,
+    body: &Incoming,
+    client: &Client,
+    terms: &Terms,
+) {
     let headers = &mut head.headers;
     strip_hop_by_hop(headers);
     keep_trailers_of_te(headers);
@@ -31,8 +37,8 @@ pub(super) fn to_upstream(head: &mut request::Parts, body: &Incoming, client: &C
         }
     }
     // `Transfer-Encoding: chunked` stays otherwise: without it a chunked GET would lose its body.
-    forwarded(headers, client);
-    if client.worker.settings().via {
+    forwarded(headers, client, terms);
+    if terms.settings.via {
         let via = &client.worker.via[usize::from(head.version == Version::HTTP_10)];
         headers.append(header::VIA, via.clone());
     }
@@ -109,10 +115,10 @@ fn keep_trailers_of_te(headers: &mut HeaderMap) {
 }
 
 /// Says who called: a trusted proxy's word is kept and added to, anyone else's is replaced.
-fn forwarded(headers: &mut HeaderMap, client: &Client) {
+fn forwarded(headers: &mut HeaderMap, client: &Client, terms: &Terms) {
     let host = headers.get(header::HOST).cloned();
     let proto = HeaderValue::from_static("http");
-    if client.trusted {
+    if terms.settings.trusted_proxies.iter().any(|net| net.contains(&client.peer)) {
         let chain = chain(headers, &client.address);
         headers.insert(FORWARDED_FOR, chain);
         headers.entry(FORWARDED_PROTO).or_insert(proto);

@@ -13,12 +13,11 @@ use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
 use super::Settings;
-use super::capture::Budget;
 use super::client::serve;
 use super::forward::UpstreamHealth;
+use super::terms::InForce;
 use super::worker::{Shared, Worker};
 use crate::rules::RuleSet;
-use crate::rules::redact::Fields;
 use crate::shutdown::Stop;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -68,7 +67,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Proxy {
     local_addr: SocketAddr,
-    health: UpstreamHealth,
+    in_force: InForce,
     draining: Stop,
     cut_off: Stop,
     workers: Mutex<Vec<Running>>,
@@ -107,26 +106,18 @@ impl Proxy {
             .first()
             .map_or(Ok(settings.listen), TcpListener::local_addr)
             .map_err(|source| StartError::Listen { address: settings.listen, source })?;
-        let health = UpstreamHealth::default();
-        let shared = Shared {
-            budget: Arc::new(Budget::new(settings.capture.total_max)),
-            fields: Arc::new(Fields::new(&settings.capture.redact_fields)),
-            settings: Arc::new(settings),
-            rules,
-            store,
-            metrics,
-            health: health.clone(),
-            connections: Arc::default(),
-        };
+        let workers = settings.workers;
+        let in_force = InForce::new(settings, rules);
+        let shared =
+            Shared { in_force: in_force.clone(), store, metrics, connections: Arc::default() };
         let (draining, cut_off) = (Stop::new(), Stop::new());
-        let mut proxy = Self { local_addr, health, draining, cut_off, workers: Mutex::default() };
+        let mut proxy = Self { local_addr, in_force, draining, cut_off, workers: Mutex::default() };
         let stops = [stop, proxy.draining.clone(), proxy.cut_off.clone()];
         for (index, listener) in listeners.into_iter().enumerate() {
-            // A clone of the rules each: the automata's scratch memory is not shared.
             let running = start_worker(index, listener, shared.clone(), stops.clone())?;
             proxy.workers.get_mut().unwrap_or_else(PoisonError::into_inner).push(running);
         }
-        tracing::info!(address = %local_addr, workers = shared.settings.workers, "proxy listening");
+        tracing::info!(address = %local_addr, workers, "proxy listening");
         Ok(proxy)
     }
 
@@ -136,8 +127,13 @@ impl Proxy {
     }
 
     /// How the upstream was doing when last seen.
-    pub const fn upstream_health(&self) -> &UpstreamHealth {
-        &self.health
+    pub fn upstream_health(&self) -> &UpstreamHealth {
+        self.in_force.upstream_health()
+    }
+
+    /// Its settings and rules, to be replaced.
+    pub const fn in_force(&self) -> &InForce {
+        &self.in_force
     }
 
     /// Stops accepting, finishes what is in flight (matched calls without a client included) for
@@ -264,7 +260,7 @@ fn work(runtime: &Runtime, listener: TcpListener, shared: Shared, stops: &[Stop;
         let ticking = Rc::clone(&worker);
         let timers = tokio::task::spawn_local(async move {
             let timers = Rc::clone(&ticking.timers);
-            timers.run(|now| ticking.pool.evict(now)).await;
+            timers.run(|now| ticking.tick(now)).await;
         });
         let [stop, draining, cut_off] = stops;
         tokio::select! {

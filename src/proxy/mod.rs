@@ -2,7 +2,7 @@
 //!
 //! `exchange.rs` is the path on one screen: match, capture, forward, commit. Each worker is one
 //! thread with its own listener, runtime and upstream connections, so that nothing on a call's way
-//! is shared, locked or boxed; a call that matches no rule never touches the store. A call that
+//! is shared, locked or boxed; what calls go by (`terms.rs`) can be replaced while they run; a call that matches no rule never touches the store. A call that
 //! matches runs as a task of its own from `forward` on, and the end of its response is held back
 //! (`release.rs`) until its events (`events.rs`) are durable (`commit.rs`).
 //!
@@ -27,9 +27,11 @@ mod loops;
 mod pool;
 mod release;
 mod settings;
+mod terms;
 mod timers;
 mod worker;
 
 pub use forward::UpstreamHealth;
 pub use listen::{Drained, Proxy, StartError};
 pub use settings::{CaptureSettings, CommitMode, Settings};
+pub use terms::InForce;

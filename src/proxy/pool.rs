@@ -14,10 +14,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
+use super::Settings;
 use super::body::{RequestBody, Upload, UploadState};
 use super::error::UpstreamError;
 use super::timers::Timers;
-use super::worker::Shared;
 use crate::shutdown::{Stop, Tasks};
 use crate::telemetry::{Metrics, UpstreamErrorKind};
 
@@ -30,13 +30,12 @@ const IDLE_MS_MAX: u64 = 4000;
 
 /// One worker's idle connections to the upstream.
 pub(super) struct Pool {
-    idle: Rc<RefCell<Vec<Idle>>>,
+    idle: Rc<RefCell<Kept>>,
     timers: Rc<Timers>,
     metrics: Arc<Metrics>,
     tasks: Tasks,
     host: String,
     port: u16,
-    connect_timeout: Duration,
 }
 
 /// A connection that carries a call; dropped, it is closed.
@@ -52,9 +51,17 @@ pub(super) struct Connection {
 /// Where a connection goes when its call is over.
 #[derive(Clone)]
 struct Home {
-    idle: Rc<RefCell<Vec<Idle>>>,
+    idle: Rc<RefCell<Kept>>,
     timers: Rc<Timers>,
     metrics: Arc<Metrics>,
+}
+
+/// What is kept for the next call.
+#[derive(Default)]
+struct Kept {
+    connections: Vec<Idle>,
+    /// No further call comes here: nothing is kept.
+    is_closed: bool,
 }
 
 struct Idle {
@@ -68,27 +75,40 @@ struct Idle {
 struct Open(Arc<Metrics>);
 
 impl Pool {
-    pub(super) fn new(shared: &Shared, timers: Rc<Timers>) -> Self {
-        let settings = &shared.settings;
-        let host = settings.upstream_host.trim_start_matches('[').trim_end_matches(']');
+    pub(super) fn new(settings: &Settings, metrics: &Arc<Metrics>, timers: &Rc<Timers>) -> Self {
+        let host = bare(&settings.upstream_host);
         Self {
             idle: Rc::default(),
-            timers,
-            metrics: Arc::clone(&shared.metrics),
+            timers: Rc::clone(timers),
+            metrics: Arc::clone(metrics),
             tasks: Tasks::new(Stop::new()),
             host: host.to_owned(),
             port: settings.upstream_port,
-            connect_timeout: settings.connect_timeout,
         }
+    }
+
+    /// Whether it leads to the upstream of these settings.
+    pub(super) fn leads_to(&self, settings: &Settings) -> bool {
+        self.host == bare(&settings.upstream_host) && self.port == settings.upstream_port
+    }
+
+    /// No further call comes here: what is idle is closed, and the rest when its call is over.
+    pub(super) fn close(&self) {
+        let mut idle = self.idle.borrow_mut();
+        idle.is_closed = true;
+        let closed = std::mem::take(&mut idle.connections);
+        drop(idle);
+        drop(closed);
     }
 
     /// An idle connection, if there is one.
     pub(super) fn take(&self) -> Option<Connection> {
-        let mut idle = self.idle.borrow_mut();
+        let mut kept = self.idle.borrow_mut();
+        let idle = &mut kept.connections;
         // The last ones may be closed, or still be finishing the call before.
         let at = idle.iter().rposition(|connection| connection.sender.is_ready())?;
         let Idle { sender, upload, task, .. } = idle.remove(at);
-        drop(idle);
+        drop(kept);
         Some(Connection { sender, upload, task, is_reused: true, home: self.home() })
     }
 
@@ -96,13 +116,13 @@ impl Pool {
     ///
     /// # Errors
     /// Nobody answers there, or not within `connect_timeout`.
-    pub(super) async fn connect(&self) -> Result<Connection, UpstreamError> {
-        let opened = tokio::time::timeout(self.connect_timeout, self.open()).await;
+    pub(super) async fn connect(&self, limit: Duration) -> Result<Connection, UpstreamError> {
+        let opened = tokio::time::timeout(limit, self.open()).await;
         let stream = match opened {
             Ok(Ok(stream)) => stream,
             Ok(Err(source)) => return Err(UpstreamError::Connect { source }),
             Err(_elapsed) => {
-                return Err(UpstreamError::ConnectTimeout { limit: self.connect_timeout });
+                return Err(UpstreamError::ConnectTimeout { limit });
             }
         };
         let (sender, connection) = builder()
@@ -122,7 +142,7 @@ impl Pool {
 
     /// Closes connections that have been idle for too long; whether any are left.
     pub(super) fn evict(&self, now: u64) -> bool {
-        let mut idle = self.idle.borrow_mut();
+        let idle = &mut self.idle.borrow_mut().connections;
         idle.retain(|connection| {
             now.saturating_sub(connection.since) < IDLE_MS_MAX && !connection.sender.is_closed()
         });
@@ -157,9 +177,14 @@ impl Connection {
             return;
         }
         let since = self.home.timers.now();
-        let mut idle = self.home.idle.borrow_mut();
-        if idle.len() < IDLE_MAX {
-            idle.push(Idle { sender: self.sender, upload: self.upload, task: self.task, since });
+        let mut kept = self.home.idle.borrow_mut();
+        if !kept.is_closed && kept.connections.len() < IDLE_MAX {
+            kept.connections.push(Idle {
+                sender: self.sender,
+                upload: self.upload,
+                task: self.task,
+                since,
+            });
         }
     }
 
@@ -196,6 +221,11 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.connections("upstream", -1);
     }
+}
+
+/// An IPv6 address without its brackets.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 fn builder() -> http1::Builder {

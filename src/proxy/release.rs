@@ -190,7 +190,7 @@ pub(super) async fn release(
             }
             Some(Step::End) => break true,
             Some(Step::Broken) => {
-                let problem = UpstreamError::Incomplete.problem(worker.settings());
+                let problem = UpstreamError::Incomplete.problem(&download.capture.terms.settings);
                 return answer.give(Err(problem));
             }
             None => break false,
@@ -216,7 +216,7 @@ async fn at_once(
 ) {
     let exact = download.length.is_some();
     let response = Response::from_parts(head, Content::Whole { frames, exact });
-    if goes_first(worker) {
+    if goes_first(&download) {
         answer.give(Ok(response));
         if let Err(error) = commit(worker, download.capture).await {
             tracing::error!(%error, "a success went out, but its event is not stored");
@@ -254,12 +254,12 @@ async fn piece_by_piece(
         }
     };
     let mut last = last.map(Passage::Frame);
-    if goes_first(worker)
+    if goes_first(&download)
         && let Some(frame) = last.take()
     {
         way.send(frame).await;
     }
-    if goes_first(worker) {
+    if goes_first(&download) {
         way.send(Passage::End).await;
     }
     match commit(worker, download.capture).await {
@@ -276,6 +276,6 @@ async fn piece_by_piece(
 }
 
 /// Whether the response does not wait for the commit.
-fn goes_first(worker: &Worker) -> bool {
-    worker.settings().commit == CommitMode::AfterResponse || sabotage::release_early()
+fn goes_first(download: &Download) -> bool {
+    download.capture.terms.settings.commit == CommitMode::AfterResponse || sabotage::release_early()
 }

@@ -1,19 +1,15 @@
 //! What one worker thread knows; everything on the thread shares it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use http::HeaderValue;
 
-use super::Settings;
-use super::capture::Budget;
-use super::forward::UpstreamHealth;
 use super::pool::Pool;
+use super::terms::{InForce, Terms};
 use super::timers::Timers;
-use crate::rules::RuleSet;
-use crate::rules::redact::Fields;
 use crate::shutdown::{Stop, Tasks};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -21,22 +17,20 @@ use crate::telemetry::Metrics;
 /// What all workers share, and what each needs to begin.
 #[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) settings: Arc<Settings>,
-    pub(super) rules: RuleSet,
+    pub(super) in_force: InForce,
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) health: UpstreamHealth,
-    pub(super) budget: Arc<Budget>,
     /// Open client connections of all workers.
     pub(super) connections: Arc<AtomicUsize>,
-    pub(super) fields: Arc<Fields>,
 }
 
 /// One worker.
 pub(super) struct Worker {
     pub(super) shared: Shared,
     pub(super) timers: Rc<Timers>,
-    pub(super) pool: Pool,
+    terms: RefCell<Rc<Terms>>,
+    /// Which of all that were in force `terms` are.
+    number: Cell<u64>,
     /// Client connections and matched calls: what a drain waits for.
     pub(super) tasks: Tasks,
     /// Our `Via` on a request received as HTTP/1.1, and as HTTP/1.0.
@@ -55,17 +49,20 @@ pub(super) struct Counted<'a>(&'a Cell<usize>);
 impl Worker {
     pub(super) fn new(shared: Shared) -> Self {
         let timers = Rc::new(Timers::new());
+        let number = shared.in_force.number();
+        let given = shared.in_force.given();
         let via = |version: &str| {
-            let text = format!("{version} sidehook-{}", shared.settings.instance);
+            let text = format!("{version} sidehook-{}", given.settings.instance);
             HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("1.1 sidehook"))
         };
         let via = [via("1.1"), via("1.0")];
-        let pool = Pool::new(&shared, Rc::clone(&timers));
+        let pool = Rc::new(Pool::new(&given.settings, &shared.metrics, &timers));
         let tasks = Tasks::new(Stop::new());
         Self {
             shared,
             timers,
-            pool,
+            terms: RefCell::new(Rc::new(Terms::new(&given, pool))),
+            number: Cell::new(number),
             tasks,
             via,
             draining: Cell::new(false),
@@ -74,8 +71,33 @@ impl Worker {
         }
     }
 
-    pub(super) fn settings(&self) -> &Settings {
-        &self.shared.settings
+    /// What is in force now.
+    pub(super) fn terms(&self) -> Rc<Terms> {
+        let number = self.shared.in_force.number();
+        if number != self.number.get() {
+            self.renew(number);
+        }
+        Rc::clone(&self.terms.borrow())
+    }
+
+    /// What is done at every tick; whether anything waits for the next.
+    pub(super) fn tick(&self, now: u64) -> bool {
+        self.terms().pool.evict(now)
+    }
+
+    /// The upstream's connections stay where it stays.
+    #[cold]
+    fn renew(&self, number: u64) {
+        let given = self.shared.in_force.given();
+        let before = Rc::clone(&self.terms.borrow());
+        let pool = if before.pool.leads_to(&given.settings) {
+            Rc::clone(&before.pool)
+        } else {
+            before.pool.close();
+            Rc::new(Pool::new(&given.settings, &self.shared.metrics, &self.timers))
+        };
+        *self.terms.borrow_mut() = Rc::new(Terms::new(&given, pool));
+        self.number.set(number);
     }
 
     pub(super) fn metrics(&self) -> &Metrics {

@@ -1,5 +1,6 @@
 //! The rule set: one automaton per class of methods over the paths of its rules.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
@@ -67,6 +68,25 @@ impl RuleSet {
             methods.iter().map(|&m| (m.clone(), Class::new(&rules, Some(m)))).collect::<Vec<_>>();
         let others = Class::new(&rules, None);
         Self { rules, named, others }
+    }
+
+    /// Rules that replace others: those that ask the same of a call go on counting where they were,
+    /// whatever became of the rest of them.
+    pub fn after(before: &Self, rules: Vec<EventRule>) -> Self {
+        let mut set = Self::new(rules);
+        let old: HashMap<&str, &Rule> =
+            before.rules.iter().map(|rule| (rule.rule.label.as_str(), rule)).collect();
+        set.rules = set
+            .rules
+            .iter()
+            .map(|rule| match old.get(rule.rule.label.as_str()) {
+                Some(old) if asks_the_same(&old.rule, &rule.rule) => {
+                    Rule { tally: Arc::clone(&old.tally), ..rule.clone() }
+                }
+                _ => rule.clone(),
+            })
+            .collect();
+        set
     }
 
     /// The rules, in order.
@@ -166,6 +186,19 @@ impl Class {
     fn may_match(&self, path: &[u8]) -> bool {
         self.paths.as_ref().is_none_or(|paths| paths.is_match(path))
     }
+}
+
+/// Whether two rules of one label want the same calls.
+fn asks_the_same(a: &EventRule, b: &EventRule) -> bool {
+    let query = |rule: &EventRule| rule.query.as_ref().map(|query| query.as_str().to_owned());
+    let when = |rule: &EventRule| rule.when.as_ref().map(|when| when.source().to_owned());
+    let subject = |rule: &EventRule| rule.subject.as_ref().map(|s| s.source().to_owned());
+    a.methods == b.methods
+        && a.url.as_str() == b.url.as_str()
+        && query(a) == query(b)
+        && a.status == b.status
+        && when(a) == when(b)
+        && subject(a) == subject(b)
 }
 
 /// The regex without Unicode classes, or as given where that is not possible.

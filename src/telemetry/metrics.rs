@@ -61,6 +61,8 @@ pub struct Metrics {
     commit_seconds: Histogram,
     commits_recent: Recent,
     of_webhooks: OfWebhooks,
+    config_reloads: [Counter; ReloadOutcome::ALL.len()],
+    config_healthy: Gauge,
 }
 
 /// What went wrong with the upstream.
@@ -80,6 +82,15 @@ pub enum UpstreamErrorKind {
 pub enum CutSide {
     Request,
     Response,
+}
+
+/// What came of reading the configuration again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // the names are the label values
+pub enum ReloadOutcome {
+    Changed,
+    Unchanged,
+    Refused,
 }
 
 impl Metrics {
@@ -160,6 +171,13 @@ impl Metrics {
         self.event_committed(TEST_LABEL);
     }
 
+    /// The configuration was read again: `sidehook_config_reloads_total{outcome}`, and
+    /// `sidehook_config_healthy`, which is 0 from one that was refused until one is not.
+    pub fn config_reloaded(&self, outcome: ReloadOutcome) {
+        self.config_reloads[outcome as usize].inc();
+        self.config_healthy.set(i64::from(outcome != ReloadOutcome::Refused));
+    }
+
     /// Zero is there before the first event, so that the first is an increase.
     fn expect_label(&self, label: &str) {
         for family in [&self.events, &self.condition_errors, &self.loops_stopped] {
@@ -186,6 +204,15 @@ impl Default for Metrics {
             "commit_seconds",
             "Time from an event's hand-over to its being durable",
             commit_seconds.clone(),
+        );
+        let config_reloads =
+            family(&mut to, "config_reloads", "Times the configuration was read again, by outcome");
+        let config_healthy = Gauge::default();
+        config_healthy.set(1);
+        to.register(
+            "config_healthy",
+            "Whether the configuration that was read last is in force (1) or was refused (0)",
+            config_healthy.clone(),
         );
         let calls = family(&mut to, "calls", "Calls answered, by whether they matched a rule");
         let upstream_errors = family(
@@ -221,6 +248,8 @@ impl Default for Metrics {
             commit_seconds,
             commits_recent: Recent::default(),
             of_webhooks: OfWebhooks::new(&mut to),
+            config_reloads: ReloadOutcome::ALL.map(|o| one(&config_reloads, "outcome", o.name())),
+            config_healthy,
             registry: to,
         }
     }
@@ -248,6 +277,18 @@ impl UpstreamErrorKind {
             Self::ResponseTimeout => "response_timeout",
             Self::BadResponse => "bad_response",
             Self::Broken => "broken",
+        }
+    }
+}
+
+impl ReloadOutcome {
+    const ALL: [Self; 3] = [Self::Changed, Self::Unchanged, Self::Refused];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
         }
     }
 }

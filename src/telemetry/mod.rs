@@ -7,6 +7,6 @@ mod recent;
 mod scrape;
 
 pub use access::AccessLine;
-pub use metrics::{CutSide, Metrics, UpstreamErrorKind};
+pub use metrics::{CutSide, Metrics, ReloadOutcome, UpstreamErrorKind};
 pub use of_webhooks::OUTCOMES;
 pub use scrape::{Exposition, QueueScrape, Scrape};

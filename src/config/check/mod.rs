@@ -17,32 +17,37 @@ mod sections;
 mod tls;
 mod webhook;
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub(super) use egress_proxy::has_credentials;
 pub(super) use headers::is_confidential;
 
 use super::node::{Place, Table, Value};
 use super::problem::{Problems, Sources};
-use super::{Config, Environment, print};
+use super::{Config, Environment, Files, Inputs, print};
 
 /// A check under way.
 pub(super) struct Check<'e> {
     problems: Problems,
     syntax_errors: usize,
     environment: &'e Environment,
+    /// What has been read so far.
+    files: Files,
     warnings: Vec<String>,
     /// A rule could not be read at all, so that nothing can be said about missing labels.
     has_unread_rule: bool,
 }
 
 impl<'e> Check<'e> {
-    pub(super) fn new(environment: &'e Environment) -> Self {
+    pub(super) fn new(environment: &'e Environment, files: Files) -> Self {
         let problems = Problems::new(Sources::default());
         Self {
             problems,
             syntax_errors: 0,
             environment,
+            files,
             warnings: Vec::new(),
             has_unread_rule: false,
         }
@@ -80,6 +85,16 @@ impl<'e> Check<'e> {
         self.warnings.push(warning.into());
     }
 
+    /// Reads a file, at most one byte more than `bytes_max`.
+    fn read_file(&mut self, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+        self.files.read(path, bytes_max)
+    }
+
+    /// Notes a file that somebody else reads.
+    fn note_file(&mut self, path: &Path, bytes_max: u64) {
+        self.files.note(path, bytes_max);
+    }
+
     /// A path as written, relative to the folder of its source.
     fn resolve(&self, place: &Place, path: &str) -> PathBuf {
         self.problems.sources().get(place.source).base.join(Path::new(path))
@@ -87,7 +102,11 @@ impl<'e> Check<'e> {
 }
 
 /// Builds the configuration.
-pub(super) fn config(mut check: Check<'_>, root: &Table) -> Result<Config, Problems> {
+pub(super) fn config(
+    mut check: Check<'_>,
+    root: &Table,
+    inputs: &Inputs,
+) -> (Result<Config, Problems>, Files) {
     let c = &mut check;
     let capture = sections::capture(c, section(root, "capture"));
     let proxy = sections::proxy(c, section(root, "proxy"), capture);
@@ -98,13 +117,13 @@ pub(super) fn config(mut check: Check<'_>, root: &Table) -> Result<Config, Probl
     let rules = event::rules(c, repeated(root, "event"));
     let webhooks = webhook::webhooks(c, repeated(root, "webhook"), &delivery, &egress);
     cross::check(c, root, &proxy, &store, &rules, &webhooks, &egress);
-    let Check { mut problems, syntax_errors, warnings, .. } = check;
+    let Check { mut problems, syntax_errors, warnings, files, .. } = check;
     problems.drop_consequences(syntax_errors);
     if problems.count() > 0 {
         problems.sort();
-        return Err(problems);
+        return (Err(problems), files);
     }
-    Ok(Config {
+    let config = Config {
         proxy,
         rules: rules.into_iter().map(|rule| rule.rule).collect(),
         store,
@@ -114,7 +133,11 @@ pub(super) fn config(mut check: Check<'_>, root: &Table) -> Result<Config, Probl
         webhooks: webhooks.into_iter().map(|webhook| webhook.webhook).collect(),
         warnings,
         effective: print::effective(root),
-    })
+        inputs: Arc::new(inputs.clone()),
+        files: files.clone(),
+        fingerprint: print::fingerprint(root, &files, inputs.file.as_deref()),
+    };
+    (Ok(config), files)
 }
 
 /// A section's table.

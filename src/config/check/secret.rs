@@ -1,7 +1,5 @@
 //! Secrets: `"text"`, `{ env = "NAME" }` or `{ file = "path" }`.
 
-use std::io::Read as _;
-
 use super::Check;
 use crate::config::node::{Node, Place, Value};
 use crate::config::problem::{quoted, suggest};
@@ -73,15 +71,16 @@ impl Check<'_> {
 
     fn file_secret(&mut self, place: &Place, path: &str) -> Option<String> {
         let path = self.resolve(place, path);
-        let mut bytes = Vec::new();
-        let read = std::fs::File::open(&path)
-            .and_then(|file| file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes));
+        let read = self.read_file(&path, SECRET_BYTES_MAX);
         let shown = quoted(&path.to_string_lossy());
-        if let Err(error) = read {
-            let message = format!("cannot read the secret file {shown}: {error}");
-            self.problem(place, message, "make it readable for sidehook, or correct the path");
-            return None;
-        }
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let message = format!("cannot read the secret file {shown}: {error}");
+                self.problem(place, message, "make it readable for sidehook, or correct the path");
+                return None;
+            }
+        };
         if bytes.len() as u64 > SECRET_BYTES_MAX {
             let message = format!("the secret file {shown} is larger than 8 KiB");
             self.problem(place, message, "it must contain the secret and nothing else");

@@ -203,7 +203,7 @@ pub(super) fn delivery(c: &mut Check<'_>, table: &Table, proxy: &proxy::Settings
     Delivery {
         settings: delivery::Settings {
             source: source(proxy).into(),
-            concurrency: c.count(k("concurrency"), 1..=65_536),
+            concurrency: c.count(k("concurrency"), 1..=delivery::Settings::CONCURRENCY_MAX),
             jitter: c.real(k("jitter"), 0.0..=1.0),
             probe_first: PROBE_FIRST,
             probe_max: PROBE_MAX,
@@ -260,7 +260,8 @@ pub(super) fn admin(c: &mut Check<'_>, table: &Table) -> AdminConfig {
         ));
     }
     let allowed_hosts = c.hosts(key(table, "allowed_hosts"));
-    AdminConfig { listen, token, read_token, allowed_hosts, tls }
+    let watch_config = c.flag(key(table, "watch_config"));
+    AdminConfig { listen, token, read_token, allowed_hosts, tls, watch_config }
 }
 
 /// A token that clients send as `Authorization: Bearer`. Short ones are told, not refused: on a

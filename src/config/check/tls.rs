@@ -1,7 +1,6 @@
 //! Certificates: `ca_file` and `client_cert` of webhooks, `tls` of listeners. Their files are read when
 //! the configuration is.
 
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -52,7 +51,11 @@ pub(super) fn server(c: &mut Check<'_>, node: &Node) -> Option<ServerTls> {
     let key = c.required(table, &node.place, "key", form);
     let cert = cert.and_then(|node| path(c, node, "a certificate file"));
     let key = key.and_then(|node| path(c, node, "a key file"));
-    match ServerTls::load(cert?, key?) {
+    let (cert, key) = (cert?, key?);
+    // It follows them by itself; here they are looked at where there is no good configuration.
+    c.note_file(&cert, PEM_BYTES_MAX);
+    c.note_file(&key, PEM_BYTES_MAX);
+    match ServerTls::load(cert, key) {
         Ok(tls) => Some(tls),
         Err(error) => {
             let cure = "cert must hold the server's certificate and those between it and its CA, key \
@@ -94,19 +97,17 @@ fn path(c: &mut Check<'_>, node: &Node, what: &str) -> Option<PathBuf> {
 /// Reads a file.
 fn pem(c: &mut Check<'_>, node: &Node, what: &str) -> Option<Vec<u8>> {
     let path = path(c, node, what)?;
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(&path)
-        .and_then(|file| file.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let read = c.read_file(&path, PEM_BYTES_MAX);
     let shown = quoted(&path.to_string_lossy());
     let (message, cure) = match read {
         Err(error) => (
             format!("cannot read {shown}: {error}"),
             "make it readable for sidehook, or correct the path",
         ),
-        Ok(_) if bytes.len() as u64 > PEM_BYTES_MAX => {
+        Ok(bytes) if bytes.len() as u64 > PEM_BYTES_MAX => {
             (format!("{shown} is larger than 1 MiB"), "write the path of a PEM file")
         }
-        Ok(_) => return Some(bytes),
+        Ok(bytes) => return Some(bytes),
     };
     c.problem(&node.place, message, cure);
     None

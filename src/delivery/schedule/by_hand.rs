@@ -15,10 +15,10 @@ impl Scheduler {
         if wanted.is_empty() {
             return failed;
         }
-        let places = self.slots.max_capacity();
+        let places = self.places();
         let idle = self.lanes.values().filter(|lane| lane.is_idle(now)).count();
         for (id, webhook) in wanted {
-            let free = places - self.in_flight;
+            let free = places.saturating_sub(self.in_flight);
             if free == 0 {
                 break;
             }

@@ -144,7 +144,8 @@ impl Scheduler {
 }
 
 fn limits(context: &Context, webhook: &Webhook) -> Limits {
-    let settings = &context.settings;
+    let terms = context.in_force.terms();
+    let settings = &terms.settings;
     Limits {
         pause_after: webhook.pause_after,
         disable_after: webhook.disable_after,

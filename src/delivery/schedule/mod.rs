@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::Settings;
 use super::deliver::{Context, Report, deliver};
 use super::health::Moment;
 use super::lane::Lane;
+use super::{InForce, Settings};
 use crate::egress::Egress;
 use crate::model::{Webhook, WebhookId, WebhookState};
 use crate::shutdown::Tasks;
@@ -49,7 +49,17 @@ pub fn start(
     metrics: Arc<Metrics>,
     tasks: &Tasks,
 ) -> JoinHandle<()> {
-    let context = Arc::new(Context { settings, store, egress, metrics });
+    start_with(InForce::new(settings, egress), store, metrics, tasks)
+}
+
+/// [`start`], under settings that can be replaced.
+pub fn start_with(
+    in_force: InForce,
+    store: Store,
+    metrics: Arc<Metrics>,
+    tasks: &Tasks,
+) -> JoinHandle<()> {
+    let context = Arc::new(Context { in_force, store, metrics });
     let scheduler = Scheduler::new(context, tasks.clone());
     tasks.spawn(scheduler.run())
 }
@@ -104,7 +114,7 @@ impl Drop for Slot {
 
 impl Scheduler {
     fn new(context: Arc<Context>, tasks: Tasks) -> Self {
-        let (slots, ended) = mpsc::channel(context.settings.concurrency.max(1));
+        let (slots, ended) = mpsc::channel(Settings::CONCURRENCY_MAX);
         let (saves, saved) = mpsc::channel(N_SAVED_MAX);
         Self {
             context,
@@ -230,8 +240,8 @@ impl Scheduler {
     /// Starts what one lane may start; gives how many that were. `idle` lanes had nothing under
     /// way when this round began.
     fn serve(&mut self, id: WebhookId, now: Moment, idle: usize) -> Result<usize, StoreError> {
-        let places = self.slots.max_capacity();
-        let free = places - self.in_flight;
+        let places = self.places();
+        let free = places.saturating_sub(self.in_flight);
         let Some(lane) = self.lanes.get_mut(&id).filter(|lane| lane.wants(now)) else {
             return Ok(0);
         };
@@ -268,10 +278,15 @@ impl Scheduler {
         });
     }
 
+    /// Attempts at a time: fewer than there are under way where that has just been lowered.
+    fn places(&self) -> usize {
+        self.context.in_force.terms().settings.concurrency.clamp(1, Settings::CONCURRENCY_MAX)
+    }
+
     /// The time until a lane has something due. One that is due already waits for a place, whose
     /// end wakes us, or for the store.
     fn until_due(&self, now: Moment) -> Duration {
-        if self.in_flight >= self.slots.max_capacity() {
+        if self.in_flight >= self.places() {
             return SLEEP_MAX;
         }
         let due = self.lanes.values().filter_map(|lane| lane.wakes_in(now)).min();

@@ -66,6 +66,7 @@ impl Control for Rest {
             loaded_at: clock::now(),
             problems: Vec::new(),
             effective: String::new(),
+            needs_restart: Vec::new(),
         }
     }
 
