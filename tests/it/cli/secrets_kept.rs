@@ -62,7 +62,8 @@ fn found(text: &str) -> Vec<&'static str> {
             let (from, to) = ((shift * 8).div_ceil(6), padded.len() / 3 * 4);
             text[from..to].to_owned()
         });
-        let spellings = [plain, STANDARD.encode(bytes), URL_SAFE_NO_PAD.encode(bytes)];
+        let debug = format!("{bytes:?}").trim_matches(['[', ']']).to_owned();
+        let spellings = [plain, debug, STANDARD.encode(bytes), URL_SAFE_NO_PAD.encode(bytes)];
         spellings.into_iter().chain(within).any(|spelling| text.contains(&spelling))
             || folded.contains(&hex)
     };
@@ -80,6 +81,7 @@ fn a_secret_is_found_in_every_spelling() {
         STANDARD.encode(format!("user1:{BASIC}!")),
         STANDARD.encode(format!("user12:{BASIC}")),
         hex,
+        format!("{:?}", BASIC.as_bytes()),
     ] {
         assert_eq!(found(&text), [BASIC], "{text}");
     }
@@ -327,6 +329,7 @@ async fn what_runs_says_no_secret_even_at_trace_and_in_trouble() {
             process.signal(Signal::HUP);
             let answers = ask_all(&process);
             assert_kept(&format!("run {n}: an answer"), &answers);
+            process.until("the reloads", |log| log.matches("signing_secret").count() >= 2);
             let log = process.stop();
             assert!(log.contains("TRACE") && log.contains("sidehook::access"), "{log}");
             assert_kept(&format!("run {n}: the log"), &log);
