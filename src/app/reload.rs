@@ -16,7 +16,7 @@ use crate::admin::{
     self, Admin, ConfigProblem, ConfigStatus, Registry, ReloadFailed, Reloaded, Reloading,
 };
 use crate::clock;
-use crate::config::{self, Config, Files, Fixed, Inputs, WebhookReader};
+use crate::config::{self, Config, Files, Fixed, Inputs};
 use crate::delivery;
 use crate::egress::Egress;
 use crate::model::{Secret, Timestamp};
@@ -196,7 +196,7 @@ impl Reloads {
             };
         let needs_restart = self.fixed.needs_restart(&config);
         let effective = self.fixed.effective(&config);
-        let reader = Box::new(WebhookReader::default());
+        let reader = Box::new(config.webhook_reader());
         let of_delivery = (config.delivery, egress);
         // The first change, and the last thing that can be refused.
         let replaced = parts.registry.replace(config.webhooks, reader, || {
