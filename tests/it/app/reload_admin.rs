@@ -88,7 +88,7 @@ async fn a_name_that_the_api_has_given_away_refuses_the_whole_file() {
     let receiver = Receiver::start().await;
     let text = format!("{}{TASKS}", delivery(""));
     let stand = Stand::start(&upstream, &text).await;
-    let body = json!({"name": "taken", "url": receiver.url("/"), "events": ["*"]});
+    let body = json!({"name": "taken", "url": receiver.url("/").as_str(), "events": ["*"]});
     let created = stand.ask("POST /v1/webhooks", &body.to_string()).await;
     assert_eq!(created.status(), 201, "{}", created.text());
 
