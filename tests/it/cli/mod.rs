@@ -1,8 +1,11 @@
 //! The command line: the real binary, its exit codes and what it says.
 
 mod check;
+mod logs;
+mod process;
 mod reload;
 mod run;
+mod secrets_kept;
 mod verify;
 
 use std::path::Path;
