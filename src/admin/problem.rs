@@ -6,8 +6,12 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Object, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::control::ConfigProblem;
+use super::schemas;
 use crate::store::StoreError;
 
 /// One error, on its way to the caller. Boxed: it is the rare side of every `Result` here.
@@ -34,19 +38,63 @@ pub struct FieldError {
     pub message: Cow<'static, str>,
 }
 
-/// `{"type","title","status","detail","code"}`, `errors` for 422, and `problems` of a configuration.
-#[derive(Serialize)]
-struct Shape<'a> {
+/// Every `code`; a problem of another one is a mistake that a test finds.
+pub(super) const CODES: [&str; 26] = [
+    "bad_json",
+    "bad_query",
+    "body_too_large",
+    "cross_site",
+    "defined_in_file",
+    "ended",
+    "host_not_allowed",
+    "invalid",
+    "invalid_configuration",
+    "method_not_allowed",
+    "name_taken",
+    "no_randomness",
+    "no_such_path",
+    "not_found",
+    "not_json",
+    "read_only",
+    "store_unavailable",
+    "timeout",
+    "too_many_keys",
+    "too_many_streams",
+    "too_many_webhooks",
+    "too_many_wrong_tokens",
+    "unauthorized",
+    "unrenderable",
+    "unusable",
+    "webhook_gone",
+];
+
+/// An error (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Shape<'a> {
+    /// Says no more than `status` does; `code` does.
+    #[schema(examples("about:blank"))]
     r#type: &'static str,
+    /// The status in words.
     title: &'a str,
+    #[schema(value_type = schemas::StatusCode)]
     status: u16,
+    /// What is wrong, and what would be right.
     detail: &'a str,
+    #[schema(value_type = ProblemCode)]
     code: &'a str,
+    /// What is wrong with a body, member by member; with status 422 only.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
     errors: &'a [FieldError],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    /// What is wrong with a configuration, with its places; with the code `invalid_configuration` only.
+    #[schema(required = false)]
     problems: &'a [ConfigProblem],
 }
+
+/// What is wrong, for programs.
+pub(super) struct ProblemCode;
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
@@ -144,6 +192,18 @@ impl Problem {
         self
     }
 }
+
+impl PartialSchema for ProblemCode {
+    fn schema() -> RefOr<Schema> {
+        let code = Object::builder()
+            .schema_type(Type::String)
+            .description(Some("What is wrong, for programs."))
+            .enum_values(Some(CODES));
+        Schema::Object(code.build()).into()
+    }
+}
+
+impl ToSchema for ProblemCode {}
 
 impl FieldError {
     pub(super) const fn unknown(field: String) -> Self {

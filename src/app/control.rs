@@ -4,9 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use super::reload::{Cause, Reloads};
 use crate::admin::{ConfigStatus, Control, ProxyHealth, Reloading};
+use crate::egress::Outgoing;
+use crate::model::{DeliveryId, Event, Webhook};
 use crate::proxy;
 use crate::rules::RuleSet;
 use crate::shutdown::Stop;
+use crate::{clock, delivery};
 
 /// The running program, for the admin API.
 pub(super) struct Running {
@@ -16,6 +19,7 @@ pub(super) struct Running {
     pub(super) proxy: Arc<OnceLock<proxy::InForce>>,
     pub(super) draining: Stop,
     pub(super) reloads: Arc<Reloads>,
+    pub(super) attempts: delivery::InForce,
 }
 
 impl Control for Running {
@@ -35,6 +39,20 @@ impl Control for Running {
 
     fn config(&self) -> ConfigStatus {
         self.reloads.status()
+    }
+
+    fn preview(
+        &self,
+        event: &Arc<Event>,
+        webhook: &Webhook,
+        delivery: DeliveryId,
+        number: u32,
+    ) -> Result<Outgoing, String> {
+        let (source, agent) = self.attempts.names();
+        let mut outgoing =
+            delivery::preview(event, webhook, delivery, number, &source, clock::now())?;
+        outgoing.headers.insert(http::header::USER_AGENT, agent);
+        Ok(outgoing)
     }
 
     fn reload(&self) -> Reloading<'_> {

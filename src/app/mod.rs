@@ -27,7 +27,7 @@ use self::reload::{Parts, Reloads};
 use self::watch::watch;
 use crate::admin::{self, Admin, Registry};
 use crate::clock;
-use crate::config::{AdminConfig, Config, WebhookReader};
+use crate::config::{AdminConfig, Config};
 use crate::delivery;
 use crate::egress::Egress;
 use crate::model::Secret;
@@ -106,20 +106,21 @@ impl App {
     }
 
     fn on_store(config: Config, store: Store, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
-        let reloads = Arc::new(Reloads::new(&config, Arc::clone(&metrics)));
-        let registry =
-            Registry::start(store.clone(), config.webhooks, Box::new(WebhookReader::default()))
-                .map_err(|taken| anyhow::anyhow!(taken.join("; ")))?;
+        let (delivery, admin) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
+        let reloads = Arc::new(Reloads::new(&config, Arc::clone(&metrics), admin.clone()));
+        let reader = Box::new(config.webhook_reader());
+        let registry = Registry::start(store.clone(), config.webhooks, reader)
+            .map_err(|taken| anyhow::anyhow!(taken.join("; ")))?;
         let registry = Arc::new(registry);
         warn_about_orphans(&store);
         let n_webhooks = store.webhooks().len();
         let egress = Egress::new(config.egress)?;
+        let attempts = delivery::InForce::new(config.delivery, egress);
         let is_token_kept = config.admin.token.is_none();
         let settings = admin_settings(config.admin, &config.store.path)?;
         let token = settings.token.clone();
         let runtime = runtime()?;
         let draining = Stop::new();
-        let (delivery, admin) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
         let in_force = Arc::new(OnceLock::new());
         let rules = RuleSet::new(config.rules);
         let n_rules = rules.rules().count();
@@ -132,6 +133,7 @@ impl App {
                 proxy: Arc::clone(&in_force),
                 draining: draining.clone(),
                 reloads: Arc::clone(&reloads),
+                attempts: attempts.clone(),
             }),
             started_at: clock::now(),
         };
@@ -142,7 +144,6 @@ impl App {
         let proxy = Proxy::start(config.proxy, rules, to.0, to.1, draining.clone())?;
         // Set once, here.
         let _ = in_force.set(proxy.in_force().clone());
-        let attempts = delivery::InForce::new(config.delivery, egress);
         reloads.started(Parts {
             store: store.clone(),
             store_path: config.store.path.clone(),

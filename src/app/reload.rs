@@ -16,12 +16,13 @@ use crate::admin::{
     self, Admin, ConfigProblem, ConfigStatus, Registry, ReloadFailed, Reloaded, Reloading,
 };
 use crate::clock;
-use crate::config::{self, Config, Files, Fixed, Inputs, WebhookReader};
+use crate::config::{self, Config, Files, Fixed, Inputs};
 use crate::delivery;
 use crate::egress::Egress;
 use crate::model::{Secret, Timestamp};
 use crate::proxy;
 use crate::rules::RuleSet;
+use crate::shutdown::Tasks;
 use crate::store::Store;
 use crate::telemetry::{Metrics, ReloadOutcome};
 
@@ -44,6 +45,8 @@ pub(super) struct Reloads {
     /// Held by the reload that runs; `None` until everything is started.
     parts: tokio::sync::Mutex<Option<Parts>>,
     stands: Mutex<Stands>,
+    /// A stop waits for the one that runs.
+    tasks: Tasks,
     /// A signal asks for one.
     pub(super) asked: Notify,
 }
@@ -91,7 +94,7 @@ impl fmt::Debug for Reloads {
 
 impl Reloads {
     /// For what a start makes of this configuration.
-    pub(super) fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(config: &Config, metrics: Arc<Metrics>, tasks: Tasks) -> Self {
         let stands = Stands {
             generation: 1,
             loaded_at: clock::now(),
@@ -108,6 +111,7 @@ impl Reloads {
             metrics,
             parts: tokio::sync::Mutex::new(None),
             stands: Mutex::new(stands),
+            tasks,
             asked: Notify::new(),
         }
     }
@@ -138,9 +142,19 @@ impl Reloads {
 
     /// Reads the configuration again and puts it in force, or leaves everything as it is.
     pub(super) fn reload(self: &Arc<Self>, cause: Cause) -> Reloading<'static> {
+        self.reload_as(cause, None)
+    }
+
+    /// [`Self::reload`], where the files are as `looked` has them: one that is being written just
+    /// now is not taken.
+    pub(super) fn reload_as(
+        self: &Arc<Self>,
+        cause: Cause,
+        looked: Option<Files>,
+    ) -> Reloading<'static> {
         let this = Arc::clone(self);
         // A task of its own: whoever asked may leave, and half a reload must not stay.
-        let reload = tokio::spawn(async move { this.one(cause).await });
+        let reload = self.tasks.spawn(async move { this.one(cause, looked).await });
         Box::pin(async {
             reload.await.unwrap_or_else(|error| {
                 tracing::error!(%error, "a reload was broken off");
@@ -149,7 +163,7 @@ impl Reloads {
         })
     }
 
-    async fn one(&self, cause: Cause) -> Result<Reloaded, ReloadFailed> {
+    async fn one(&self, cause: Cause, looked: Option<Files>) -> Result<Reloaded, ReloadFailed> {
         let mut parts = self.parts.lock().await;
         let Some(parts) = parts.as_mut() else {
             return Err(told::failed("sidehook is still starting".to_owned()));
@@ -157,6 +171,9 @@ impl Reloads {
         let inputs = Arc::clone(&self.inputs);
         let read = move || config::load_with_files(&inputs);
         let read = match tokio::task::spawn_blocking(read).await {
+            Ok((_, files)) if looked.is_some_and(|looked| !looked.agree(&files)) => {
+                return Err(told::failed("the files are being changed".to_owned()));
+            }
             Ok((read, files)) => {
                 self.stands().files = files;
                 read.map_err(|error| (told::problems(&error), error.to_string()))
@@ -192,7 +209,7 @@ impl Reloads {
             };
         let needs_restart = self.fixed.needs_restart(&config);
         let effective = self.fixed.effective(&config);
-        let reader = Box::new(WebhookReader::default());
+        let reader = Box::new(config.webhook_reader());
         let of_delivery = (config.delivery, egress);
         // The first change, and the last thing that can be refused.
         let replaced = parts.registry.replace(config.webhooks, reader, || {

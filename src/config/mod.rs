@@ -62,6 +62,14 @@ pub struct Config {
     pub files: Files,
     /// Differs where any value does, those of secrets and files included.
     pub fingerprint: [u8; 32],
+    reader: WebhookReader,
+}
+
+impl Config {
+    /// Reads the webhooks of the admin API under this configuration: its defaults, its guard.
+    pub fn webhook_reader(&self) -> WebhookReader {
+        self.reader.clone()
+    }
 }
 
 /// The admin API's part: its token may have to be made first.

@@ -56,6 +56,12 @@ impl InForce {
         self.0.load().egress.clone()
     }
 
+    /// What attempts name as the source of events, and as who they are (`user-agent`).
+    pub fn names(&self) -> (Arc<str>, http::HeaderValue) {
+        let terms = self.0.load();
+        (Arc::clone(&terms.settings.source), terms.egress.user_agent().clone())
+    }
+
     pub(super) fn terms(&self) -> Arc<Terms> {
         self.0.load_full()
     }

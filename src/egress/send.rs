@@ -101,6 +101,11 @@ impl Egress {
         Self::with(settings, self.clients.resolver().clone(), tls::system_roots())
     }
 
+    /// `user-agent` of every request.
+    pub const fn user_agent(&self) -> &HeaderValue {
+        &self.user_agent
+    }
+
     pub(super) fn with(
         settings: Settings,
         resolver: Resolver,

@@ -126,7 +126,8 @@ impl Shared {
 
 impl WebhookSet {
     pub(crate) fn new(webhooks: Vec<Webhook>) -> Self {
-        let active = webhooks.iter().filter(|w| w.active).map(|w| w.id).collect();
+        let active =
+            webhooks.iter().filter(|w| w.active && w.unusable.is_none()).map(|w| w.id).collect();
         Self { list: Arc::new(webhooks.into_iter().map(Arc::new).collect()), active }
     }
 

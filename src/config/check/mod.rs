@@ -26,7 +26,9 @@ pub(super) use headers::is_confidential;
 
 use super::node::{Place, Table, Value};
 use super::problem::{Problems, Sources};
-use super::{Config, Environment, Files, Inputs, print};
+use super::{Config, Environment, Files, Inputs, WebhookReader, print};
+use crate::egress;
+use crate::model::Webhook;
 
 /// A check under way.
 pub(super) struct Check<'e> {
@@ -101,6 +103,15 @@ impl<'e> Check<'e> {
     }
 }
 
+/// What a webhook of the API is checked against: the configuration in force.
+#[derive(Clone, Debug)]
+pub(super) struct Ground {
+    delivery: sections::Delivery,
+    egress: egress::Settings,
+    /// The labels of the rules.
+    labels: Vec<String>,
+}
+
 /// Builds the configuration.
 pub(super) fn config(
     mut check: Check<'_>,
@@ -123,7 +134,10 @@ pub(super) fn config(
         problems.sort();
         return (Err(problems), files);
     }
+    let labels = rules.iter().map(|rule| rule.rule.label.clone()).collect();
+    let ground = Ground { delivery: delivery.clone(), egress: egress.clone(), labels };
     let config = Config {
+        reader: WebhookReader::on(ground),
         proxy,
         rules: rules.into_iter().map(|rule| rule.rule).collect(),
         store,
@@ -138,6 +152,23 @@ pub(super) fn config(
         fingerprint: print::fingerprint(root, &files, inputs.file.as_deref()),
     };
     (Ok(config), files)
+}
+
+/// Builds a webhook of the API; the warnings are for whoever made it.
+pub(super) fn api_webhook(
+    mut check: Check<'_>,
+    table: &Table,
+    place: &Place,
+    ground: &Ground,
+) -> Result<(Webhook, Vec<String>), Problems> {
+    let placed = webhook::webhook(&mut check, table, place, &ground.delivery, &ground.egress);
+    cross::check_of_api(&mut check, &ground.labels, &placed);
+    let Check { mut problems, warnings, .. } = check;
+    if problems.count() > 0 {
+        problems.sort();
+        return Err(problems);
+    }
+    Ok((placed.webhook, warnings))
 }
 
 /// A section's table.

@@ -113,6 +113,10 @@ impl Committer {
         self.shared.clock_showed(now);
         for waiting in &mut work.events {
             let (event, ordered) = self.complete(&waiting.event, batch.next_seq());
+            if event.is_test {
+                // Somebody waits for it: it goes out as what is queued again by hand does.
+                staged.requeued.extend(event.deliveries.iter().map(|&(id, _)| id));
+            }
             staged.push(&mut batch, Record::Event { event, committed_at: now, ordered });
         }
         for finished in &work.attempts {
@@ -156,12 +160,16 @@ impl Committer {
     /// The event with its place in the order and its deliveries, and which of these are ordered.
     fn complete(&self, new: &NewEvent, ordinal: u64) -> (Event, Vec<DeliveryId>) {
         let webhooks = self.shared.webhooks.load();
-        let wanting = webhooks.list.iter().filter(|webhook| webhook.wants(&new.rule.label));
+        let wanting = webhooks.list.iter().filter(|webhook| match new.test_of {
+            Some(id) => webhook.id == id,
+            None => webhook.wants(&new.rule.label),
+        });
         let (mut deliveries, mut ordered) = (Vec::new(), Vec::new());
         for webhook in wanting {
             let id = DeliveryId::from_uuid(uuid::Uuid::now_v7());
             deliveries.push((id, webhook.id));
-            ordered.extend(webhook.ordered.then_some(id));
+            // A test waits for nobody, and nobody for it.
+            ordered.extend((webhook.ordered && new.test_of.is_none()).then_some(id));
         }
         let event = Event {
             id: new.id,

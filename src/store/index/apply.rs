@@ -169,6 +169,7 @@ impl<'a> Applier<'a> {
                 response_code: None,
                 response_time_ms: None,
                 error: None,
+                is_test: event.is_test,
             };
             self.ordinals.set(self.tree, &keys::webhook_history(webhook_id), ordinal, true)?;
             self.link(id, &row)?;
@@ -229,7 +230,7 @@ impl<'a> Applier<'a> {
             decide(&mut row, &attempt.outcome, attempt.verdict);
             match row.state {
                 DeliveryState::Delivered => self.tallies.ended(row.webhook_id, true),
-                DeliveryState::Failed if was_pending && is_theirs => {
+                DeliveryState::Failed if was_pending && is_theirs && !row.is_test => {
                     self.tallies.ended(row.webhook_id, false);
                 }
                 _ => {}

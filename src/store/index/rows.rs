@@ -61,6 +61,8 @@ pub(crate) struct DeliveryRow {
     pub(crate) response_code: Option<u16>,
     pub(crate) response_time_ms: Option<u64>,
     pub(crate) error: Option<String>,
+    /// Of a test: its failures say nothing of the receiver.
+    pub(crate) is_test: bool,
 }
 
 impl EventRow {

@@ -1,5 +1,9 @@
 //! The whole of sidehook in this process: start, stop in path order, start again.
 
+mod reload;
+mod reload_admin;
+mod stand;
+
 use sidehook::app::App;
 use sidehook::config::{Config, Inputs, load};
 use tempfile::TempDir;

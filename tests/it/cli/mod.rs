@@ -3,6 +3,7 @@
 mod check;
 mod logs;
 mod process;
+mod reload;
 mod run;
 mod secrets_kept;
 mod verify;

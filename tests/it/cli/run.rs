@@ -16,15 +16,15 @@ use super::{GOOD, output, sidehook, stderr};
 use crate::support::PATIENCE;
 
 /// A running sidehook whose log is read as JSON.
-struct Running {
+pub(super) struct Running {
     child: Child,
     log: BufReader<ChildStderr>,
     /// Every line so far.
-    said: Vec<Value>,
+    pub(super) said: Vec<Value>,
 }
 
 impl Running {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
+    pub(super) fn start(folder: &Path, arguments: &[&str]) -> Self {
         let mut command = sidehook(folder, &["run", "--log-format", "json"]);
         command.args(arguments).stderr(Stdio::piped()).stdin(Stdio::null());
         let mut child = command.spawn().expect("the binary starts");
@@ -35,7 +35,7 @@ impl Running {
     }
 
     /// Reads the log up to a line with this message.
-    fn wait_for(&mut self, message: &str) -> Value {
+    pub(super) fn wait_for(&mut self, message: &str) -> Value {
         loop {
             let mut line = String::new();
             let n = self.log.read_line(&mut line).expect("a log");
@@ -50,17 +50,17 @@ impl Running {
     }
 
     /// A field of the line that says where it runs.
-    fn field(&self, name: &str) -> String {
+    pub(super) fn field(&self, name: &str) -> String {
         let line = self.said.iter().find(|line| line["message"] == "sidehook is running");
         line.expect("it runs")[name].as_str().expect("a text").to_owned()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     /// Its exit code, and whether it came in time.
-    fn exit_code(mut self) -> Option<i32> {
+    pub(super) fn exit_code(mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("our child") {
