@@ -71,6 +71,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(status::readyz))
         .routes(routes!(status::metrics))
         .routes(routes!(status::status))
+        .routes(routes!(reload::config))
+        .routes(routes!(reload::reload))
         .routes(routes!(openapi::document))
         .routes(routes!(events::list))
         .routes(routes!(events::one))

@@ -16,6 +16,7 @@ use utoipa::openapi::{
 };
 use utoipa::{ToResponse, ToSchema};
 
+use super::control::ConfigProblem;
 use super::params::Params;
 use super::problem::{FieldError, Problem, ProblemCode, Shape};
 
@@ -30,6 +31,9 @@ pub(super) struct Conflict;
 
 /// The request of a delivery cannot be built.
 pub(super) struct Unrenderable;
+
+/// A configuration has mistakes.
+pub(super) struct InvalidConfiguration;
 
 const DESCRIPTION: &str = "\
 The admin API of sidehook: what happened, how it stands, and what to do about it.
@@ -106,6 +110,7 @@ pub(super) fn frame() -> OpenApi {
         .schema_from::<Shape<'_>>()
         .schema_from::<ProblemCode>()
         .schema_from::<FieldError>()
+        .schema_from::<ConfigProblem>()
         .build();
     let tags = TAGS.map(|(name, description)| {
         Tag::builder().name(name).description(Some(description)).build()
@@ -204,5 +209,13 @@ impl<'r> ToResponse<'r> for Conflict {
 impl<'r> ToResponse<'r> for Unrenderable {
     fn response() -> (&'r str, RefOr<Answer>) {
         ("Unrenderable", problem("422", "The request cannot be built; `detail` says why.").into())
+    }
+}
+
+impl<'r> ToResponse<'r> for InvalidConfiguration {
+    fn response() -> (&'r str, RefOr<Answer>) {
+        let description =
+            "It has mistakes, each in `errors` and `problems`; the running one stays as it is.";
+        ("InvalidConfiguration", problem("422", description).into())
     }
 }

@@ -6,7 +6,8 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::control::ConfigProblem;
-use super::params::Params;
+use super::openapi::{InvalidConfiguration, NoMembers};
+use super::params::{NoBody, Params};
 use super::problem::{Problem, json};
 use super::state::Api;
 use crate::model::Timestamp;
@@ -18,7 +19,6 @@ pub(super) struct ConfigView {
     #[schema(minimum = 1)]
     generation: u64,
     /// When what is in force was read.
-    #[schema(value_type = String, format = DateTime)]
     loaded_at: Timestamp,
     /// Why what was read last is not in force; empty when it is.
     problems: Vec<ConfigProblem>,
@@ -38,11 +38,14 @@ pub(super) struct ReloadedView {
     needs_restart: Vec<String>,
 }
 
-/// What is in force.
+/// Tells what configuration is in force.
+///
+/// And what is wrong with the one that was read last, where it was refused.
 #[utoipa::path(
     get,
     path = "/v1/config",
-    tag = "config",
+    operation_id = "getConfig",
+    tag = "status",
     responses((status = 200, description = "What is in force.", body = ConfigView))
 )]
 pub(super) async fn config(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
@@ -58,17 +61,25 @@ pub(super) async fn config(State(api): State<Api>, params: Params) -> Result<Res
     Ok(json(StatusCode::OK, &view))
 }
 
-/// Reads the configuration again and puts it in force: all of it, or nothing where it has mistakes.
+/// Reads the configuration again.
+///
+/// And puts it in force: all of it, or nothing where it has mistakes.
 #[utoipa::path(
     post,
     path = "/v1/reload",
-    tag = "config",
+    operation_id = "reloadConfig",
+    tag = "status",
+    request_body = Option<NoMembers>,
     responses(
         (status = 200, description = "It is in force.", body = ReloadedView),
-        (status = 422, description = "It has mistakes, each in `errors` and `problems`; nothing has changed.")
+        (status = 422, response = InvalidConfiguration),
     )
 )]
-pub(super) async fn reload(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
+pub(super) async fn reload(
+    State(api): State<Api>,
+    params: Params,
+    _: NoBody,
+) -> Result<Response, Problem> {
     params.finish()?;
     match api.state.control.reload().await {
         Ok(reloaded) => {

@@ -179,7 +179,8 @@ pub(super) async fn metrics(
     params.finish()?;
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let exposition = Exposition::accepted(accept);
-    let scrape = api.read(|store| Ok(scrape(store))).await?;
+    let mut scrape = api.read(|store| Ok(scrape(store))).await?;
+    scrape.labels = api.state.control.rules().rules().map(|rule| rule.label.clone()).collect();
     let text = api.state.metrics.encode(&scrape, exposition);
     let mut response = Response::new(text.into());
     let content_type = HeaderValue::from_static(exposition.content_type());
@@ -274,6 +275,8 @@ fn scrape(store: &Store) -> Scrape {
         version: VERSION,
         store_healthy: store.check().is_ok(),
         store_bytes: stats.bytes,
+        store_max_bytes: stats.max_bytes,
+        labels: Vec::new(),
         queues: configured.chain(gone).collect(),
     }
 }

@@ -142,9 +142,19 @@ impl Reloads {
 
     /// Reads the configuration again and puts it in force, or leaves everything as it is.
     pub(super) fn reload(self: &Arc<Self>, cause: Cause) -> Reloading<'static> {
+        self.reload_as(cause, None)
+    }
+
+    /// [`Self::reload`], where the files are as `looked` has them: one that is being written just
+    /// now is not taken.
+    pub(super) fn reload_as(
+        self: &Arc<Self>,
+        cause: Cause,
+        looked: Option<Files>,
+    ) -> Reloading<'static> {
         let this = Arc::clone(self);
         // A task of its own: whoever asked may leave, and half a reload must not stay.
-        let reload = self.tasks.spawn(async move { this.one(cause).await });
+        let reload = self.tasks.spawn(async move { this.one(cause, looked).await });
         Box::pin(async {
             reload.await.unwrap_or_else(|error| {
                 tracing::error!(%error, "a reload was broken off");
@@ -153,7 +163,7 @@ impl Reloads {
         })
     }
 
-    async fn one(&self, cause: Cause) -> Result<Reloaded, ReloadFailed> {
+    async fn one(&self, cause: Cause, looked: Option<Files>) -> Result<Reloaded, ReloadFailed> {
         let mut parts = self.parts.lock().await;
         let Some(parts) = parts.as_mut() else {
             return Err(told::failed("sidehook is still starting".to_owned()));
@@ -161,6 +171,9 @@ impl Reloads {
         let inputs = Arc::clone(&self.inputs);
         let read = move || config::load_with_files(&inputs);
         let read = match tokio::task::spawn_blocking(read).await {
+            Ok((_, files)) if looked.is_some_and(|looked| !looked.agree(&files)) => {
+                return Err(told::failed("the files are being changed".to_owned()));
+            }
             Ok((read, files)) => {
                 self.stands().files = files;
                 read.map_err(|error| (told::problems(&error), error.to_string()))

@@ -17,7 +17,10 @@ pub(super) async fn watch(reloads: Arc<Reloads>, stop: Stop) {
         tokio::select! {
             biased;
             () = stop.stopped() => return,
-            () = reloads.asked.notified() => reload(&reloads, Cause::Signal).await,
+            () = reloads.asked.notified() => {
+                // It says itself what comes of it.
+                let _ = reloads.reload(Cause::Signal).await;
+            }
             () = tokio::time::sleep(LOOK_EVERY) => look(&reloads, &mut seen).await,
         }
     }
@@ -34,13 +37,9 @@ async fn look(reloads: &Arc<Reloads>, seen: &mut Option<Files>) {
         return;
     }
     if before.as_ref() == Some(&now) {
-        reload(reloads, Cause::Files).await;
+        // It says itself what comes of it.
+        let _ = reloads.reload_as(Cause::Files, Some(now)).await;
     } else {
         *seen = Some(now);
     }
-}
-
-async fn reload(reloads: &Arc<Reloads>, cause: Cause) {
-    // It has said everything itself.
-    let _ = reloads.reload(cause).await;
 }

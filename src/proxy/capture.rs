@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::{request, response};
+use http::{StatusCode, request, response};
 
 use super::fields::Fields;
 use super::loops;
@@ -17,7 +17,7 @@ use super::worker::Worker;
 use crate::model::{Body, BodyState, DeliveryId, EventRule, Exchange, RequestPart, ResponsePart};
 use crate::rules::redact::redact_query;
 use crate::rules::{Matched, Tally, has_conditions};
-use crate::telemetry::CutSide;
+use crate::telemetry::{AccessLine, CutSide};
 
 /// Bytes that all captures in flight hold together.
 pub(super) struct Budget {
@@ -55,6 +55,8 @@ pub(super) struct Capture {
     is_wide: bool,
     /// The deliveries that the request names as its cause.
     marks: Vec<DeliveryId>,
+    /// What the log says of the call at its end; only where such lines are wanted.
+    access: Option<Box<AccessLine>>,
 }
 
 /// A call that a rule takes for a success, before its conditions are judged.
@@ -159,6 +161,15 @@ impl Drop for Tap {
     }
 }
 
+impl Drop for Capture {
+    fn drop(&mut self) {
+        if let Some(access) = &mut self.access {
+            let response = self.response.is_complete.then_some(self.response.size);
+            access.bytes(self.request.borrow().size, response);
+        }
+    }
+}
+
 impl Capture {
     /// Begins with the request's head as received.
     pub(super) fn new(
@@ -175,9 +186,14 @@ impl Capture {
         let is_wide = matched.hits().iter().any(|hit| has_conditions(&hit.rule));
         let request = Tap::new(limit(request_limit), CutSide::Request, worker);
         let response = Tap::new(limit(response_limit), CutSide::Response, worker);
+        let method = head.method.as_str().to_owned();
+        let url = redact_query(target, &settings.redact_query);
+        let labels = matched.hits().iter().map(|hit| hit.rule.label.as_str());
+        let access = AccessLine::begin(&method, &url, labels);
         Self {
-            method: head.method.as_str().to_owned(),
-            url: redact_query(target, &settings.redact_query),
+            access,
+            method,
+            url,
             request_fields: Fields::of(&head.headers, settings, is_wide),
             request: Rc::new(RefCell::new(request)),
             status: 0,
@@ -193,12 +209,25 @@ impl Capture {
     /// Goes on with the response's head; false when no rule takes it for a success.
     pub(super) fn responded(&mut self, head: &response::Parts) -> bool {
         self.status = head.status.as_u16();
+        self.answered(head.status);
         let is_success = self.successes().next().is_some();
         if is_success {
             let settings = &self.terms.settings.capture;
             self.response_fields = Fields::of(&head.headers, settings, self.is_wide);
         }
         is_success
+    }
+
+    /// The status that the client gets.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        if let Some(access) = &mut self.access {
+            access.status(status.as_u16());
+        }
+    }
+
+    /// The line of the log, which outlives the capture's other parts in a commit.
+    pub(super) fn access(&mut self) -> Option<&mut AccessLine> {
+        self.access.as_deref_mut()
     }
 
     /// The deliveries that the request names as its cause.

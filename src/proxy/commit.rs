@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Instant;
 
 use super::capture::Capture;
 use super::events::events;
@@ -30,7 +31,19 @@ pub(super) enum CommitError {
 /// # Errors
 /// At least one event is not durable, and `on_store_failure` is `refuse`.
 pub(super) async fn commit(worker: &Worker, mut capture: Capture) -> Result<(), CommitError> {
-    let events = events(worker, &mut capture, clock::now()).await?;
+    let started = Instant::now();
+    let result = store(worker, &mut capture).await;
+    if let Some(access) = capture.access() {
+        access.committed(started.elapsed(), result.is_ok());
+    }
+    result
+}
+
+async fn store(worker: &Worker, capture: &mut Capture) -> Result<(), CommitError> {
+    let events = events(worker, capture, clock::now()).await?;
+    if let Some(access) = capture.access() {
+        events.iter().for_each(|event| access.event(event.id.to_string()));
+    }
     if events.is_empty() {
         return Ok(());
     }

@@ -140,6 +140,11 @@ impl Problem {
         Self { status, detail, error, retry_after_secs: None, closes: false }
     }
 
+    /// What the client gets.
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The request is refused for what it is; the connection is closed, since whoever framed it
     /// so may mean something else by what follows.
     pub(super) fn refused(status: StatusCode, detail: impl Into<String>) -> Self {

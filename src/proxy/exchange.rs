@@ -69,10 +69,14 @@ async fn keep(
     matched: Matched,
 ) -> Outcome {
     let worker = &client.worker;
-    if terms.settings.on_store_failure == OnFailure::Refuse {
-        worker.shared.store.check().map_err(|no| Problem::store_refuses(&no.reason))?;
+    let mut capture = Capture::new(worker, Rc::clone(terms), &head, matched);
+    if terms.settings.on_store_failure == OnFailure::Refuse
+        && let Err(no) = worker.shared.store.check()
+    {
+        let problem = Problem::store_refuses(&no.reason);
+        capture.answered(problem.status());
+        return Err(problem);
     }
-    let capture = Capture::new(worker, Rc::clone(terms), &head, matched);
     let request = to_upstream(client, terms, head, body, Some(Rc::clone(&capture.request)));
     let (answer, answered) = oneshot::channel();
     let carried = carry(Rc::clone(worker), request, capture, Answer(answer));
@@ -91,7 +95,11 @@ async fn carry(
     let _counted = Counted::new(&worker.matched);
     let (response, connection) = match forward(&worker, &capture.terms, request).await {
         Ok(sent) => sent,
-        Err(error) => return answer.give(Err(error.problem(&capture.terms.settings))),
+        Err(error) => {
+            let problem = error.problem(&capture.terms.settings);
+            capture.answered(problem.status());
+            return answer.give(Err(problem));
+        }
     };
     let (mut head, incoming) = response.into_parts();
     headers::to_client(&mut head, &incoming);

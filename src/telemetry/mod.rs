@@ -1,8 +1,12 @@
 //! Logs and metrics: one function per thing that happens, so that no call site names a metric.
 
+mod access;
 mod metrics;
+mod of_webhooks;
 mod recent;
 mod scrape;
 
+pub use access::AccessLine;
 pub use metrics::{CutSide, Metrics, ReloadOutcome, UpstreamErrorKind};
+pub use of_webhooks::OUTCOMES;
 pub use scrape::{Exposition, QueueScrape, Scrape};

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::stand::{Stand, TASKS, whole};
+use super::stand::{Stand, TASKS, delivery, webhook, whole};
+use crate::support::receiver::Receiver;
 use crate::support::soon;
 use crate::support::upstream::{Upstream, ok};
 
@@ -76,6 +77,34 @@ async fn a_token_is_rotated_and_names_are_added_without_a_restart() {
     let path = stand.folder.path().join("data/admin-token");
     let kept = fs::read_to_string(path).expect("made");
     assert_eq!(as_token(kept.trim(), "GET /v1/status").await, 200);
+    stand.stop().await;
+}
+
+/// What only shows under the lock of all names is refused like a mistake in the file: nothing of
+/// the new configuration is in force.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_the_api_has_given_away_refuses_the_whole_file() {
+    let upstream = Upstream::always(ok("{}")).await;
+    let receiver = Receiver::start().await;
+    let text = format!("{}{TASKS}", delivery(""));
+    let stand = Stand::start(&upstream, &text).await;
+    let body = json!({"name": "taken", "url": receiver.url("/").as_str(), "events": ["*"]});
+    let created = stand.ask("POST /v1/webhooks", &body.to_string()).await;
+    assert_eq!(created.status(), 201, "{}", created.text());
+
+    let other = text.replace("task.created", "task.made").replace("127.0.0.0/8", "127.0.0.1/32");
+    stand.write(&format!("{other}{}", webhook("taken", &receiver, "")));
+    let refused = stand.reload().await;
+    assert_eq!(refused.status(), 422);
+    assert!(refused.text().contains("`taken`"), "{}", refused.text());
+    assert_eq!(stand.get("/v1/rules").await["data"][0]["label"], "task.created");
+    assert_eq!(stand.get("/v1/config").await["generation"], 1);
+
+    // Under another name both are there, and the one of the API goes on.
+    stand.take(&format!("{other}{}", webhook("free", &receiver, ""))).await;
+    stand.call().await;
+    let received = receiver.received(2).await;
+    assert!(received.iter().all(|request| request.header("x-webhook-event") == "task.made"));
     stand.stop().await;
 }
 

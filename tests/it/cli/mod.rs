@@ -1,12 +1,15 @@
 //! The command line: the real binary, its exit codes and what it says.
 
 mod check;
+mod logs;
 mod matching;
 mod paperwork;
+mod process;
 mod reload;
 mod remote;
 mod run;
 mod schema;
+mod secrets_kept;
 mod verify;
 
 use std::path::Path;

@@ -17,7 +17,12 @@ const REFUSED: &str = "the new configuration is refused; the running one stays a
 fn a_burst_of_signals_takes_the_file_as_it_is_and_a_bad_one_is_told_with_its_lines() {
     let folder = TempDir::new().expect("a temporary folder");
     let path = folder.path().join("sidehook.toml");
-    let write = |text: &str| fs::write(&path, format!("{GOOD}watch_config = false\n{text}"));
+    // In one piece: a signal may be seen at any time.
+    let write = |text: &str| {
+        let aside = path.with_extension("new");
+        fs::write(&aside, format!("{GOOD}watch_config = false\n{text}"))?;
+        fs::rename(&aside, &path)
+    };
     write("").expect("written");
     let mut running = Running::start(folder.path(), &[]);
     for n in 0..10 {

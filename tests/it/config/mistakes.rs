@@ -62,7 +62,6 @@ fn keys_of_later_versions_are_refused_as_such() {
     for (section, line) in [
         ("[proxy]", "tls = { cert = \"c\", key = \"k\" }"),
         ("[store]", "url = \"postgres://h/d\""),
-        ("[admin]", "watch_config = true"),
     ] {
         let problem = only_mistake(&format!("{section}\n{line}\n"));
         assert!(problem.message.contains("not supported by this version yet"), "{problem:?}");
