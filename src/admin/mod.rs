@@ -13,6 +13,7 @@ mod events;
 mod guard;
 mod history;
 mod hosts;
+mod link;
 mod listen;
 mod openapi;
 mod params;
@@ -24,6 +25,7 @@ mod schemas;
 mod settings;
 mod state;
 mod status;
+mod stream;
 mod views;
 mod webhook_view;
 mod webhooks;
@@ -58,6 +60,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(status::metrics))
         .routes(routes!(status::status))
         .routes(routes!(openapi::document))
+        .routes(routes!(stream::follow))
         .routes(routes!(events::list))
         .routes(routes!(events::one))
         .routes(routes!(deliveries::list))

@@ -3,7 +3,9 @@
 mod access;
 mod commands;
 mod desk;
+mod encrypted;
 mod lists;
 mod probes;
 mod reads;
 mod standing;
+mod stream;
