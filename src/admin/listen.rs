@@ -22,6 +22,7 @@ use tower::ServiceExt as _;
 
 use super::auth::Access;
 use super::guard::Peer;
+use super::link::Link;
 use super::state::{Shared, State};
 use super::{Settings, router};
 use crate::shutdown::{Stop, Tasks};
@@ -144,13 +145,16 @@ async fn shake_hands(
     None
 }
 
-async fn serve<S>(stream: S, peer: SocketAddr, router: Router, stop: Stop)
+pub(super) async fn serve<S>(stream: S, peer: SocketAddr, router: Router, stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let link = Link::new(stop);
+    let link_of_requests = link.clone();
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer.ip()));
+        request.extensions_mut().insert(link_of_requests.clone());
         let router = router.clone();
         async move { Ok::<_, Infallible>(answer(router, request).await) }
     });
@@ -162,14 +166,22 @@ where
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
-        () = stop.stopped() => None,
-        () = tokio::time::sleep(Settings::CONNECTION_LIFE) => None,
+        () = link.was_cut() => return,
+        () = link.stopping() => None,
+        () = link.outlived(Settings::CONNECTION_LIFE) => None,
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(Settings::LAST_ANSWER, connection).await.unwrap_or(Ok(()))
+            // A stream says that it ends; it does not hold up the stop.
+            let grace =
+                if link.lasts() { Settings::STREAM_FAREWELL } else { Settings::LAST_ANSWER };
+            let last_answer = tokio::time::timeout(grace, connection);
+            tokio::select! {
+                ended = last_answer => ended.unwrap_or(Ok(())),
+                () = link.was_cut() => return,
+            }
         }
     };
     if let Err(error) = ended {

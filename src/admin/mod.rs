@@ -17,6 +17,7 @@ mod guard;
 mod history;
 mod hosts;
 mod keys;
+mod link;
 mod listen;
 mod manage;
 mod openapi;
@@ -34,6 +35,7 @@ mod schemas;
 mod settings;
 mod state;
 mod status;
+mod stream;
 mod test_event;
 mod views;
 mod webhook_body;
@@ -74,6 +76,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(reload::config))
         .routes(routes!(reload::reload))
         .routes(routes!(openapi::document))
+        .routes(routes!(stream::follow))
         .routes(routes!(events::list))
         .routes(routes!(events::one))
         .routes(routes!(deliveries::list))

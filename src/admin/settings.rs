@@ -48,6 +48,16 @@ impl Settings {
     pub const Q_CHARS_MAX: usize = 200;
     /// Items of a page when the caller does not say.
     pub const PAGE_DEFAULT: usize = 50;
+    /// Followers of the live stream at a time; further ones get 503.
+    pub const STREAMS_MAX: usize = 64;
+    /// A stream says that it is alive when there was nothing else to say for so long.
+    pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
+    /// A follower that takes nothing for so long is cut off.
+    pub const STREAM_STALL: Duration = Duration::from_secs(30);
+    /// For the last word of a stream that ends.
+    pub const STREAM_FAREWELL: Duration = Duration::from_secs(1);
+    /// A stream rests so long after it has said all: what changes often meanwhile is said once.
+    pub const STREAM_REST: Duration = Duration::from_millis(20);
     /// Wrong tokens of one address within a minute that still get 401.
     pub const WRONG_TOKENS_MAX: u32 = 10;
     /// Addresses remembered for wrong tokens; beyond it the oldest is forgotten.

@@ -11,6 +11,7 @@ use super::auth::{Access, WrongTokens};
 use super::control::Control;
 use super::problem::Problem;
 use super::registry::Registry;
+use super::stream::Pace;
 use crate::model::Timestamp;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -39,6 +40,9 @@ pub(super) struct Shared {
     pub(super) access: ArcSwap<Access>,
     pub(super) wrong_tokens: WrongTokens,
     reads: Arc<Semaphore>,
+    /// Places for followers of the live stream.
+    pub(super) streams: Arc<Semaphore>,
+    pub(super) pace: Pace,
 }
 
 impl fmt::Debug for State {
@@ -54,6 +58,8 @@ impl Shared {
             access: ArcSwap::from_pointee(Access::new(settings, listen)),
             wrong_tokens: WrongTokens::default(),
             reads: Arc::new(Semaphore::new(Settings::READS_MAX)),
+            streams: Arc::new(Semaphore::new(Settings::STREAMS_MAX)),
+            pace: Pace::default(),
             state,
         }
     }

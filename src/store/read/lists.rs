@@ -61,7 +61,7 @@ impl Shared {
     }
 
     /// `None`: it has no delivery in the state that is asked for.
-    fn summary(
+    pub(super) fn summary(
         &self,
         tree: &Tree,
         filter: &EventFilter,

@@ -13,6 +13,7 @@ use super::index::{Tree, failed, get, keys, parse};
 use super::journal::Location;
 use super::journal::record::Record;
 use super::shared::Shared;
+use super::types::{EventFilter, EventSummary};
 use crate::model::{Attempt, Delivery, DeliveryId, EventId, WebhookId};
 
 impl Shared {
@@ -28,6 +29,11 @@ impl Shared {
             let event: Option<EventRow> = get(tree, keys::history(row.ordinal))?;
             Ok(event.map(|event| event.depth))
         })
+    }
+
+    pub(crate) fn event_summary(&self, id: EventId) -> Result<Option<EventSummary>, StoreError> {
+        let Some((ordinal, row)) = self.event_row(id)? else { return Ok(None) };
+        self.index.with(|tree| self.summary(tree, &EventFilter::default(), ordinal, row))
     }
 
     pub(crate) fn deliveries_of(&self, id: EventId) -> Result<Vec<Delivery>, StoreError> {

@@ -11,3 +11,4 @@ mod reader;
 mod reads;
 mod rules_test;
 mod standing;
+mod stream;
