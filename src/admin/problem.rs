@@ -39,11 +39,12 @@ pub struct FieldError {
 }
 
 /// Every `code`; a problem of another one is a mistake that a test finds.
-pub(super) const CODES: [&str; 26] = [
+pub(super) const CODES: [&str; 27] = [
     "bad_json",
     "bad_query",
     "body_too_large",
     "cross_site",
+    "declined",
     "defined_in_file",
     "ended",
     "host_not_allowed",
@@ -177,6 +178,9 @@ impl Problem {
 
     /// The store could not read or write; its chain of causes in one line.
     pub(super) fn of_store(error: &StoreError) -> Self {
+        if let StoreError::Declined { reason } = error {
+            return Self::conflict("declined", reason.clone());
+        }
         let mut detail = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::fields::Fields;
-use super::openapi::NoMembers;
+use super::openapi::{Conflict, NoMembers};
 use super::params::{Id, NoBody, OptionalObject, Params};
 use super::problem::{Problem, json};
 use super::schemas::{Moment, RecoveryKey, WebhookKey};
@@ -106,6 +106,7 @@ struct Asked {
     responses(
         (status = 200, description = "A dry run: so many would be queued.", body = Counted),
         (status = 202, description = "The recovery has started.", body = Counted),
+        (status = 409, response = Conflict),
     )
 )]
 pub(super) async fn recover(

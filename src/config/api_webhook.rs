@@ -14,6 +14,9 @@ use super::node::{Entry, Node, Place, Table, Value};
 use super::{Environment, Files, Inputs};
 use crate::admin::{FieldError, ReadKeys, ReadWebhook};
 
+/// So many mistakes are told at once.
+const N_ERRORS_MAX: usize = 100;
+
 /// Reads webhooks of the API under a configuration.
 #[derive(Clone, Debug)]
 pub struct WebhookReader {
@@ -57,13 +60,17 @@ impl ReadWebhook for WebhookReader {
             Ok((webhook, warnings)) if refused.is_empty() => Ok(ReadKeys { webhook, warnings }),
             Ok(_) => Err(refused),
             Err(problems) => {
-                refused.extend(problems.iter().map(|problem| FieldError {
+                let errors = problems.iter().map(|problem| FieldError {
                     field: match missing(&problem.message) {
                         Some(key) => join(&fields[problem.start()], key),
                         None => fields[problem.start()].clone(),
                     },
                     message: format!("{}; {}", problem.message, problem.cure).into(),
-                }));
+                });
+                // What is wrong with a stand-in is not the caller's mistake.
+                let is_new = |e: &FieldError| refused.iter().all(|known| known.field != e.field);
+                let errors: Vec<FieldError> = errors.filter(is_new).take(N_ERRORS_MAX).collect();
+                refused.extend(errors);
                 Err(refused)
             }
         }

@@ -20,6 +20,12 @@ pub enum StoreError {
         /// Bytes that wait now.
         bytes: usize,
     },
+    /// The store is well and does not do what was asked for.
+    #[error("{reason}")]
+    Declined {
+        /// In words, with the cure.
+        reason: String,
+    },
     /// The event was not stored, but is kept in memory until the store is well again.
     #[error("not stored yet, kept in memory until the store is well again: {reason}")]
     Kept {

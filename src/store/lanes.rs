@@ -180,7 +180,11 @@ impl Shared {
 
     fn read_event(&self, row: &EventRow) -> Result<Option<Event>, StoreError> {
         match self.reader.read(row.location)? {
-            Record::Event { event, .. } if event.id == row.id => Ok(Some(event)),
+            Record::Event { mut event, .. } if event.id == row.id => {
+                // Some may have been added since it was written.
+                event.deliveries.clone_from(&row.deliveries);
+                Ok(Some(event))
+            }
             _ => Err(self.reader.damaged(row.location, "it is another record")),
         }
     }

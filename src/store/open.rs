@@ -56,6 +56,10 @@ pub(crate) fn open(
     }
     let standings = opened.tallies.standings();
     shared.states.load(standings.iter().map(|(&id, row)| (id, row.state())).collect());
+    let definitions = opened.tallies.kept().definitions().iter();
+    let defined = definitions.filter_map(|(&id, row)| Some((id, row.text.clone()?)));
+    shared.definitions.store(Arc::new(defined.collect()));
+    shared.show_recoveries(&opened.tallies);
     let shared = Arc::new(shared);
     let mut committer =
         Committer::new(Arc::clone(&shared), writer, opened.tallies, store_id, sizes, reserve);

@@ -5,10 +5,12 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::leases::Guard;
+use super::recovery::{Cancelled, Recovery, RecoverySpec};
 use super::{Receipt, StoreError, locked};
-use crate::model::{Attempt, Delivery, DeliveryId, NewEvent};
+use crate::model::{Attempt, Delivery, DeliveryId, EventId, NewEvent, Secret, Webhook, WebhookId};
 
 /// An attempt's record waits at most this long for company; that of an ordered delivery does not
 /// wait, because the next of its chain waits for it.
@@ -16,6 +18,8 @@ const ATTEMPT_WAIT_MAX: Duration = Duration::from_millis(50);
 /// So many attempts are company enough.
 const N_ATTEMPTS_FORCE: usize = 256;
 const N_REQUESTS_MAX: usize = 10_000;
+/// Definitions are large: they are taken while no more than this waits.
+const N_BEFORE_DEFINITION_MAX: usize = 100;
 /// Events of sidehook's own are taken while no more than this part of the room is used.
 const OWN_PART: usize = 8;
 
@@ -37,16 +41,47 @@ pub(crate) struct Finished {
     pub(crate) guard: Guard,
 }
 
+/// Where the answer to a request goes.
+pub(crate) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
 /// A change by hand.
 #[derive(Debug)]
 pub(crate) enum Request {
     Requeue {
         id: DeliveryId,
-        waiter: oneshot::Sender<Result<Option<Delivery>, StoreError>>,
+        waiter: Answer<Option<Delivery>>,
+    },
+    Cancel {
+        id: DeliveryId,
+        waiter: Answer<Cancelled>,
+    },
+    /// For these webhooks, or for all that the event was for.
+    Replay {
+        event: EventId,
+        webhooks: Option<Vec<WebhookId>>,
+        waiter: Answer<Option<u64>>,
+    },
+    Define {
+        webhook: Box<Webhook>,
+        text: Secret,
+        waiter: Answer<()>,
+    },
+    Delete {
+        id: WebhookId,
+        waiter: Answer<bool>,
+    },
+    Recover {
+        spec: RecoverySpec,
+        count: u64,
+        waiter: Answer<Recovery>,
+    },
+    StopRecovery {
+        id: Uuid,
+        waiter: Answer<Option<Recovery>>,
     },
     /// Webhooks stand otherwise now: what is new is in `States`.
     Stand {
-        waiter: oneshot::Sender<Result<(), StoreError>>,
+        waiter: Answer<()>,
     },
     /// The event's record cannot be read: nothing can be delivered.
     GiveUp {
@@ -150,7 +185,9 @@ impl Queue {
         if inner.closing {
             return Err(StoreError::Closed);
         }
-        if inner.requests.len() >= N_REQUESTS_MAX {
+        let is_large = matches!(request, Request::Define { .. });
+        let n_max = if is_large { N_BEFORE_DEFINITION_MAX } else { N_REQUESTS_MAX };
+        if inner.requests.len() >= n_max {
             return Err(StoreError::Full { bytes: inner.bytes });
         }
         inner.requests.push(request);

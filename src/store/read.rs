@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::StoreError;
+use super::index::candidates::delivery_to;
 use super::index::rows::{DeliveryRow, EventRow};
 use super::index::tallies::Counts;
 use super::index::{Tree, failed, get, keys, ordinals, parse};
@@ -306,11 +307,6 @@ fn oldest(tree: &Tree, webhook: WebhookId) -> Result<Option<Timestamp>, StoreErr
     let Some(ordinal) = oldest else { return Ok(None) };
     let event: Option<EventRow> = get(tree, keys::history(ordinal))?;
     Ok(event.map(|event| event.committed_at))
-}
-
-/// The delivery of an event to a webhook.
-fn delivery_to(event: &EventRow, webhook: WebhookId) -> Option<DeliveryId> {
-    event.deliveries.iter().find(|(_, to)| *to == webhook).map(|(id, _)| *id)
 }
 
 const fn of(counts: &DeliveryCounts, state: DeliveryState) -> &u64 {

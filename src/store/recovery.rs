@@ -2,10 +2,17 @@
 //! that a webhook missed. The last is a **recovery**: it runs in the background, in slices between
 //! batches, each slice one batch with the progress it made, so that a restart goes on where it was.
 
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::index::candidates;
+use super::queue::Request;
+use super::{Store, StoreError, answered};
 use crate::model::{Delivery, DeliveryId, DeliveryState, EventId, Timestamp, WebhookId};
+
+/// Ordinals that are counted at once.
+const N_ORDINALS: u64 = 1 << 16;
 
 /// What became of a cancellation.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +26,7 @@ pub enum Cancelled {
 }
 
 /// What to queue again.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecoverySpec {
     /// For this webhook.
     pub webhook: WebhookId,
@@ -34,7 +41,7 @@ pub struct RecoverySpec {
 }
 
 /// A recovery: under way, or one of the last that ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
     /// Identity.
     pub id: Uuid,
@@ -53,7 +60,8 @@ pub struct Recovery {
 }
 
 /// How a recovery stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RecoveryStatus {
     /// Under way, also over a restart.
     Running,
@@ -70,12 +78,15 @@ impl Store {
     /// # Errors
     /// The change could not be stored.
     pub async fn cancel(&self, id: DeliveryId) -> Result<Cancelled, StoreError> {
-        let _ = id;
-        Err(StoreError::Closed)
+        let (waiter, answer) = oneshot::channel();
+        self.shared.queue.push_request(Request::Cancel { id, waiter })?;
+        answered(answer).await
     }
 
     /// Queues an event again: for all webhooks it has deliveries for, or for these, whether they
-    /// had it or not. How many deliveries are due now; `None`: unknown event. Durable on return.
+    /// had it or not; webhooks that do not exist any more are left out. They go out with their lanes:
+    /// what is paused or disabled holds them. How many were queued; `None`: unknown event. Durable on
+    /// return.
     ///
     /// # Errors
     /// The change could not be stored.
@@ -84,8 +95,9 @@ impl Store {
         event: EventId,
         webhooks: Option<Vec<WebhookId>>,
     ) -> Result<Option<u64>, StoreError> {
-        drop((event, webhooks));
-        Err(StoreError::Closed)
+        let (waiter, answer) = oneshot::channel();
+        self.shared.queue.push_request(Request::Replay { event, webhooks, waiter })?;
+        answered(answer).await
     }
 
     /// How many deliveries a recovery would queue now. Blocking.
@@ -93,22 +105,37 @@ impl Store {
     /// # Errors
     /// The index cannot be read.
     pub fn count_recoverable(&self, spec: &RecoverySpec) -> Result<u64, StoreError> {
-        let _ = spec;
-        Err(StoreError::Closed)
+        let set = self.shared.webhooks.load();
+        let Some(webhook) = set.get(spec.webhook) else { return Ok(0) };
+        let (mut n, mut from) = (0, 0);
+        // In parts, so that no look at the index lasts long.
+        while let Some(first) = self.shared.index.with(|tree| candidates::first_from(tree, from))? {
+            let to = first.saturating_add(N_ORDINALS);
+            n +=
+                self.shared.index.with(|tree| candidates::count(tree, spec, webhook, first, to))?;
+            from = to;
+        }
+        Ok(n)
     }
 
-    /// Starts a recovery; durable on return.
+    /// Starts a recovery; durable on return. It goes on by itself, oldest first, also over a
+    /// restart.
     ///
     /// # Errors
-    /// It could not be stored, or too many run already.
+    /// It could not be stored. `Declined`: one of this webhook or too many run already, or there is
+    /// no such webhook.
     pub async fn recover(&self, spec: RecoverySpec) -> Result<Recovery, StoreError> {
-        let _ = spec;
-        Err(StoreError::Closed)
+        let (store, counted) = (self.clone(), spec.clone());
+        let count = tokio::task::spawn_blocking(move || store.count_recoverable(&counted));
+        let count = count.await.unwrap_or(Err(StoreError::Closed))?;
+        let (waiter, answer) = oneshot::channel();
+        self.shared.queue.push_request(Request::Recover { spec, count, waiter })?;
+        answered(answer).await
     }
 
     /// The recoveries under way and the last that ended, newest first.
     pub fn recoveries(&self) -> Vec<Recovery> {
-        Vec::new()
+        self.shared.recoveries.load().to_vec()
     }
 
     /// Stops a recovery: what has been queued stays queued. `None`: unknown id.
@@ -116,7 +143,8 @@ impl Store {
     /// # Errors
     /// The change could not be stored.
     pub async fn stop_recovery(&self, id: Uuid) -> Result<Option<Recovery>, StoreError> {
-        let _ = id;
-        Err(StoreError::Closed)
+        let (waiter, answer) = oneshot::channel();
+        self.shared.queue.push_request(Request::StopRecovery { id, waiter })?;
+        answered(answer).await
     }
 }

@@ -5,10 +5,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::queue::Request;
 use super::shared::WebhookSet;
 use super::{Store, StoreError, answered};
 use crate::model::{Secret, Webhook, WebhookId, WebhookState, WebhookStatus};
+
+/// A definition has at most so many bytes.
+const DEFINITION_BYTES_MAX: usize = 64 * 1024;
 
 /// A webhook created at run time, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,27 +46,41 @@ impl Store {
 
     /// The webhooks that were created at run time and not deleted since, as the journal has them.
     pub fn definitions(&self) -> Vec<Definition> {
-        Vec::new()
+        let known = self.shared.definitions.load();
+        let defined = known.iter().map(|(&id, text)| Definition { id, text: text.clone() });
+        let mut definitions: Vec<Definition> = defined.collect();
+        definitions.sort_by_key(|definition| definition.id);
+        definitions
     }
 
     /// Adds a webhook to the set, or replaces the one of the same id: durable and in force when the
-    /// future is done.
+    /// future is done. An id that was deleted is never used again for another webhook.
     ///
     /// # Errors
-    /// It is not stored; the set is as before.
+    /// It is not stored; the set is as before. After `TimedOut` it may yet be.
     pub async fn define_webhook(&self, webhook: Webhook, text: Secret) -> Result<(), StoreError> {
-        drop((webhook, text));
-        Err(StoreError::Closed)
+        let n_bytes = text.reveal().len();
+        if n_bytes > DEFINITION_BYTES_MAX {
+            let reason = format!(
+                "the webhook is too large: its definition has {n_bytes} bytes, {DEFINITION_BYTES_MAX} are allowed"
+            );
+            return Err(StoreError::Declined { reason });
+        }
+        let (waiter, answer) = oneshot::channel();
+        let webhook = Box::new(webhook);
+        self.shared.queue.push_request(Request::Define { webhook, text, waiter })?;
+        answered(answer).await
     }
 
-    /// Deletes a webhook that was created at run time, and cancels what waits for it; false: there
-    /// is none of that id.
+    /// Deletes a webhook that was created at run time, and cancels what waits for it, that in the
+    /// background; false: there is none of that id.
     ///
     /// # Errors
     /// The change could not be stored; the set is as before.
     pub async fn delete_webhook(&self, id: WebhookId) -> Result<bool, StoreError> {
-        let _ = id;
-        Err(StoreError::Closed)
+        let (waiter, answer) = oneshot::channel();
+        self.shared.queue.push_request(Request::Delete { id, waiter })?;
+        answered(answer).await
     }
 
     /// How the webhooks stand, as it was decided at run time; those that are not there are active.
@@ -98,7 +117,7 @@ impl Store {
     ) -> impl Future<Output = Result<(), StoreError>> + use<> {
         self.shared.states.set(id, state);
         self.shared.leases.wake.notify_one();
-        let (waiter, answer) = tokio::sync::oneshot::channel();
+        let (waiter, answer) = oneshot::channel();
         let asked = self.shared.queue.push_request(Request::Stand { waiter });
         async move {
             asked?;

@@ -1,6 +1,7 @@
 //! What the committer's thread and the callers share.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,12 +11,14 @@ use arc_swap::ArcSwap;
 use super::changes::Changes;
 use super::health::Health;
 use super::index::Index;
+use super::index::tallies::Tallies;
 use super::journal::reader::Reader;
 use super::leases::Leases;
 use super::queue::Queue;
+use super::recovery::Recovery;
 use super::states::States;
 use super::types::Settings;
-use crate::model::{Timestamp, Webhook, WebhookId, WebhookStatus};
+use crate::model::{Secret, Timestamp, Webhook, WebhookId, WebhookStatus};
 use crate::telemetry::Metrics;
 
 #[derive(Debug)]
@@ -29,6 +32,10 @@ pub(crate) struct Shared {
     pub(crate) leases: Arc<Leases>,
     pub(crate) webhooks: ArcSwap<WebhookSet>,
     pub(crate) states: States,
+    /// The webhooks created at run time, as the journal has them.
+    pub(crate) definitions: ArcSwap<HashMap<WebhookId, Secret>>,
+    /// Newest first.
+    pub(crate) recoveries: ArcSwap<Vec<Recovery>>,
     pub(crate) changes: Arc<Changes>,
     /// Damage found since the start, bounded.
     damage: Mutex<Vec<String>>,
@@ -68,6 +75,8 @@ impl Shared {
             leases: Arc::default(),
             webhooks: ArcSwap::default(),
             states: States::default(),
+            definitions: ArcSwap::default(),
+            recoveries: ArcSwap::default(),
             changes: Arc::new(Changes::new(crate::clock::now().as_millis())),
             damage: Mutex::default(),
             bytes: AtomicU64::new(0),
@@ -110,6 +119,14 @@ impl Shared {
         self.bytes.store(bytes, Ordering::Relaxed);
     }
 
+    /// The recoveries as the index has them, for callers.
+    pub(crate) fn show_recoveries(&self, tallies: &Tallies) {
+        let rows = tallies.kept().recoveries().values();
+        let mut recoveries: Vec<Recovery> = rows.map(|row| row.recovery.clone()).collect();
+        recoveries.sort_by_key(|recovery| Reverse((recovery.started_at, recovery.id)));
+        self.recoveries.store(Arc::new(recoveries));
+    }
+
     /// How a webhook stands; one that is unknown is disabled.
     pub(crate) fn status(&self, webhook: WebhookId) -> WebhookStatus {
         let webhooks = self.webhooks.load();
@@ -126,9 +143,31 @@ impl Shared {
 
 impl WebhookSet {
     pub(crate) fn new(webhooks: Vec<Webhook>) -> Self {
-        let active =
-            webhooks.iter().filter(|w| w.active && w.unusable.is_none()).map(|w| w.id).collect();
-        Self { list: Arc::new(webhooks.into_iter().map(Arc::new).collect()), active }
+        Self::of(webhooks.into_iter().map(Arc::new).collect())
+    }
+
+    fn of(list: Vec<Arc<Webhook>>) -> Self {
+        let is_active = |w: &&Arc<Webhook>| w.active && w.unusable.is_none();
+        let active = list.iter().filter(is_active).map(|w| w.id).collect();
+        Self { list: Arc::new(list), active }
+    }
+
+    /// The set with this webhook in the place of the one of its id.
+    pub(crate) fn with(&self, webhook: Arc<Webhook>) -> Self {
+        let mut list = Vec::clone(&self.list);
+        match list.iter_mut().find(|known| known.id == webhook.id) {
+            Some(known) => *known = webhook,
+            None => list.push(webhook),
+        }
+        Self::of(list)
+    }
+
+    pub(crate) fn without(&self, webhook: WebhookId) -> Self {
+        Self::of(self.list.iter().filter(|known| known.id != webhook).map(Arc::clone).collect())
+    }
+
+    pub(crate) fn get(&self, webhook: WebhookId) -> Option<&Arc<Webhook>> {
+        self.list.iter().find(|known| known.id == webhook)
     }
 
     pub(crate) fn is_active(&self, webhook: WebhookId) -> bool {
@@ -136,7 +175,7 @@ impl WebhookSet {
     }
 
     fn is_configured(&self, webhook: WebhookId) -> bool {
-        self.list.iter().any(|known| known.id == webhook)
+        self.get(webhook).is_some()
     }
 }
 

@@ -50,6 +50,15 @@ impl States {
         unwritten.insert(webhook, state);
     }
 
+    /// The webhook is deleted.
+    pub(crate) fn forget(&self, webhook: WebhookId) {
+        let mut unwritten = locked(&self.unwritten);
+        let mut states = HashMap::clone(&self.in_force.load());
+        states.remove(&webhook);
+        self.in_force.store(Arc::new(states));
+        unwritten.remove(&webhook);
+    }
+
     /// What is to be written, for the committer.
     pub(crate) fn take_unwritten(&self) -> Vec<(WebhookId, WebhookState)> {
         locked(&self.unwritten).drain().collect()

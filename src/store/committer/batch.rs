@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use tokio::sync::oneshot;
 
+use super::asked::Promised;
 use super::{Committer, LIMITS};
 use crate::clock;
 use crate::model::{
-    Delivery, DeliveryId, DeliveryState, Event, NewEvent, Timestamp, WebhookId, WebhookState,
+    DeliveryId, DeliveryState, Event, EventId, NewEvent, Timestamp, WebhookId, WebhookState,
 };
 use crate::store::health::Trouble;
 use crate::store::index::apply::{Applier, BecameDue};
@@ -20,13 +21,16 @@ use crate::store::leases::Guard;
 use crate::store::queue::{Finished, Request, Taken, Waiting};
 use crate::store::{Receipt, StoreError};
 
-type RequeueWaiter = oneshot::Sender<Result<Option<Delivery>, StoreError>>;
-
 /// Records in their places, with what else must be known to apply them.
 #[derive(Debug, Default)]
 pub(super) struct Staged {
     pub(super) records: Vec<(Record, Location)>,
+    /// Queued again by hand: they do not wait for their lanes to open.
+    pub(super) wanted_now: Vec<DeliveryId>,
+    /// Queued again, to go out with their lanes.
     requeued: Vec<DeliveryId>,
+    /// Nobody may take a lease while it is applied.
+    pub(super) is_exclusive: bool,
 }
 
 /// Who waits for the batch.
@@ -34,7 +38,8 @@ pub(super) struct Staged {
 struct Work {
     events: Vec<Waiting>,
     attempts: Vec<Finished>,
-    requeues: Vec<(DeliveryId, RequeueWaiter)>,
+    requests: Vec<Request>,
+    promised: Vec<Promised>,
     given_up: Vec<(Guard, String)>,
     states: Vec<(WebhookId, WebhookState)>,
     state_waiters: Vec<oneshot::Sender<Result<(), StoreError>>>,
@@ -60,6 +65,7 @@ impl Committer {
         if let Err(error) = self.append(&batch) {
             return self.journal_failed(work, &error);
         }
+        self.put_in_force(&work.promised);
         self.acknowledge(std::mem::take(&mut work.events));
         let applied = self.apply(&staged, &batch);
         self.settle(work, applied);
@@ -94,9 +100,9 @@ impl Committer {
         work.states = self.shared.states.take_unwritten();
         for request in taken.requests {
             match request {
-                Request::Requeue { id, waiter } => work.requeues.push((id, waiter)),
                 Request::Stand { waiter } => work.state_waiters.push(waiter),
                 Request::GiveUp { guard, error } => work.given_up.push((guard, error)),
+                other => work.requests.push(other),
             }
         }
         work
@@ -105,8 +111,8 @@ impl Committer {
     /// Gives every record its place. Events are moved out of `work` only logically: their
     /// exchange travels in the record, and comes back when the batch fails.
     fn stage(&mut self, work: &mut Work) -> Result<(Batch, Staged), StoreError> {
-        self.answer_unknown(work);
-        let estimate: usize = work.events.iter().map(|e| e.weight).sum();
+        let weights = work.requests.iter().map(Request::weight);
+        let estimate: usize = work.events.iter().map(|e| e.weight).chain(weights).sum();
         let mut batch = self.writer.batch(estimate as u64)?;
         let mut staged = Staged::default();
         let now = clock::now();
@@ -115,7 +121,7 @@ impl Committer {
             let (event, ordered) = self.complete(&waiting.event, batch.next_seq());
             if event.is_test {
                 // Somebody waits for it: it goes out as what is queued again by hand does.
-                staged.requeued.extend(event.deliveries.iter().map(|&(id, _)| id));
+                staged.wanted_now.extend(event.deliveries.iter().map(|&(id, _)| id));
             }
             staged.push(&mut batch, Record::Event { event, committed_at: now, ordered });
         }
@@ -129,28 +135,14 @@ impl Committer {
             state.error = Some(error.clone());
             staged.push(&mut batch, Record::State(state));
         }
-        for &(id, _) in &work.requeues {
-            let state = StateRecord::of(id, DeliveryState::Pending, now, Why::Requeue);
-            staged.push(&mut batch, Record::State(state));
-            staged.requeued.push(id);
-        }
         for (webhook_id, state) in &work.states {
             let (webhook_id, state) = (*webhook_id, state.clone());
             staged.push(&mut batch, Record::Webhook(WebhookRecord { webhook_id, state, at: now }));
         }
-        Ok((batch, staged))
-    }
-
-    /// Requeues of deliveries that do not exist need no record.
-    fn answer_unknown(&self, work: &mut Work) {
-        for (id, waiter) in std::mem::take(&mut work.requeues) {
-            match self.delivery_row(id) {
-                Ok(Some(_)) => work.requeues.push((id, waiter)),
-                // The caller may have gone: then nobody needs the answer, here and below.
-                Ok(None) => drop(waiter.send(Ok(None))),
-                Err(error) => drop(waiter.send(Err(error))),
-            }
+        for request in std::mem::take(&mut work.requests) {
+            work.promised.extend(self.promise(request, &mut batch, &mut staged));
         }
+        Ok((batch, staged))
     }
 
     pub(super) fn delivery_row(&self, id: DeliveryId) -> Result<Option<DeliveryRow>, StoreError> {
@@ -211,8 +203,12 @@ impl Committer {
 
     /// Tells the index. With a requeue in the batch nobody may take a lease meanwhile: a lease
     /// of the row before would otherwise not know that it is overtaken.
-    fn apply(&mut self, staged: &Staged, batch: &Batch) -> Result<BecameDue, StoreError> {
-        let mut held = (!staged.requeued.is_empty()).then(|| self.shared.leases.lock());
+    pub(super) fn apply(
+        &mut self,
+        staged: &Staged,
+        batch: &Batch,
+    ) -> Result<BecameDue, StoreError> {
+        let mut held = staged.is_exclusive().then(|| self.shared.leases.lock());
         let (tallies, store_id) = (&mut self.tallies, self.store_id);
         let applied = self.shared.index.with(|tree| {
             let mut applier = Applier::new(tree, tallies);
@@ -221,13 +217,17 @@ impl Committer {
             }
             applier.write(store_id, Some(batch.end()))
         });
-        self.shared.changes.publish(staged.records.iter().map(|(record, _)| record.change()));
+        if staged.records.iter().any(|(record, _)| matches!(record, Record::Recovery(_))) {
+            self.show_recoveries();
+        }
+        self.shared.changes.publish(staged.records.iter().flat_map(|(record, _)| record.changes()));
         if let Some(held) = &mut held {
-            for &id in &staged.requeued {
+            for &id in &staged.wanted_now {
                 // Unread: it goes out with its lane.
                 let row = self.delivery_row(id).ok().flatten();
                 held.overtake(id, row.map(|row| row.webhook_id));
             }
+            staged.requeued.iter().for_each(|&id| held.overtake(id, None));
         }
         applied
     }
@@ -244,9 +244,7 @@ impl Committer {
             Ok(became_due) => became_due,
             Err(error) => {
                 self.unsettled.extend(guards);
-                for (_, waiter) in work.requeues {
-                    drop(waiter.send(Err(error.clone())));
-                }
+                work.promised.into_iter().for_each(|promised| promised.index_failed(&error));
                 return self.index_failed(&error);
             }
         };
@@ -260,12 +258,7 @@ impl Committer {
                 guard.settle(place);
             });
         }
-        for (id, waiter) in work.requeues {
-            let shown = self
-                .delivery_row(id)
-                .map(|row| row.map(|row| row.shown(id, self.shared.is_held(row.webhook_id))));
-            drop(waiter.send(shown));
-        }
+        work.promised.into_iter().for_each(|promised| self.keep_promise(promised));
         if !became_due.is_empty() {
             self.shared.leases.wake.notify_one();
         }
@@ -281,9 +274,8 @@ impl Committer {
     fn put_back(&mut self, work: Work, refusal: &StoreError) {
         self.put_back_events(work.events, refusal);
         self.attempts.extend(work.attempts);
-        for (_, waiter) in work.requeues {
-            drop(waiter.send(Err(refusal.clone())));
-        }
+        work.requests.into_iter().for_each(|request| request.refuse(refusal));
+        work.promised.into_iter().for_each(|promised| promised.refuse(refusal));
         self.shared.states.put_back(work.states);
         for waiter in work.state_waiters {
             drop(waiter.send(Err(refusal.clone())));
@@ -313,7 +305,7 @@ impl Work {
     fn is_empty(&self) -> bool {
         self.events.is_empty()
             && self.attempts.is_empty()
-            && self.requeues.is_empty()
+            && self.requests.is_empty()
             && self.given_up.is_empty()
             && self.states.is_empty()
             && self.state_waiters.is_empty()
@@ -321,6 +313,27 @@ impl Work {
 }
 
 impl Staged {
+    /// A record that may queue a delivery again, to go out with its lane.
+    pub(super) fn push_requeue(&mut self, batch: &mut Batch, record: Record) {
+        if let Record::State(state) = &record {
+            self.requeued.push(state.delivery_id);
+        }
+        self.push(batch, record);
+    }
+
+    /// The deliveries that this batch so far adds to an event.
+    pub(super) fn added_to(&self, event: EventId) -> impl Iterator<Item = (DeliveryId, WebhookId)> {
+        let added = self.records.iter().filter_map(move |(record, _)| match record {
+            Record::Added(added) if added.event_id == event => Some(&added.deliveries),
+            _ => None,
+        });
+        added.flatten().map(|target| (target.id, target.webhook_id))
+    }
+
+    fn is_exclusive(&self) -> bool {
+        self.is_exclusive || !self.wanted_now.is_empty() || !self.requeued.is_empty()
+    }
+
     pub(super) fn push(&mut self, batch: &mut Batch, record: Record) {
         let at = batch.push(record.kind(), |out| record.encode(out));
         self.records.push((record, at));
@@ -328,7 +341,12 @@ impl Staged {
 }
 
 impl StateRecord {
-    fn of(delivery_id: DeliveryId, state: DeliveryState, at: Timestamp, why: Why) -> Self {
+    pub(super) fn of(
+        delivery_id: DeliveryId,
+        state: DeliveryState,
+        at: Timestamp,
+        why: Why,
+    ) -> Self {
         Self {
             delivery_id,
             state,

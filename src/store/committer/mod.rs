@@ -2,7 +2,9 @@
 //! syncs once, answers every waiter, and only then tells the index and wakes the scheduler. While
 //! it syncs, the next batch gathers: the slower the disk, the larger the batches.
 
+mod asked;
 mod batch;
+mod recover;
 mod retention;
 mod trouble;
 
@@ -45,6 +47,7 @@ pub(crate) struct Committer {
     /// Leases whose end is in the journal but not yet in the index.
     unsettled: Vec<Guard>,
     purge: Option<retention::Purge>,
+    walks: recover::Walks,
     /// Free space of the disk, counted down between looks.
     free_bytes: u64,
     /// Index, quarantine, reserve: as of the last look.
@@ -73,6 +76,7 @@ impl Committer {
             attempts: Vec::new(),
             unsettled: Vec::new(),
             purge: None,
+            walks: recover::Walks::default(),
             free_bytes: u64::MAX,
             other_bytes: 0,
             ticked: Instant::now(),
@@ -94,7 +98,7 @@ impl Committer {
     /// Works until the store is closed.
     pub(crate) fn run(mut self) {
         loop {
-            let is_busy = self.purge.is_some() && !self.is_down();
+            let is_busy = !self.is_down() && (self.purge.is_some() || self.has_work());
             let timeout = if is_busy { Duration::ZERO } else { TICK };
             let taken = self.shared.queue.take(LIMITS, timeout);
             let is_last = taken.closing && taken.is_empty();
@@ -106,6 +110,7 @@ impl Committer {
                 break;
             }
             self.retain();
+            self.work_off();
         }
         self.commit_rest();
         self.close();

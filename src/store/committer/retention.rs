@@ -14,14 +14,16 @@ use crate::model::{DeliveryState, EventId, WebhookId};
 use crate::store::StoreError;
 use crate::store::index::apply::{Applier, BecameDue};
 use crate::store::index::rows::EventRow;
-use crate::store::index::tallies::{SegmentRow, StandingRow, Tallies};
+use crate::store::index::tallies::{SegmentRow, StandingRow};
 use crate::store::index::{failed, get, keys};
 use crate::store::journal::frame::{self, Kind, Origin};
+use crate::store::journal::managed::DefinitionRecord;
 use crate::store::journal::record::{Record, StateRecord, WebhookRecord, Why};
 use crate::store::journal::segment::{self, HEADER_BYTES};
 use crate::store::journal::{Location, Position, scan};
 
 use super::batch::Staged;
+use super::recover::progress;
 
 /// Events looked at between two batches: about 256 rows of the index.
 const N_EVENTS_PER_SLICE: usize = 32;
@@ -74,6 +76,8 @@ impl Committer {
         let goes = match (row.n_unfinished + standing, is_pressed) {
             (0, _) => is_aged || is_pressed,
             (_, true) => live * 2 <= bytes || self.reclaimable_bytes() > 2 * bytes,
+            // What is kept for ever must not keep the rest.
+            (_, false) if row.n_unfinished == 0 && !is_open => is_aged && live * 2 <= bytes,
             (_, false) => is_aged && live * 4 <= bytes,
         };
         goes.then_some(oldest)
@@ -86,7 +90,28 @@ impl Committer {
     }
 
     fn standing_bytes(&self, segment: u64) -> u64 {
-        self.standings_in(segment).map(|(_, row)| u64::from(row.location.len)).sum()
+        let standings = self.standings_in(segment).map(|(_, row)| row.location.len);
+        let kept = self.kept_in(segment).map(|(_, at)| at.len);
+        standings.chain(kept).map(u64::from).sum()
+    }
+
+    /// Definitions and recoveries that are written there.
+    fn kept_in(&self, segment: u64) -> impl Iterator<Item = (Record, Location)> {
+        let (kept, at) = (self.tallies.kept(), clock::now());
+        let is_here = move |location: &Location| location.segment == segment;
+        let definitions = kept.definitions().iter().filter(move |(_, row)| is_here(&row.location));
+        // Of a deleted webhook it is kept while there are deliveries to it.
+        let is_wanted =
+            |id: WebhookId, is_deleted: bool| !is_deleted || self.tallies.n_of(id).0 > 0;
+        let definitions = definitions.filter(move |(id, row)| is_wanted(**id, row.text.is_none()));
+        let definitions = definitions.map(move |(&webhook_id, row)| {
+            let text = row.text.clone();
+            (Record::Definition(DefinitionRecord { webhook_id, text, at }), row.location)
+        });
+        let recoveries = kept.recoveries().values().filter(move |row| is_here(&row.location));
+        let recoveries =
+            recoveries.map(|row| (progress(&row.recovery, row.next, row.end), row.location));
+        definitions.chain(recoveries)
     }
 
     /// What would be free if only live bytes were kept.
@@ -136,7 +161,7 @@ impl Committer {
         let mut finished: Vec<(u64, EventRow)> = Vec::new();
         let mut unfinished: Vec<EventRow> = Vec::new();
         for &(id, at) in events {
-            let Some((ordinal, row)) = self.current(id)? else { continue };
+            let Some((ordinal, row)) = self.shared.event_row(id)? else { continue };
             if row.location != at {
                 continue; // Has been copied forward before.
             }
@@ -181,7 +206,7 @@ impl Committer {
         written.map_err(|e| as_index_error(&e))
     }
 
-    /// How webhooks stand is wanted for ever: what is written there is copied forward.
+    /// How webhooks stand and are defined is wanted for ever: what is written there is copied forward.
     fn carry_standings(&mut self, segment: u64) -> Result<(), StoreError> {
         let at = clock::now();
         let records: Vec<Record> = self
@@ -189,6 +214,7 @@ impl Committer {
             .map(|(webhook_id, row)| {
                 Record::Webhook(WebhookRecord { webhook_id, state: row.state(), at })
             })
+            .chain(self.kept_in(segment).map(|(record, _)| record))
             .collect();
         let mut batch = self.writer.batch(self.standing_bytes(segment))?;
         let mut staged = Staged::default();
@@ -200,13 +226,6 @@ impl Committer {
             self.write_index(&staged, &[], (!batch.is_empty()).then(|| batch.end()))?;
         self.shared.leases.added(&became_due);
         Ok(())
-    }
-
-    fn current(&self, id: EventId) -> Result<Option<(u64, EventRow)>, StoreError> {
-        self.shared.index.with(|tree| {
-            let mut tallies = Tallies::default();
-            Applier::new(tree, &mut tallies).event_row(id)
-        })
     }
 
     fn is_unfinished(&self, row: &EventRow) -> Result<bool, StoreError> {
@@ -223,7 +242,7 @@ impl Committer {
     fn records_of(&self, row: &EventRow) -> Result<Vec<Record>, StoreError> {
         let now = clock::now();
         let mut records = match self.shared.reader.read(row.location) {
-            Ok(event) => vec![event],
+            Ok(event) => vec![self.with_added(event, row)?],
             Err(StoreError::Damaged { detail }) => {
                 self.shared.report_damage(&detail);
                 return Ok(Vec::new());
@@ -257,6 +276,22 @@ impl Committer {
             }));
         }
         Ok(records)
+    }
+
+    /// An event's record with the deliveries that were added since.
+    fn with_added(&self, record: Record, row: &EventRow) -> Result<Record, StoreError> {
+        let Record::Event { mut event, committed_at, mut ordered } = record else {
+            return Err(self.shared.reader.damaged(row.location, "it is another record"));
+        };
+        for &(id, webhook) in &row.deliveries {
+            if event.deliveries.contains(&(id, webhook)) {
+                continue;
+            }
+            let delivery = self.delivery_row(id)?;
+            ordered.extend(delivery.filter(|d| d.chain.is_some()).map(|_| id));
+            event.deliveries.push((id, webhook));
+        }
+        Ok(Record::Event { event, committed_at, ordered })
     }
 
     /// Everything in it has been dealt with: the index forgets it first and for sure, so that a

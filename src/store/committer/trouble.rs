@@ -165,6 +165,8 @@ impl Committer {
             self.shared.report_damage(found);
         }
         self.tallies = opened.tallies;
+        self.show_recoveries();
+        self.walks = super::recover::Walks::default();
         // Attempts whose end was in the journal are in the index now.
         self.unsettled.clear();
         self.shared.leases.forget_marks();

@@ -1,6 +1,8 @@
 //! What a journal record does to the index. One function for the running store and for replay:
 //! the rows are a fold over the journal, so that a rebuilt index says the same as the lost one.
 
+mod managed;
+
 use std::collections::HashMap;
 
 use super::chains::Chains;
@@ -13,6 +15,7 @@ use crate::model::{
     WebhookId,
 };
 use crate::store::StoreError;
+use crate::store::journal::managed::AddedTarget;
 use crate::store::journal::record::{Record, StateRecord, Why};
 use crate::store::journal::{Location, Position};
 
@@ -60,6 +63,15 @@ impl<'a> Applier<'a> {
             Record::Webhook(record) => {
                 self.touch(at, record.at);
                 self.tallies.stand(record.webhook_id, &record.state, at);
+                Ok(())
+            }
+            Record::Definition(record) => {
+                self.definition(record, at);
+                Ok(())
+            }
+            Record::Added(record) => self.added(record, at),
+            Record::Recovery(record) => {
+                self.recovery(record, at);
                 Ok(())
             }
         }
@@ -144,7 +156,10 @@ impl<'a> Applier<'a> {
         let new = EventRow::of(event, committed_at, at);
         self.touch(at, committed_at);
         if let Some((ordinal, old)) = self.event_row(event.id)? {
-            return self.relocate(ordinal, old, at);
+            self.relocate(ordinal, old, at)?;
+            // The record that added one may be what was lost.
+            let targets = targets(event, ordered);
+            return self.add(event.id, &targets, committed_at);
         }
         let ordinal = event.ordinal;
         self.tallies.segment(at.segment).n_events += 1;
@@ -246,6 +261,9 @@ impl<'a> Applier<'a> {
         self.tallies.segment(at.segment).carried_bytes += record.carried_bytes.unwrap_or(0);
         let id = record.delivery_id;
         let Some(mut row) = self.delivery(id)? else { return Ok(()) };
+        if record.why == Why::Cancel && row.state != DeliveryState::Pending {
+            return Ok(()); // It has ended just before.
+        }
         self.unlink(&row)?;
         row.state = record.state;
         row.due = record.due;
@@ -341,6 +359,16 @@ fn decide(row: &mut DeliveryRow, outcome: &Outcome, verdict: Verdict) {
         Verdict::Failed => row.state = DeliveryState::Failed,
         Verdict::Retry { at } => row.due = at,
     }
+}
+
+/// The deliveries of an event, as they are added to one that is known.
+fn targets(event: &Event, ordered: &[DeliveryId]) -> Vec<AddedTarget> {
+    let chain = (!ordered.is_empty()).then(|| keys::chain_of(event.subject.as_deref()));
+    let target = |&(id, webhook_id): &(DeliveryId, WebhookId)| {
+        let chain = chain.filter(|_| ordered.contains(&id));
+        AddedTarget { id, webhook_id, chain }
+    };
+    event.deliveries.iter().map(target).collect()
 }
 
 fn tree_ordinal(tree: &sled::Tree, id: EventId) -> Result<Option<u64>, StoreError> {

@@ -14,6 +14,8 @@
 //! | `a` delivery number | location of an attempt |
 //! | `c` webhook | counters |
 //! | `b` webhook | how it stands, when that was decided at run time |
+//! | `D` webhook | how it is defined, when it was created at run time |
+//! | `R` recovery | how far it is |
 //! | `s` segment | segment row |
 //! | `m` | meta row: format, store, position |
 //!
@@ -21,6 +23,7 @@
 //! between neighbouring keys stays under 22 bytes, which sled keeps in place.
 
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::model::{DeliveryId, EventId, Timestamp, WebhookId};
 
@@ -113,6 +116,14 @@ pub(crate) fn standing(webhook: WebhookId) -> [u8; 17] {
     prefixed(b'b', webhook.as_bytes())
 }
 
+pub(crate) fn definition(webhook: WebhookId) -> [u8; 17] {
+    prefixed(b'D', webhook.as_bytes())
+}
+
+pub(crate) fn recovery(id: Uuid) -> [u8; 17] {
+    prefixed(b'R', id.as_bytes())
+}
+
 pub(crate) fn segment(number: u64) -> [u8; 9] {
     let mut key = [b's'; 9];
     key[1..].copy_from_slice(&number.to_be_bytes());
@@ -132,7 +143,7 @@ pub(crate) fn place_of(key: &[u8]) -> Option<Place> {
 
 /// The delivery that an `o` or `q` row names.
 pub(crate) fn delivery_of(value: &[u8]) -> Option<DeliveryId> {
-    uuid::Uuid::from_slice(value).ok().map(DeliveryId::from_uuid)
+    Uuid::from_slice(value).ok().map(DeliveryId::from_uuid)
 }
 
 /// The number at the end of an `h`, `l`, `o`, `q`, `s`, `u` or `w` key.
@@ -140,9 +151,9 @@ pub(crate) fn last_number(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(*key.last_chunk::<8>()?))
 }
 
-/// The webhook in a `b`, `c` or `q` key.
+/// The webhook in a `b`, `c`, `q` or `D` key.
 pub(crate) fn webhook_of(key: &[u8]) -> Option<WebhookId> {
-    uuid::Uuid::from_slice(key.get(1..17)?).ok().map(WebhookId::from_uuid)
+    Uuid::from_slice(key.get(1..17)?).ok().map(WebhookId::from_uuid)
 }
 
 fn prefixed(prefix: u8, id: &[u8; 16]) -> [u8; 17] {

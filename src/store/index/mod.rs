@@ -4,7 +4,9 @@
 //! batch of the journal is one atomic batch here, together with the position it leads to.
 
 pub(crate) mod apply;
+pub(crate) mod candidates;
 mod chains;
+pub(crate) mod kept;
 pub(crate) mod keys;
 pub(crate) mod open;
 pub(crate) mod ordinals;

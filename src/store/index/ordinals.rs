@@ -63,6 +63,29 @@ pub(crate) fn newest_first(
     })
 }
 
+/// The rows of a set from an ordinal to before another: the first ordinal that each can hold, and
+/// which it does.
+pub(crate) fn rows_between(
+    tree: &Tree,
+    set: &[u8],
+    from: u64,
+    to: u64,
+) -> impl Iterator<Item = Result<(u64, u64), StoreError>> + use<> {
+    let (first, last) = (keys::of_set(set, from), keys::of_set(set, to));
+    tree.range(first..=last).map(move |row| {
+        let (key, value) = row.map_err(failed)?;
+        let (start, bits) = members(&key, &value)?;
+        let is_from = u64::MAX.checked_shl(bits_before(start, from)).unwrap_or(0);
+        let is_to = u64::MAX.checked_shl(bits_before(start, to)).unwrap_or(0);
+        Ok((start, bits & is_from & !is_to))
+    })
+}
+
+/// How many of the 64 ordinals from `start` on are before an ordinal.
+fn bits_before(start: u64, ordinal: u64) -> u32 {
+    u32::try_from(ordinal.saturating_sub(start)).unwrap_or(64).min(64)
+}
+
 /// The smallest ordinal of a set.
 pub(crate) fn oldest(tree: &Tree, set: &[u8]) -> Result<Option<u64>, StoreError> {
     let Some(row) = tree.scan_prefix(set).next() else { return Ok(None) };

@@ -36,6 +36,8 @@ pub(crate) struct EventRow {
     pub(crate) url: String,
     pub(crate) status: u16,
     pub(crate) deliveries: Vec<(DeliveryId, WebhookId)>,
+    /// A test of a webhook: nobody else ever wants it, and no recovery sends it again.
+    pub(crate) is_test: bool,
 }
 
 /// A delivery.
@@ -80,6 +82,7 @@ impl EventRow {
             url: cut(&event.exchange.request.url, URL_BYTES_MAX).to_owned(),
             status: event.exchange.response.status,
             deliveries: event.deliveries.clone(),
+            is_test: event.is_test,
         }
     }
 
@@ -113,6 +116,12 @@ impl DeliveryRow {
     pub(crate) fn set_error(&mut self, error: Option<&str>) {
         self.error = error.map(|text| cut(text, ERROR_BYTES_MAX).to_owned());
     }
+}
+
+/// Whether the subject of a row is all of it.
+pub(crate) fn is_whole_subject(subject: Option<&str>) -> bool {
+    // A cut may be a little shorter, to end between characters.
+    subject.is_none_or(|text| text.len() + 4 <= SUBJECT_BYTES_MAX)
 }
 
 /// The first `n_max` bytes, or a little less to end between characters.

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::kept::Kept;
 use super::rows::DeliveryRow;
 use super::{broken, bytes_of, failed, keys, parse};
-use crate::model::{DeliveryState, Timestamp, WebhookId, WebhookState, WebhookStatus};
+use crate::model::{DeliveryState, Secret, Timestamp, WebhookId, WebhookState, WebhookStatus};
 use crate::store::StoreError;
 use crate::store::journal::Location;
+use crate::store::journal::managed::RecoveryRecord;
 
 /// A webhook's deliveries by stored state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +56,7 @@ pub(crate) struct Tallies {
     counts: HashMap<WebhookId, Counts>,
     segments: BTreeMap<u64, SegmentRow>,
     standings: HashMap<WebhookId, StandingRow>,
+    kept: Kept,
     dirty_counts: HashSet<WebhookId>,
     dirty_segments: BTreeSet<u64>,
     dirty_standings: HashSet<WebhookId>,
@@ -89,7 +92,7 @@ impl StandingRow {
 impl Tallies {
     /// Reads the counters that the last batch left.
     pub(crate) fn load(tree: &sled::Tree) -> Result<Self, StoreError> {
-        let mut tallies = Self::default();
+        let mut tallies = Self { kept: Kept::load(tree)?, ..Self::default() };
         for row in tree.scan_prefix(b"c") {
             let (key, value) = row.map_err(failed)?;
             let webhook = keys::webhook_of(&key).ok_or_else(|| broken("a key is short"))?;
@@ -129,6 +132,7 @@ impl Tallies {
     pub(crate) fn drop_segment(&mut self, number: u64) {
         self.dirty_segments.insert(number);
         self.segments.remove(&number);
+        self.kept.drop_segment(number);
     }
 
     /// Counts a delivery in (`true`) or out.
@@ -171,6 +175,31 @@ impl Tallies {
         }
     }
 
+    pub(crate) const fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// A webhook is defined so from now on; deleted, nothing is left of how it stood.
+    pub(crate) fn define(&mut self, webhook: WebhookId, text: Option<Secret>, location: Location) {
+        if text.is_none() {
+            self.dirty_standings.insert(webhook);
+            self.standings.remove(&webhook);
+            self.ended(webhook, true);
+        }
+        self.kept.define(webhook, text, location);
+    }
+
+    pub(crate) fn step(&mut self, record: &RecoveryRecord, location: Location) {
+        self.kept.step(record, location);
+    }
+
+    /// How many deliveries of a webhook are there, and how many of them are unfinished.
+    pub(crate) fn n_of(&self, webhook: WebhookId) -> (u64, u64) {
+        let counts = self.counts.get(&webhook).copied().unwrap_or_default();
+        let n = counts.pending + counts.delivered + counts.failed + counts.cancelled;
+        (n, counts.pending)
+    }
+
     /// Adds the changed rows to a batch.
     pub(crate) fn write(&mut self, batch: &mut sled::Batch) {
         for webhook in self.dirty_counts.drain() {
@@ -182,6 +211,7 @@ impl Tallies {
                 batch.insert(&keys::counts(webhook)[..], bytes_of(&counts));
             }
         }
+        self.kept.write(batch);
         for number in std::mem::take(&mut self.dirty_segments) {
             match self.segments.get(&number) {
                 Some(row) => batch.insert(&keys::segment(number)[..], bytes_of(row)),

@@ -29,6 +29,12 @@ pub(crate) enum Kind {
     State = 4,
     /// How a webhook stands.
     Webhook = 5,
+    /// A webhook created, changed or deleted at run time.
+    Definition = 6,
+    /// Deliveries added to a stored event.
+    Added = 7,
+    /// How far a recovery is.
+    Recovery = 8,
 }
 
 /// The file a frame belongs to, as far as the checksum covers it.
@@ -55,6 +61,9 @@ impl Kind {
             3 => Some(Self::Overtaken),
             4 => Some(Self::State),
             5 => Some(Self::Webhook),
+            6 => Some(Self::Definition),
+            7 => Some(Self::Added),
+            8 => Some(Self::Recovery),
             _ => None,
         }
     }

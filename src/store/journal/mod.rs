@@ -9,6 +9,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod frame;
+pub(crate) mod managed;
 pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod scan;

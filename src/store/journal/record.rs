@@ -6,6 +6,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::frame::{Frame, Kind};
+use super::managed::{AddedRecord, DefinitionRecord, RecoveryRecord};
 use crate::model::{
     Attempt, DeliveryId, DeliveryState, Event, EventId, Exchange, RuleRef, Timestamp, WebhookId,
     WebhookState,
@@ -28,6 +29,9 @@ pub(crate) enum Record {
     },
     State(StateRecord),
     Webhook(WebhookRecord),
+    Definition(DefinitionRecord),
+    Added(AddedRecord),
+    Recovery(RecoveryRecord),
 }
 
 /// A delivery's state as set from outside its attempts.
@@ -129,6 +133,9 @@ impl Record {
             }),
             Kind::State => Ok(Self::State(serde_json::from_slice(frame.payload)?)),
             Kind::Webhook => Ok(Self::Webhook(serde_json::from_slice(frame.payload)?)),
+            Kind::Definition => Ok(Self::Definition(serde_json::from_slice(frame.payload)?)),
+            Kind::Added => Ok(Self::Added(serde_json::from_slice(frame.payload)?)),
+            Kind::Recovery => Ok(Self::Recovery(serde_json::from_slice(frame.payload)?)),
         }
     }
 
@@ -140,16 +147,25 @@ impl Record {
             Self::Attempt { overtaken: true, .. } => Kind::Overtaken,
             Self::State(_) => Kind::State,
             Self::Webhook(_) => Kind::Webhook,
+            Self::Definition(_) => Kind::Definition,
+            Self::Added(_) => Kind::Added,
+            Self::Recovery(_) => Kind::Recovery,
         }
     }
 
     /// What followers are told of it.
-    pub(crate) const fn change(&self) -> Change {
+    pub(crate) fn changes(&self) -> Vec<Change> {
         match self {
-            Self::Event { event, .. } => Change::Event(event.id),
-            Self::Attempt { attempt, .. } => Change::Delivery(attempt.delivery_id),
-            Self::State(state) => Change::Delivery(state.delivery_id),
-            Self::Webhook(webhook) => Change::Webhook(webhook.webhook_id),
+            Self::Event { event, .. } => vec![Change::Event(event.id)],
+            Self::Attempt { attempt, .. } => vec![Change::Delivery(attempt.delivery_id)],
+            Self::State(state) => vec![Change::Delivery(state.delivery_id)],
+            Self::Webhook(webhook) => vec![Change::Webhook(webhook.webhook_id)],
+            Self::Definition(definition) => vec![Change::Webhook(definition.webhook_id)],
+            Self::Added(added) => {
+                added.deliveries.iter().map(|target| Change::Delivery(target.id)).collect()
+            }
+            // Its steps are changes of deliveries.
+            Self::Recovery(_) => Vec::new(),
         }
     }
 
@@ -162,6 +178,9 @@ impl Record {
             Self::Attempt { attempt, .. } => write_json(attempt, out),
             Self::State(state) => write_json(state, out),
             Self::Webhook(webhook) => write_json(webhook, out),
+            Self::Definition(definition) => write_json(definition, out),
+            Self::Added(added) => write_json(added, out),
+            Self::Recovery(recovery) => write_json(recovery, out),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The store through its public API, as proxy, delivery half and admin API use it.
 
+mod by_hand;
 mod contract;
+mod definitions;
 mod fixture;
 mod lists;
 mod model;
 mod ordered;
+mod recovering;
 mod recovery;
 mod retention;

@@ -1,0 +1,69 @@
+//! What an operator's records do to the index.
+
+use super::Applier;
+use crate::model::{DeliveryState, EventId, Timestamp};
+use crate::store::StoreError;
+use crate::store::index::keys;
+use crate::store::index::rows::DeliveryRow;
+use crate::store::journal::Location;
+use crate::store::journal::managed::{AddedRecord, AddedTarget, DefinitionRecord, RecoveryRecord};
+
+impl Applier<'_> {
+    pub(super) fn definition(&mut self, record: &DefinitionRecord, at: Location) {
+        self.touch(at, record.at);
+        self.tallies.define(record.webhook_id, record.text.clone(), at);
+    }
+
+    pub(super) fn recovery(&mut self, record: &RecoveryRecord, at: Location) {
+        self.touch(at, record.at);
+        self.tallies.step(record, at);
+    }
+
+    pub(super) fn added(&mut self, record: &AddedRecord, at: Location) -> Result<(), StoreError> {
+        self.touch(at, record.at);
+        self.add(record.event_id, &record.deliveries, record.at)
+    }
+
+    /// Adds deliveries to an event that is known: those that it has not.
+    pub(super) fn add(
+        &mut self,
+        event: EventId,
+        targets: &[AddedTarget],
+        due: Timestamp,
+    ) -> Result<(), StoreError> {
+        // Unknown: it has been removed, or was lost to damage that is reported elsewhere.
+        let Some((ordinal, mut event)) = self.event_row(event)? else { return Ok(()) };
+        for target in targets {
+            let (id, webhook_id) = (target.id, target.webhook_id);
+            if event.deliveries.iter().any(|&(_, to)| to == webhook_id) {
+                continue;
+            }
+            event.deliveries.push((id, webhook_id));
+            let row = DeliveryRow {
+                event_id: event.id,
+                ordinal,
+                webhook_id,
+                label: event.label.clone(),
+                chain: target.chain,
+                state: DeliveryState::Pending,
+                attempts: 0,
+                failures: 0,
+                due,
+                // As that of the others: lists go by it, in the order of events.
+                created_at: event.committed_at,
+                segment: event.location.segment,
+                share_bytes: event.share_bytes(),
+                last_attempt_at: None,
+                response_code: None,
+                response_time_ms: None,
+                error: None,
+                is_test: event.is_test,
+            };
+            self.ordinals.set(self.tree, &keys::webhook_history(webhook_id), ordinal, true)?;
+            self.link(id, &row)?;
+            self.deliveries.insert(id, Some(row));
+        }
+        self.events.insert(event.id, Some((ordinal, event)));
+        Ok(())
+    }
+}
