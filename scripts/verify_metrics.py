@@ -208,7 +208,8 @@ def check_prometheus(folder, admin, proxy):
         enough = lambda: prometheus.query('count_over_time(up{job="sidehook"}[1m]) >= 5')
         until("prometheus has scraped", lambda: urllib.request.urlopen(
             f"http://127.0.0.1:{prometheus.port}/-/ready", timeout=2))
-        threading.Thread(target=lambda: [traffic(proxy) for _ in range(3)], daemon=True).start()
+        calls = threading.Thread(target=lambda: [traffic(proxy) for _ in range(3)])
+        calls.start()
         until("five scrapes", enough)
         [target] = prometheus.ask("targets")["activeTargets"]
         assert target["health"] == "up" and not target["lastError"], target
@@ -219,6 +220,7 @@ def check_prometheus(folder, admin, proxy):
             rule["health"] == "ok" for rule in prometheus.ask("rules")["groups"][0]["rules"]))
         print(f"prometheus: target up (OpenMetrics), {len(METRICS)} metrics there, {len(rules)} alert rules evaluated")
         check_dashboard(prometheus)
+        calls.join(PATIENCE)
     finally:
         prometheus.child.terminate()
         prometheus.child.wait(20)

@@ -88,6 +88,21 @@ impl<'ast> Visit<'ast> for Registered {
     }
 }
 
+/// Metrics that a text asks for and the table does not have.
+pub(crate) fn unknown_metrics(text: &str, table: &str) -> Vec<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut unknown = BTreeSet::new();
+    for (at, _) in text.match_indices("sidehook_") {
+        let name = text[at..].split(|c| !is_name(c)).next().unwrap_or_default();
+        let parts = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+        let has_row = |name: &str| table.contains(&format!("| `{name}` |"));
+        if !has_row(name) && !parts.is_some_and(has_row) {
+            unknown.insert(format!("{name}: not in docs/metrics.md"));
+        }
+    }
+    unknown.into_iter().collect()
+}
+
 /// Backticked names of files and folders in a document that do not exist.
 pub(crate) fn missing_files(document: &str) -> Vec<String> {
     let mut missing = Vec::new();
@@ -121,6 +136,13 @@ fn a_key_that_is_nowhere_else_is_found() {
     assert_eq!(written.into_iter().collect::<Vec<_>>(), ["[proxy] listen", "[proxy] token"]);
     let known = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
     assert_eq!(compare("x", &known, &BTreeSet::from(["b".to_owned(), "c".to_owned()])).len(), 2);
+}
+
+#[test]
+fn an_alert_for_a_metric_that_does_not_exist_is_found() {
+    let table = "| `sidehook_a_total` | counter |\n| `sidehook_b_seconds` | histogram |\n";
+    let asked = "rate(sidehook_a_total[5m]) > sidehook_b_seconds_bucket{le=\"1\"} + sidehook_a";
+    assert_eq!(unknown_metrics(asked, table), ["sidehook_a: not in docs/metrics.md"]);
 }
 
 #[test]

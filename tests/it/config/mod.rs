@@ -1,5 +1,6 @@
 //! Configuration: what operators write, and what they are told about it.
 
+mod access;
 mod conditions;
 mod defaults;
 mod dialects;
