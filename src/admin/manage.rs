@@ -1,7 +1,4 @@
 //! Webhooks of the API: created, changed, deleted, given a new key.
-//!
-//! Each change runs to its end also when its caller leaves: whoever comes next under the registry's
-//! lock must see it whole.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +13,7 @@ use super::fields::Fields;
 use super::openapi::Conflict;
 use super::params::{Id, NoBody, Object, OptionalObject, Params};
 use super::problem::{Problem, json};
-use super::registry::{ReadKeys, Registry};
+use super::registry::ReadKeys;
 use super::schemas::WebhookKey;
 use super::state::{Api, Shared};
 use super::webhook_body::{DurationText, NewWebhook};
@@ -62,7 +59,11 @@ pub(super) async fn create(
     Object(keys): Object,
 ) -> Result<Response, Problem> {
     params.finish()?;
-    let created = to_its_end(&api, |registry| async move { registry.create(keys).await });
+    let registry = &api.state.registry;
+    let created = registry.to_its_end({
+        let registry = Arc::clone(registry);
+        async move { registry.create(keys).await }
+    });
     let ReadKeys { webhook, warnings } = created.await?;
     let stands = api.state.store.webhook_status(&webhook);
     let mut shown = view(&webhook, &stands);
@@ -83,7 +84,11 @@ pub(super) async fn change(
     id: WebhookId,
     patch: Map<String, Value>,
 ) -> Result<Response, Problem> {
-    let changed = to_its_end(api, move |registry| async move { registry.change(id, patch).await });
+    let registry = &api.state.registry;
+    let changed = registry.to_its_end({
+        let registry = Arc::clone(registry);
+        async move { registry.change(id, patch).await }
+    });
     let warnings = changed.await?;
     let webhooks = api.state.store.webhooks();
     let webhook = webhooks.iter().find(|webhook| webhook.id == id);
@@ -112,7 +117,12 @@ pub(super) async fn delete(
     _: NoBody,
 ) -> Result<Response, Problem> {
     params.finish()?;
-    to_its_end(&api, move |registry| async move { registry.delete(id).await }).await?;
+    let registry = &api.state.registry;
+    let deleted = registry.to_its_end({
+        let registry = Arc::clone(registry);
+        async move { registry.delete(id).await }
+    });
+    deleted.await?;
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
@@ -148,8 +158,11 @@ pub(super) async fn rotate_secret(
     });
     fields.finish()?;
     let overlap = overlap.unwrap_or(OVERLAP_DEFAULT);
-    let rotated =
-        to_its_end(&api, move |registry| async move { registry.rotate(id, overlap).await });
+    let registry = &api.state.registry;
+    let rotated = registry.to_its_end({
+        let registry = Arc::clone(registry);
+        async move { registry.rotate(id, overlap).await }
+    });
     let made = rotated.await?;
     let webhooks = api.state.store.webhooks();
     let webhook = webhooks.iter().find(|webhook| webhook.id == id);
@@ -159,19 +172,4 @@ pub(super) async fn rotate_secret(
     let key = if made.key == "secret" { &mut shown.secret } else { &mut shown.signing_secret };
     *key = Some(made.secret.reveal());
     Ok(json(StatusCode::OK, &shown))
-}
-
-/// Runs a change apart from the request that asks for it.
-async fn to_its_end<T, F>(
-    api: &Shared,
-    change: impl FnOnce(Arc<Registry>) -> F,
-) -> Result<T, Problem>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, Problem>> + Send + 'static,
-{
-    let change = tokio::spawn(change(Arc::clone(&api.state.registry)));
-    change.await.unwrap_or_else(|_| {
-        Err(Problem::unavailable("store_unavailable", "the change was broken off"))
-    })
 }

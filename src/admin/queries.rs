@@ -7,7 +7,7 @@ use utoipa::openapi::{RefOr, Required};
 use utoipa::{IntoParams, PartialSchema};
 
 use super::Settings;
-use super::schemas::{Label, Moment, StatusCode, WebhookKey};
+use super::schemas::{Label, Moment, RecoveryKey, StatusCode, WebhookKey};
 use crate::model::DeliveryState;
 
 /// A place in the sequence of changes.
@@ -52,6 +52,15 @@ queries! {
             "cursor",
             "Where the page begins: the `next` of the page before, as it is.",
             text("^[0-9a-f]{1,12}-[0-9a-f]{32}$"),
+        ),
+    ];
+    /// `limit` and `cursor` of the recoveries.
+    RecoveryPaging: [
+        limit(),
+        query(
+            "cursor",
+            "Where the page begins: the `next` of the page before, as it is.",
+            RecoveryKey::schema(),
         ),
     ];
     /// `since` and `until`.

@@ -12,6 +12,7 @@ use super::fields::Fields;
 use super::openapi::{Conflict, NoMembers};
 use super::params::{Id, NoBody, OptionalObject, Params};
 use super::problem::{Problem, json};
+use super::queries::RecoveryPaging;
 use super::schemas::{Moment, RecoveryKey, WebhookKey};
 use super::state::Api;
 use crate::model::{DeliveryState, Timestamp, WebhookId};
@@ -60,8 +61,9 @@ struct Counted {
 #[derive(Serialize, ToSchema)]
 struct RecoveryList {
     data: Vec<RecoveryView>,
-    /// Always null: the list is short.
-    next: Option<String>,
+    /// The `cursor` of the next page; null at the end.
+    #[schema(required, value_type = Option<RecoveryKey>)]
+    next: Option<Uuid>,
 }
 
 /// A recovery and how far it is.
@@ -150,12 +152,25 @@ pub(super) async fn recover(
     path = "/v1/recoveries",
     operation_id = "listRecoveries",
     tag = "recoveries",
+    params(RecoveryPaging),
     responses((status = 200, description = "The recoveries.", body = RecoveryList))
 )]
-pub(super) async fn list(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
+pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<Response, Problem> {
+    let limit = params.limit()?;
+    let after: Option<Uuid> =
+        params.take("cursor", "the `next` of a page before", |text| text.parse().ok())?;
     params.finish()?;
-    let data = api.state.store.recoveries().iter().map(view).collect();
-    Ok(json(StatusCode::OK, &RecoveryList { data, next: None }))
+    let recoveries = api.state.store.recoveries();
+    let start = match after {
+        None => 0,
+        Some(id) => match recoveries.iter().position(|recovery| recovery.id == id) {
+            Some(at) => at + 1,
+            None => return Err(Problem::bad_query("`cursor` must be the `next` of a page before")),
+        },
+    };
+    let page = &recoveries[start..recoveries.len().min(start + limit)];
+    let next = page.last().filter(|_| start + page.len() < recoveries.len()).map(|last| last.id);
+    Ok(json(StatusCode::OK, &RecoveryList { data: page.iter().map(view).collect(), next }))
 }
 
 /// Reads a recovery.

@@ -15,6 +15,7 @@ use super::keys;
 use super::problem::{FieldError, Problem};
 use crate::clock;
 use crate::model::{Secret, Webhook, WebhookId, WebhookSource, WebhookState, WebhookStatus};
+use crate::shutdown::Tasks;
 use crate::store::Store;
 
 /// Webhooks created on the API.
@@ -45,6 +46,8 @@ pub struct ReadKeys {
 pub struct Registry {
     store: Store,
     state: Mutex<State>,
+    /// Changes under way. Each is waited for by its caller, and at a stop by the store.
+    changes: Tasks,
 }
 
 struct State {
@@ -70,7 +73,7 @@ impl Registry {
         reader: Box<dyn ReadWebhook>,
     ) -> Result<Self, Vec<String>> {
         store.set_webhooks(both(&store, of_file, reader.as_ref())?);
-        Ok(Self { store, state: Mutex::new(State { reader }) })
+        Ok(Self { store, state: Mutex::new(State { reader }), changes: Tasks::default() })
     }
 
     /// A new configuration: its webhooks replace those of the old one, and the API's are read again
@@ -91,6 +94,18 @@ impl Registry {
         self.store.set_webhooks(webhooks);
         *state = State { reader };
         Ok(())
+    }
+
+    /// Runs a change to its end, also when its caller leaves: whoever comes next under the lock must
+    /// see it whole.
+    pub(super) async fn to_its_end<T, F>(&self, change: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Problem>> + Send + 'static,
+    {
+        self.changes.spawn(change).await.unwrap_or_else(|_| {
+            Err(Problem::unavailable("store_unavailable", "the change was broken off"))
+        })
     }
 
     /// Creates a webhook. A name, and a key to sign with, are made where none is given.

@@ -121,7 +121,7 @@ impl Committer {
             let (event, ordered) = self.complete(&waiting.event, batch.next_seq());
             if event.is_test {
                 // Somebody waits for it: it goes out as what is queued again by hand does.
-                staged.requeued.extend(event.deliveries.iter().map(|&(id, _)| id));
+                staged.wanted_now.extend(event.deliveries.iter().map(|&(id, _)| id));
             }
             staged.push(&mut batch, Record::Event { event, committed_at: now, ordered });
         }

@@ -1,5 +1,6 @@
 //! The whole of sidehook in this process: start, stop in path order, start again.
 
+mod managing;
 mod reload;
 mod reload_admin;
 mod stand;
