@@ -23,7 +23,7 @@ pub(crate) struct Block {
 /// A set, as far as it has been looked at.
 pub(crate) enum Walk<'a> {
     /// A set that is kept.
-    Kept(Rows<'a>),
+    Kept(Box<Rows<'a>>),
     /// The events, or those in blocks that may hold some of a time.
     Events(Events<'a>),
     /// Just these, newest first.
@@ -73,7 +73,8 @@ impl Block {
 
 impl<'a> Walk<'a> {
     pub(crate) fn kept(tree: &'a Tree, set: impl Into<Vec<u8>>) -> Self {
-        Self::Kept(Rows { tree, set: set.into(), rows: None, at: None, is_over: false })
+        let set = set.into();
+        Self::Kept(Box::new(Rows { tree, set, rows: None, at: None, is_over: false }))
     }
 
     pub(crate) const fn events(tree: &'a Tree, within: Option<Within>) -> Self {
