@@ -84,7 +84,8 @@ impl Block {
 
 impl<'a> Walk<'a> {
     pub(crate) fn kept(tree: &'a Tree, set: impl Into<Vec<u8>>) -> Self {
-        Self::Kept(Box::new(Rows { tree, set: set.into(), rows: None, at: None, is_over: false }))
+        let set = set.into();
+        Self::Kept(Box::new(Rows { tree, set, rows: None, at: None, is_over: false }))
     }
 
     pub(crate) const fn events(tree: &'a Tree, within: Option<Within>) -> Self {

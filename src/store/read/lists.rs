@@ -17,14 +17,17 @@ use crate::store::shared::Shared;
 use crate::store::types::{Cursor, DeliveryFilter, EventFilter, EventSummary, Listed, Page};
 
 /// A page is looked for this long.
-const TIME_MAX: Duration = Duration::from_millis(25);
-/// So much is looked at even when it takes longer: few rows are read in one go on any machine.
+const TIME_MAX: Duration = Duration::from_millis(20);
+/// So much is looked at even when it takes longer: whole pages come on any machine.
 const N_STEPS_MIN: usize = 2000;
+/// The same where rows must be read to find any, each of which may be read from the disk.
+const N_SEARCHED_MIN: usize = 200;
 
 /// What may be spent on one page.
 struct Budget {
     began: Instant,
     n_steps: usize,
+    n_steps_min: usize,
 }
 
 /// One step through the events of a list; a break ends the page before this event.
@@ -40,9 +43,10 @@ impl Shared {
         let before = page.cursor.map_or(u64::MAX, |cursor| cursor.0);
         self.index.with(|tree| {
             let wanted = Wanted::find(tree, filter.q.as_deref(), before)?;
+            let budget = Budget::for_search(wanted.must_be_searched_for());
             let mut walk = self.events_like(tree, filter, wanted.ordinals())?;
             let mut data: Vec<EventSummary> = Vec::new();
-            let rest = visit(tree, &mut walk, before, &mut |ordinal, row, budget| {
+            let rest = visit(tree, &mut walk, before, budget, &mut |ordinal, row, budget| {
                 if !filter.fits(&row) || !wanted.is_event(&row) {
                     return Ok(ControlFlow::Continue(()));
                 }
@@ -103,10 +107,11 @@ impl Shared {
         let before = at.saturating_add(1);
         self.index.with(|tree| {
             let wanted = Wanted::find(tree, filter.q.as_deref(), before)?;
+            let budget = Budget::for_search(wanted.must_be_searched_for());
             let mut walk = self.events_of_deliveries_like(tree, filter, wanted.ordinals())?;
             let mut data: Vec<Delivery> = Vec::new();
             let mut n_done_of_last = 0;
-            let rest = visit(tree, &mut walk, before, &mut |ordinal, row, budget| {
+            let rest = visit(tree, &mut walk, before, budget, &mut |ordinal, row, budget| {
                 if filter.label.as_ref().is_some_and(|label| *label != row.label) {
                     return Ok(ControlFlow::Continue(()));
                 }
@@ -135,8 +140,9 @@ impl Shared {
 }
 
 impl Budget {
-    fn new() -> Self {
-        Self { began: Instant::now(), n_steps: 0 }
+    fn for_search(is_search: bool) -> Self {
+        let n_steps_min = if is_search { N_SEARCHED_MIN } else { N_STEPS_MIN };
+        Self { began: Instant::now(), n_steps: 0, n_steps_min }
     }
 
     const fn spend(&mut self, n_steps: usize) {
@@ -144,7 +150,7 @@ impl Budget {
     }
 
     fn is_spent(&self) -> bool {
-        self.n_steps > N_STEPS_MIN && self.began.elapsed() > TIME_MAX
+        self.n_steps > self.n_steps_min && self.began.elapsed() > TIME_MAX
     }
 }
 
@@ -176,9 +182,9 @@ fn visit(
     tree: &Tree,
     walk: &mut Walk<'_>,
     before: u64,
+    mut budget: Budget,
     step: Step<'_>,
 ) -> Result<Option<u64>, StoreError> {
-    let mut budget = Budget::new();
     let n_sets = walk.n_sets();
     let mut before = before;
     while let Some(block) = walk.block_before(before)? {

@@ -55,6 +55,11 @@ impl Wanted {
         }
     }
 
+    /// No set says where it is.
+    pub(super) const fn must_be_searched_for(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Ids(_, None))
+    }
+
     pub(super) fn is_event(&self, row: &EventRow) -> bool {
         match self {
             Self::Everything => true,
