@@ -110,7 +110,7 @@ impl Committer {
                 let now = clock::now();
                 let state = StateRecord::of(id, DeliveryState::Pending, now, Why::Requeue);
                 staged.push(batch, Record::State(state));
-                staged.wanted_now.push(id);
+                staged.requeued.push(id);
                 Some(Promised::Requeue(id, waiter))
             }
             Ok(None) => answered(waiter, Ok(None)),

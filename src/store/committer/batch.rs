@@ -26,9 +26,9 @@ use crate::store::{Receipt, StoreError};
 pub(super) struct Staged {
     pub(super) records: Vec<(Record, Location)>,
     /// Queued again by hand: they do not wait for their lanes to open.
-    pub(super) wanted_now: Vec<DeliveryId>,
+    pub(super) requeued: Vec<DeliveryId>,
     /// Queued again, to go out with their lanes.
-    requeued: Vec<DeliveryId>,
+    with_lanes: Vec<DeliveryId>,
     /// Nobody may take a lease while it is applied.
     pub(super) is_exclusive: bool,
 }
@@ -211,12 +211,12 @@ impl Committer {
         }
         self.shared.changes.publish(staged.records.iter().flat_map(|(record, _)| record.changes()));
         if let Some(held) = &mut held {
-            for &id in &staged.wanted_now {
+            for &id in &staged.requeued {
                 // Unread: it goes out with its lane.
                 let row = self.delivery_row(id).ok().flatten();
                 held.overtake(id, row.map(|row| row.webhook_id));
             }
-            staged.requeued.iter().for_each(|&id| held.overtake(id, None));
+            staged.with_lanes.iter().for_each(|&id| held.overtake(id, None));
         }
         applied
     }
@@ -305,7 +305,7 @@ impl Staged {
     /// A record that may queue a delivery again, to go out with its lane.
     pub(super) fn push_requeue(&mut self, batch: &mut Batch, record: Record) {
         if let Record::State(state) = &record {
-            self.requeued.push(state.delivery_id);
+            self.with_lanes.push(state.delivery_id);
         }
         self.push(batch, record);
     }
@@ -320,7 +320,7 @@ impl Staged {
     }
 
     fn is_exclusive(&self) -> bool {
-        self.is_exclusive || !self.wanted_now.is_empty() || !self.requeued.is_empty()
+        self.is_exclusive || !self.requeued.is_empty() || !self.with_lanes.is_empty()
     }
 
     pub(super) fn push(&mut self, batch: &mut Batch, record: Record) {
