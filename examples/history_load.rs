@@ -16,9 +16,11 @@ use sidehook::admin::{
 };
 use sidehook::clock;
 use sidehook::config::WebhookReader;
+use sidehook::egress::Outgoing;
 use sidehook::model::{
-    Attempt, Body, EventId, Exchange, Failure, HeaderList, LabelPattern, NewEvent, Outcome, Reply,
-    RequestPart, ResponsePart, RuleRef, Secret, Timestamp, Verdict, Webhook, WebhookId,
+    Attempt, Body, DeliveryId, Event, EventId, Exchange, Failure, HeaderList, LabelPattern,
+    NewEvent, Outcome, Reply, RequestPart, ResponsePart, RuleRef, Secret, Timestamp, Verdict,
+    Webhook, WebhookId,
 };
 use sidehook::rules::RuleSet;
 use sidehook::shutdown::{Stop, Tasks};
@@ -55,6 +57,16 @@ impl Control for Rest {
             problems: Vec::new(),
             effective: String::new(),
         }
+    }
+
+    fn preview(
+        &self,
+        _: &Arc<Event>,
+        _: &Webhook,
+        _: DeliveryId,
+        _: u32,
+    ) -> Result<Outgoing, String> {
+        Err("nothing is sent here".to_owned())
     }
 
     fn reload(&self) -> Reloading<'_> {

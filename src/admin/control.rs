@@ -1,8 +1,10 @@
 //! What the API asks of the rest of the program, which is built after it and above it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
-use crate::model::Timestamp;
+use crate::egress::Outgoing;
+use crate::model::{DeliveryId, Event, Timestamp, Webhook};
 use crate::rules::RuleSet;
 
 /// The rest of the program, as the admin API sees it.
@@ -15,6 +17,19 @@ pub trait Control: Send + Sync {
 
     /// How the configuration stands.
     fn config(&self) -> ConfigStatus;
+
+    /// The request of a delivery's attempt `number` as it would be sent now, secrets masked. May
+    /// take long, as rendering may.
+    ///
+    /// # Errors
+    /// It cannot be built, in words.
+    fn preview(
+        &self,
+        event: &Arc<Event>,
+        webhook: &Webhook,
+        delivery: DeliveryId,
+        number: u32,
+    ) -> Result<Outgoing, String>;
 
     /// Reads the configuration again and puts it in force, all of it or nothing.
     fn reload(&self) -> Reloading<'_>;

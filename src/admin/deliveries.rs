@@ -4,18 +4,43 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::openapi::NoMembers;
 use super::params::{Id, NoBody, Params};
 use super::problem::{Problem, json};
+use super::queries::{Between, InState, OfEvent, OfWebhook, Paging};
+use super::schemas::{DeliveryKey, WebhookKey};
 use super::state::{Api, Shared};
-use super::views::{self, List, OneDelivery};
+use super::views::{self, DeliveryInList, DeliveryList, DeliveryView, OneDelivery};
 use crate::model::{DeliveryId, WebhookId};
 use crate::store::DeliveryFilter;
 
+/// Lists deliveries.
+///
+/// Those of all webhooks, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/deliveries",
+    operation_id = "listDeliveries",
+    tag = "deliveries",
+    params(OfWebhook, OfEvent, InState, Between, Paging),
+    responses((status = 200, description = "A page of deliveries.", body = DeliveryList))
+)]
 pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<Response, Problem> {
     let webhook = params.webhook()?;
     listed(&api, webhook, params).await
 }
 
+/// Lists a webhook's deliveries.
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/webhooks/{id}/deliveries",
+    operation_id = "listDeliveriesOfWebhook",
+    tag = "webhooks",
+    params(("id" = WebhookKey, Path), OfEvent, InState, Between, Paging),
+    responses((status = 200, description = "A page of deliveries.", body = DeliveryList))
+)]
 pub(super) async fn of_webhook(
     State(api): State<Api>,
     Id(id): Id<WebhookId>,
@@ -27,6 +52,17 @@ pub(super) async fn of_webhook(
     listed(&api, Some(id), params).await
 }
 
+/// Reads a delivery.
+///
+/// With its attempts.
+#[utoipa::path(
+    get,
+    path = "/v1/deliveries/{id}",
+    operation_id = "getDelivery",
+    tag = "deliveries",
+    params(("id" = DeliveryKey, Path)),
+    responses((status = 200, description = "The delivery.", body = DeliveryView))
+)]
 pub(super) async fn one(
     State(api): State<Api>,
     Id(id): Id<DeliveryId>,
@@ -39,7 +75,18 @@ pub(super) async fn one(
     }
 }
 
-/// Due now, whatever its state; the `webhook-id` stays.
+/// Tries a delivery again.
+///
+/// Now, whatever its state; the `webhook-id` that the receiver gets stays the same.
+#[utoipa::path(
+    post,
+    path = "/v1/deliveries/{id}/retry",
+    operation_id = "retryDelivery",
+    tag = "deliveries",
+    params(("id" = DeliveryKey, Path)),
+    request_body = Option<NoMembers>,
+    responses((status = 202, description = "The delivery, due now.", body = DeliveryInList))
+)]
 pub(super) async fn retry(
     State(api): State<Api>,
     Id(id): Id<DeliveryId>,
@@ -79,5 +126,5 @@ async fn listed(
     let page = params.page()?;
     params.finish()?;
     let listed = api.read(move |store| store.deliveries(&filter, &page)).await?;
-    Ok(json(StatusCode::OK, &List::of(&listed, views::delivery_in_list)))
+    Ok(json(StatusCode::OK, &DeliveryList::of(&listed)))
 }

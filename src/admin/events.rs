@@ -6,11 +6,24 @@ use axum::response::Response;
 
 use super::params::{Id, Params};
 use super::problem::{Problem, json};
+use super::queries::{Between, OfCall, Paging};
+use super::schemas::EventKey;
 use super::state::{Api, Shared};
-use super::views::{self, List, OneEvent};
+use super::views::{EventList, EventView, OneEvent};
 use crate::model::EventId;
 use crate::store::EventFilter;
 
+/// Lists events.
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    operation_id = "listEvents",
+    tag = "events",
+    params(OfCall, Between, Paging),
+    responses((status = 200, description = "A page of events.", body = EventList))
+)]
 pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<Response, Problem> {
     let filter = EventFilter {
         label: params.label("label")?,
@@ -26,9 +39,20 @@ pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<R
     let page = params.page()?;
     params.finish()?;
     let listed = api.read(move |store| store.events(&filter, &page)).await?;
-    Ok(json(StatusCode::OK, &List::of(&listed, views::event_in_list)))
+    Ok(json(StatusCode::OK, &EventList::of(&listed)))
 }
 
+/// Reads an event.
+///
+/// With the call that made it, as far as it was captured, and its deliveries.
+#[utoipa::path(
+    get,
+    path = "/v1/events/{id}",
+    operation_id = "getEvent",
+    tag = "events",
+    params(("id" = EventKey, Path)),
+    responses((status = 200, description = "The event.", body = EventView))
+)]
 pub(super) async fn one(
     State(api): State<Api>,
     Id(id): Id<EventId>,

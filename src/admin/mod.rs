@@ -6,21 +6,34 @@
 //! blocking threads, a bounded number at a time. Every error is a `problem`.
 
 mod auth;
+mod captured;
 mod control;
+mod definition;
 mod deliveries;
 mod events;
+mod fields;
 mod guard;
 mod history;
 mod hosts;
+mod keys;
 mod listen;
+mod manage;
+mod openapi;
 mod params;
+mod payload;
 mod problem;
+mod queries;
+mod recoveries;
 mod registry;
+mod replay;
 mod rules;
+mod schemas;
 mod settings;
 mod state;
 mod status;
+mod test_event;
 mod views;
+mod webhook_body;
 mod webhook_view;
 mod webhooks;
 
@@ -35,29 +48,49 @@ pub use state::State;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::state::Api;
 
+/// The OpenAPI document of the admin API and of what receivers get.
+pub fn openapi() -> OpenApi {
+    openapi::complete(described().into_openapi())
+}
+
+/// Every route with its description: there is no other way to add one.
+fn described() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(status::livez))
+        .routes(routes!(status::readyz))
+        .routes(routes!(status::metrics))
+        .routes(routes!(status::status))
+        .routes(routes!(openapi::document))
+        .routes(routes!(events::list))
+        .routes(routes!(events::one))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::one))
+        .routes(routes!(deliveries::retry))
+        .routes(routes!(replay::cancel))
+        .routes(routes!(payload::payload))
+        .routes(routes!(replay::replay))
+        .routes(routes!(history::one))
+        .routes(routes!(rules::list))
+        .routes(routes!(webhooks::list, manage::create))
+        .routes(routes!(webhooks::one, webhooks::change, manage::delete))
+        .routes(routes!(manage::rotate_secret))
+        .routes(routes!(test_event::test))
+        .routes(routes!(recoveries::recover))
+        .routes(routes!(recoveries::list))
+        .routes(routes!(recoveries::one))
+        .routes(routes!(recoveries::stop))
+        .routes(routes!(deliveries::of_webhook))
+}
+
 fn router(api: Api) -> Router {
-    let (described, _) =
-        OpenApiRouter::<Api>::new().routes(routes!(status::livez)).split_for_parts();
-    described
-        .route("/readyz", get(status::readyz))
-        .route("/metrics", get(status::metrics))
-        .route("/v1/status", get(status::status))
-        .route("/v1/events", get(events::list))
-        .route("/v1/events/{id}", get(events::one))
-        .route("/v1/deliveries", get(deliveries::list))
-        .route("/v1/deliveries/{id}", get(deliveries::one))
-        .route("/v1/deliveries/{id}/retry", post(deliveries::retry))
-        .route("/v1/history/{id}", get(history::one))
-        .route("/v1/rules", get(rules::list))
-        .route("/v1/webhooks", get(webhooks::list))
-        .route("/v1/webhooks/{id}", get(webhooks::one).patch(webhooks::change))
-        .route("/v1/webhooks/{id}/deliveries", get(deliveries::of_webhook))
+    let (routes, _) = described().split_for_parts();
+    routes
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(from_fn_with_state(api.clone(), guard::guard))

@@ -35,6 +35,10 @@ pub(super) struct NoBody;
 #[derive(Debug)]
 pub(super) struct Object(pub(super) Map<String, Value>);
 
+/// A body that is a JSON object; absent, it is as `{}`.
+#[derive(Debug)]
+pub(super) struct OptionalObject(pub(super) Map<String, Value>);
+
 impl Params {
     /// Takes one parameter.
     pub(super) fn take<T>(
@@ -153,6 +157,14 @@ impl<S: Send + Sync> FromRequest<S> for Object {
         members.map(Self).ok_or_else(|| {
             Problem::new(StatusCode::BAD_REQUEST, "bad_json", "not JSON: there is no body")
         })
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for OptionalObject {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        Ok(Self(object(request).await?.unwrap_or_default()))
     }
 }
 

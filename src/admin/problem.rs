@@ -6,7 +6,11 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Object, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
+use super::schemas;
 use crate::store::StoreError;
 
 /// One error, on its way to the caller. Boxed: it is the rare side of every `Result` here.
@@ -32,17 +36,58 @@ pub struct FieldError {
     pub message: Cow<'static, str>,
 }
 
-/// `{"type","title","status","detail","code"}`, and `errors` for 422.
-#[derive(Serialize)]
-struct Shape<'a> {
+/// Every `code`; a problem of another one is a mistake that a test finds.
+pub(super) const CODES: [&str; 25] = [
+    "bad_json",
+    "bad_query",
+    "body_too_large",
+    "cross_site",
+    "declined",
+    "defined_in_file",
+    "ended",
+    "host_not_allowed",
+    "invalid",
+    "method_not_allowed",
+    "name_taken",
+    "no_randomness",
+    "no_such_path",
+    "not_found",
+    "not_json",
+    "store_unavailable",
+    "timeout",
+    "too_many_keys",
+    "too_many_streams",
+    "too_many_webhooks",
+    "too_many_wrong_tokens",
+    "unauthorized",
+    "unrenderable",
+    "unusable",
+    "webhook_gone",
+];
+
+/// An error (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Shape<'a> {
+    /// Says no more than `status` does; `code` does.
+    #[schema(examples("about:blank"))]
     r#type: &'static str,
+    /// The status in words.
     title: &'a str,
+    #[schema(value_type = schemas::StatusCode)]
     status: u16,
+    /// What is wrong, and what would be right.
     detail: &'a str,
+    #[schema(value_type = ProblemCode)]
     code: &'a str,
+    /// What is wrong with a body, member by member; with status 422 only.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
     errors: &'a [FieldError],
 }
+
+/// What is wrong, for programs.
+pub(super) struct ProblemCode;
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
@@ -101,6 +146,9 @@ impl Problem {
 
     /// The store could not read or write; its chain of causes in one line.
     pub(super) fn of_store(error: &StoreError) -> Self {
+        if let StoreError::Declined { reason } = error {
+            return Self::conflict("declined", reason.clone());
+        }
         let mut detail = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
@@ -116,6 +164,18 @@ impl Problem {
         self
     }
 }
+
+impl PartialSchema for ProblemCode {
+    fn schema() -> RefOr<Schema> {
+        let code = Object::builder()
+            .schema_type(Type::String)
+            .description(Some("What is wrong, for programs."))
+            .enum_values(Some(CODES));
+        Schema::Object(code.build()).into()
+    }
+}
+
+impl ToSchema for ProblemCode {}
 
 impl FieldError {
     pub(super) const fn unknown(field: String) -> Self {

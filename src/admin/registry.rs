@@ -1,14 +1,26 @@
 //! The webhooks of both origins: the configuration's, replaced as a whole, and the API's, kept in
-//! the store. One lock makes every change see all names: they are unique over both.
+//! the store. One lock makes every change see all names: they are unique over both. What is in
+//! force is the store's: nothing is kept here that could differ from it.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
-use super::problem::FieldError;
-use crate::model::Webhook;
+use super::definition::{Stored, webhook_of};
+use super::keys;
+use super::problem::{FieldError, Problem};
+use crate::clock;
+use crate::model::{Secret, Webhook, WebhookId, WebhookSource, WebhookState, WebhookStatus};
 use crate::store::Store;
+
+/// Webhooks created on the API.
+const N_WEBHOOKS_MAX: usize = 1000;
+/// Replaced keys of a webhook that sign at a time: each adds a signature to every request.
+const N_PREVIOUS_MAX: usize = 4;
 
 /// Makes webhooks of the keys that the API was given. Whoever knows the configuration implements it.
 pub trait ReadWebhook: Send + Sync {
@@ -35,11 +47,16 @@ pub struct Registry {
     state: Mutex<State>,
 }
 
-#[allow(dead_code)] // read by the changes that come next
 struct State {
-    /// Those of the configuration.
-    of_file: Vec<Webhook>,
     reader: Box<dyn ReadWebhook>,
+}
+
+/// The HMAC key that a rotation has made.
+#[derive(Debug)]
+pub(super) struct NewKey {
+    /// `secret` or `signing_secret`.
+    pub(super) key: &'static str,
+    pub(super) secret: Secret,
 }
 
 impl Registry {
@@ -52,12 +69,12 @@ impl Registry {
         of_file: Vec<Webhook>,
         reader: Box<dyn ReadWebhook>,
     ) -> Result<Self, Vec<String>> {
-        store.set_webhooks(of_file.clone());
-        Ok(Self { store, state: Mutex::new(State { of_file, reader }) })
+        store.set_webhooks(both(&store, of_file, reader.as_ref())?);
+        Ok(Self { store, state: Mutex::new(State { reader }) })
     }
 
     /// A new configuration: its webhooks replace those of the old one, and the API's are read again
-    /// under its defaults and its guard. `check` is asked under the lock, last of all.
+    /// under its defaults and its guard.
     ///
     /// # Errors
     /// Names that both have, in words: nothing has changed.
@@ -67,9 +84,192 @@ impl Registry {
         reader: Box<dyn ReadWebhook>,
     ) -> Result<(), Vec<String>> {
         let mut state = self.state.lock().await;
-        self.store.set_webhooks(of_file.clone());
-        *state = State { of_file, reader };
+        self.store.set_webhooks(both(&self.store, of_file, reader.as_ref())?);
+        *state = State { reader };
         Ok(())
+    }
+
+    /// Creates a webhook. A name, and a key to sign with, are made where none is given.
+    pub(super) async fn create(&self, mut keys: Map<String, Value>) -> Result<ReadKeys, Problem> {
+        let state = self.state.lock().await;
+        let webhooks = self.store.webhooks();
+        let of_api = webhooks.iter().filter(|webhook| webhook.source == WebhookSource::Api);
+        if of_api.count() >= N_WEBHOOKS_MAX {
+            let detail = format!("there are {N_WEBHOOKS_MAX} already; delete one first");
+            return Err(Problem::conflict("too_many_webhooks", detail));
+        }
+        let wanted = keys::take_status(&mut keys);
+        keys.retain(|_, value| !value.is_null());
+        let is_named = keys.contains_key("name");
+        if !is_named {
+            keys.insert("name".to_owned(), self.free_name(&keys, None).into());
+        }
+        if ["secret", "signing_secret", "ed25519_key"].iter().all(|key| !keys.contains_key(*key)) {
+            keys.insert("signing_secret".to_owned(), made_secret()?.reveal().into());
+        }
+        let stored = Stored::new(keys, clock::now());
+        let id = WebhookId::from_uuid(Uuid::now_v7());
+        let (wanted, read) = checked(wanted, stored.read(id, state.reader.as_ref()))?;
+        self.check_name(&read.webhook)?;
+        if wanted == Some(WebhookStatus::Disabled) {
+            // Before it gets its first event.
+            self.stand(&read.webhook, WebhookStatus::Disabled).await?;
+        }
+        self.define(&read.webhook, &stored).await?;
+        tracing::info!(webhook = read.webhook.name, %id, "created on the admin API");
+        Ok(read)
+    }
+
+    /// Changes a webhook of the API: members replace keys, null resets them. All or nothing.
+    pub(super) async fn change(
+        &self,
+        id: WebhookId,
+        mut patch: Map<String, Value>,
+    ) -> Result<Vec<String>, Problem> {
+        let state = self.state.lock().await;
+        let wanted = keys::take_status(&mut patch);
+        let webhook = self.of_api(id)?;
+        let mut warnings = Vec::new();
+        if patch.is_empty() {
+            let wanted = wanted.map_err(Problem::invalid)?;
+            self.change_status(&webhook, wanted).await?;
+            return Ok(warnings);
+        }
+        let mut stored = self.stored(id)?;
+        let masked = keys::merge(&mut stored.keys, patch);
+        if !stored.keys.contains_key("name") {
+            let name = self.free_name(&stored.keys, Some(id));
+            stored.keys.insert("name".to_owned(), name.into());
+        }
+        let now = clock::now();
+        stored.updated_at = now;
+        stored.drop_expired(now);
+        let read = stored.read(id, state.reader.as_ref());
+        let read = if masked.is_empty() { read } else { Err(masked) };
+        let (wanted, mut read) = checked(wanted, read)?;
+        self.check_name(&read.webhook)?;
+        if read.webhook.hmac_key() != webhook.hmac_key() {
+            stored.forget_previous();
+            read.webhook.previous_secrets.clear();
+        }
+        self.define(&read.webhook, &stored).await?;
+        tracing::info!(webhook = read.webhook.name, %id, "changed on the admin API");
+        warnings.append(&mut read.warnings);
+        self.change_status(&read.webhook, wanted).await?;
+        Ok(warnings)
+    }
+
+    /// Deletes a webhook of the API; what waits for it is cancelled.
+    pub(super) async fn delete(&self, id: WebhookId) -> Result<(), Problem> {
+        let _state = self.state.lock().await;
+        let webhook = self.of_api(id)?;
+        match self.store.delete_webhook(id).await {
+            Ok(true) => {
+                tracing::info!(webhook = webhook.name, %id, "deleted on the admin API");
+                Ok(())
+            }
+            Ok(false) => Err(Problem::not_found("webhook")),
+            Err(error) => Err(Problem::of_store(&error)),
+        }
+    }
+
+    /// Gives a webhook a new HMAC key; the one before signs beside it until the overlap ends.
+    pub(super) async fn rotate(&self, id: WebhookId, overlap: Duration) -> Result<NewKey, Problem> {
+        let state = self.state.lock().await;
+        let webhook = self.of_api(id)?;
+        if let Some(reason) = &webhook.unusable {
+            return Err(Problem::conflict("unusable", reason.clone()));
+        }
+        let mut stored = self.stored(id)?;
+        let now = clock::now();
+        stored.updated_at = now;
+        stored.drop_expired(now);
+        let key = keys::name_of_hmac_key(&webhook);
+        let before = if key == "secret" { &webhook.secret } else { &webhook.signing_secret };
+        if let Some(before) = before.as_ref().filter(|_| !overlap.is_zero()) {
+            if stored.n_previous() >= N_PREVIOUS_MAX {
+                let detail = format!(
+                    "{N_PREVIOUS_MAX} keys before this one sign still; wait until an overlap has \
+                     ended, or set `{key}` with PATCH, which ends them all"
+                );
+                return Err(Problem::conflict("too_many_keys", detail));
+            }
+            stored.overlap(before, now.plus(overlap));
+        }
+        let secret = made_secret()?;
+        stored.keys.insert(key.to_owned(), secret.reveal().into());
+        let read = stored.read(id, state.reader.as_ref()).map_err(Problem::invalid)?;
+        self.define(&read.webhook, &stored).await?;
+        tracing::info!(webhook = webhook.name, %id, "its key was rotated on the admin API");
+        Ok(NewKey { key, secret })
+    }
+
+    /// Enables or disables a webhook, where that is not so already.
+    async fn change_status(
+        &self,
+        webhook: &Webhook,
+        wanted: Option<WebhookStatus>,
+    ) -> Result<(), Problem> {
+        let Some(wanted) = wanted else { return Ok(()) };
+        if let Some(reason) = &webhook.unusable {
+            return Err(Problem::conflict("unusable", reason.clone()));
+        }
+        // One that is disabled already keeps its reason.
+        if wanted == WebhookStatus::Active || self.store.webhook_status(webhook).0 != wanted {
+            self.stand(webhook, wanted).await?;
+        }
+        Ok(())
+    }
+
+    async fn stand(&self, webhook: &Webhook, status: WebhookStatus) -> Result<(), Problem> {
+        let is_disabled = status == WebhookStatus::Disabled;
+        let reason = is_disabled.then(|| "disabled by an operator".to_owned());
+        let overrides_file = !is_disabled && !webhook.active;
+        let state = WebhookState { status, reason, since: clock::now(), overrides_file };
+        let stored = self.store.set_webhook_state(webhook.id, state).await;
+        stored.map_err(|error| Problem::of_store(&error))
+    }
+
+    async fn define(&self, webhook: &Webhook, stored: &Stored) -> Result<(), Problem> {
+        let defined = self.store.define_webhook(webhook.clone(), stored.text()).await;
+        defined.map_err(|error| Problem::of_store(&error))
+    }
+
+    /// A webhook that may be changed here.
+    fn of_api(&self, id: WebhookId) -> Result<Arc<Webhook>, Problem> {
+        let webhooks = self.store.webhooks();
+        let webhook = webhooks.iter().find(|webhook| webhook.id == id);
+        let webhook = webhook.ok_or_else(|| Problem::not_found("webhook"))?;
+        match webhook.source {
+            WebhookSource::Api => Ok(Arc::clone(webhook)),
+            WebhookSource::Config => Err(Problem::conflict(
+                "defined_in_file",
+                "this webhook is defined in the configuration file; change it there",
+            )),
+        }
+    }
+
+    fn stored(&self, id: WebhookId) -> Result<Stored, Problem> {
+        let definition = self.store.definitions().into_iter().find(|one| one.id == id);
+        let definition = definition.ok_or_else(|| Problem::not_found("webhook"))?;
+        Stored::parse(&definition.text).map_err(|reason| Problem::conflict("unusable", reason))
+    }
+
+    fn check_name(&self, webhook: &Webhook) -> Result<(), Problem> {
+        let webhooks = self.store.webhooks();
+        let is_other = |other: &&Arc<Webhook>| other.id != webhook.id && other.name == webhook.name;
+        let Some(other) = webhooks.iter().find(is_other) else { return Ok(()) };
+        let detail = format!("the name `{}` is taken by {}; choose another", other.name, other.id);
+        Err(Problem::conflict("name_taken", detail))
+    }
+
+    /// The URL's host, with `-2`, `-3`, ... where another webhook has that name.
+    fn free_name(&self, keys: &Map<String, Value>, own: Option<WebhookId>) -> String {
+        let webhooks = self.store.webhooks();
+        let is_free = |name: &String| {
+            !webhooks.iter().any(|other| Some(other.id) != own && other.name == *name)
+        };
+        keys::free_name(keys, is_free)
     }
 }
 
@@ -77,4 +277,54 @@ impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").finish_non_exhaustive()
     }
+}
+
+/// What was found wrong with a status and with the keys, together.
+fn checked(
+    wanted: Result<Option<WebhookStatus>, Vec<FieldError>>,
+    read: Result<ReadKeys, Vec<FieldError>>,
+) -> Result<(Option<WebhookStatus>, ReadKeys), Problem> {
+    match (wanted, read) {
+        (Ok(wanted), Ok(read)) => Ok((wanted, read)),
+        (wanted, read) => {
+            let mut errors = wanted.err().unwrap_or_default();
+            errors.extend(read.err().unwrap_or_default());
+            Err(Problem::invalid(errors))
+        }
+    }
+}
+
+/// The webhooks of the file and those of the store, read under the same configuration.
+fn both(
+    store: &Store,
+    mut of_file: Vec<Webhook>,
+    reader: &dyn ReadWebhook,
+) -> Result<Vec<Webhook>, Vec<String>> {
+    let definitions = store.definitions();
+    let of_api: Vec<Webhook> = definitions.iter().map(|one| webhook_of(one, reader)).collect();
+    let taken = of_file.iter().filter_map(|webhook| {
+        let other = of_api.iter().find(|other| other.name == webhook.name)?;
+        Some(format!(
+            "the name `{}` of a webhook of the configuration is taken by {}, which was created on \
+             the admin API: give the one of the configuration another name, or first change or \
+             delete the other (PATCH or DELETE /v1/webhooks/{})",
+            webhook.name, other.id, other.id
+        ))
+    });
+    let taken: Vec<String> = taken.collect();
+    if !taken.is_empty() {
+        return Err(taken);
+    }
+    of_file.extend(of_api);
+    Ok(of_file)
+}
+
+/// `whsec_` and the base64 of 32 random bytes.
+fn made_secret() -> Result<Secret, Problem> {
+    use base64::Engine as _;
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|_| Problem::unavailable("no_randomness", "the system has no randomness now"))?;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+    Ok(Secret::new(format!("whsec_{encoded}")))
 }

@@ -4,19 +4,21 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::control::ConfigProblem;
 use super::params::Params;
 use super::problem::{Problem, json};
 use super::state::{Api, Shared};
 use crate::clock;
-use crate::model::{Timestamp, Webhook, WebhookId};
+use crate::model::{Timestamp, Webhook, WebhookId, WebhookStatus};
 use crate::store::{QueueStats, Store, StoreStats};
 use crate::telemetry::{Exposition, QueueScrape, Scrape};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-#[derive(Serialize, utoipa::ToSchema)]
+/// What a probe is told.
+#[derive(Serialize, ToSchema)]
 struct Readiness {
     #[schema(examples("ready"))]
     status: &'static str,
@@ -24,58 +26,77 @@ struct Readiness {
     reasons: Vec<String>,
 }
 
-#[derive(Serialize)]
+/// How sidehook is.
+#[derive(Serialize, ToSchema)]
 struct Status {
     version: &'static str,
     uptime_seconds: u64,
     upstream: UpstreamStatus,
     store: StoreStatus,
-    webhooks: Vec<WebhookStatus>,
+    webhooks: Vec<QueueStatus>,
     config: ConfigStatus,
 }
 
-#[derive(Serialize)]
+/// Whether the last call reached the upstream.
+#[derive(Serialize, ToSchema)]
 struct UpstreamStatus {
     healthy: bool,
+    /// Why not, in words.
+    #[schema(required)]
     last_error: Option<String>,
 }
 
-#[derive(Serialize)]
+/// Whether events can be stored.
+#[derive(Serialize, ToSchema)]
 struct StoreStatus {
     healthy: bool,
+    /// Why not, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<String>,
+    /// Bytes on disk.
     bytes: u64,
+    /// Bytes on disk at most.
     max_bytes: u64,
+    /// The median of recent commits; null before the first.
+    #[schema(required)]
     commit_p50_ms: Option<f64>,
+    /// Of a hundred recent commits the slowest but one; null before the first.
+    #[schema(required)]
     commit_p99_ms: Option<f64>,
     /// What of the journal could not be read at this start; absent when all could.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     damage: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct WebhookStatus {
+/// A webhook's queue.
+#[derive(Serialize, ToSchema)]
+struct QueueStatus {
     id: WebhookId,
     name: String,
+    #[schema(value_type = WebhookStatus)]
     status: &'static str,
     pending: u64,
     held: u64,
+    /// Age of the oldest delivery that waits.
+    #[schema(required)]
     oldest_seconds: Option<u64>,
 }
 
 /// What is in force, and what is wrong with the file as it is now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ConfigStatus {
+    /// 1 at the start, one more with each reload that changed something.
     generation: u64,
     loaded_at: Timestamp,
     problems: Vec<String>,
 }
 
-/// The process runs.
+/// Tells that the process runs.
 #[utoipa::path(
     get,
     path = "/livez",
+    operation_id = "livez",
     tag = "probes",
     security(()),
     responses((status = 200, description = "The process runs.", body = Readiness))
@@ -84,7 +105,6 @@ pub(super) async fn livez() -> Response {
     json(StatusCode::OK, &Readiness { status: "alive", reasons: Vec::new() })
 }
 
-/// Ready: listening, store well, not draining. The upstream's health is in `/v1/status`.
 fn config_status(api: &Shared) -> ConfigStatus {
     let config = api.state.control.config();
     let shown = |p: &ConfigProblem| format!("{}:{}:{}: {}", p.source, p.line, p.column, p.message);
@@ -95,7 +115,20 @@ fn config_status(api: &Shared) -> ConfigStatus {
     }
 }
 
-/// Ready: listening, store well, not draining. The upstream's health is in `/v1/status`.
+/// Tells whether calls can be taken.
+///
+/// Ready is: listening, store well, not draining. The upstream's health is in `/v1/status`.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readyz",
+    tag = "probes",
+    security(()),
+    responses(
+        (status = 200, description = "Ready.", body = Readiness),
+        (status = 503, description = "Not ready; `reasons` says why.", body = Readiness),
+    )
+)]
 pub(super) async fn readyz(State(api): State<Api>) -> Response {
     let proxy = api.state.control.proxy();
     let mut reasons = Vec::new();
@@ -114,6 +147,23 @@ pub(super) async fn readyz(State(api): State<Api>) -> Response {
     }
 }
 
+/// Shows the metrics.
+///
+/// In the text format of Prometheus, or of OpenMetrics where `accept` asks for it.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "probes",
+    responses((
+        status = 200,
+        description = "The metrics.",
+        content(
+            (String = "text/plain; version=0.0.4; charset=utf-8"),
+            (String = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        ),
+    ))
+)]
 pub(super) async fn metrics(
     State(api): State<Api>,
     params: Params,
@@ -130,6 +180,16 @@ pub(super) async fn metrics(
     Ok(response)
 }
 
+/// Tells how sidehook is.
+///
+/// For people: its upstream, its store, the queue of every webhook, and its configuration.
+#[utoipa::path(
+    get,
+    path = "/v1/status",
+    operation_id = "getStatus",
+    tag = "status",
+    responses((status = 200, description = "How it is.", body = Status))
+)]
 pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
     params.finish()?;
     let (stats, unhealthy) = api.read(|store| Ok((store.stats(), store.check().err()))).await?;
@@ -158,21 +218,21 @@ pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Res
             .store
             .webhooks()
             .iter()
-            .map(|webhook| webhook_status(&api.state.store, webhook, &stats, now))
+            .map(|webhook| queue_status(&api.state.store, webhook, &stats, now))
             .collect(),
         config: config_status(&api),
     };
     Ok(json(StatusCode::OK, &status))
 }
 
-fn webhook_status(
+fn queue_status(
     store: &Store,
     webhook: &Webhook,
     stats: &StoreStats,
     now: Timestamp,
-) -> WebhookStatus {
+) -> QueueStatus {
     let queue = stats.queues.iter().find(|queue| queue.webhook_id == webhook.id);
-    WebhookStatus {
+    QueueStatus {
         id: webhook.id,
         name: webhook.name.clone(),
         status: store.webhook_status(webhook).0.name(),

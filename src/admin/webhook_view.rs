@@ -4,71 +4,132 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::keys::MASK;
+use super::schemas::{FormatName, SchemeName};
 use crate::model::{
     CustomScheme, Format, LabelPattern, RateLimit, Scheme, SignatureAlgorithm, SignatureEncoding,
     SignedContent, Timestamp, Webhook, WebhookId, WebhookSource, WebhookStatus,
 };
 
-/// What stands for a header value that may be a credential.
-const MASK: &str = "***";
 /// Parts of the names of headers whose values may be credentials.
 const CREDENTIAL_PARTS: [&str; 8] =
     ["auth", "token", "key", "secret", "cookie", "password", "credential", "signature"];
 
-/// A webhook, the keys of the configuration and how it stands.
-#[derive(Serialize)]
+/// A webhook: the keys of the configuration, and how it stands. Never its secrets.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Webhook)]
 pub(super) struct WebhookView<'a> {
     id: WebhookId,
+    /// Unique.
     name: &'a str,
+    #[schema(format = "uri")]
     url: &'a str,
+    #[schema(value_type = WebhookStatus)]
     status: &'static str,
     /// Why it is disabled or paused.
+    #[schema(required)]
     disabled_reason: Option<&'a str>,
+    /// Which labels it gets; `*` stands for any text.
+    #[schema(examples(json!(["task.*"])))]
     events: Vec<&'a str>,
+    #[schema(value_type = Method)]
     method: &'a str,
     format: FormatView<'a>,
+    /// How its deliveries are signed; each adds its header.
     signatures: Vec<SchemeView<'a>>,
+    /// Its own headers; values that may be credentials are shown as `***`.
     headers: BTreeMap<&'a str, String>,
+    #[schema(required)]
     basic_auth: Option<BasicAuthView<'a>>,
+    /// Whether it has an HMAC key.
     has_secret: bool,
     has_ed25519_key: bool,
+    /// The waits after the first, second, ... failed attempt.
+    #[schema(examples(json!(["5s", "5m"])))]
     retry: Vec<String>,
+    /// One deadline over a whole attempt.
+    #[schema(examples("15s"))]
     timeout: String,
+    /// Attempts at a time.
     concurrency: usize,
+    /// Attempts in a second, minute or hour.
+    #[schema(required, examples("90/m"))]
     rate_limit: Option<String>,
+    /// One delivery at a time in the order of events, per subject where there is one.
     ordered: bool,
+    /// Consecutive deliveries that ended as failed after which it is disabled; 0: never.
     disable_after: u32,
+    /// Consecutive failed attempts after which it is paused; 0: never.
     pause_after: u32,
+    #[schema(value_type = WebhookSource)]
     source: &'static str,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// Until when a key that was replaced signs beside the present one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_secret_until: Option<Timestamp>,
+    /// In the answer to its creation, and where a rotation has made it: never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) secret: Option<&'a str>,
+    /// In the answer to its creation, and where a rotation has made it: never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) signing_secret: Option<&'a str>,
+    /// In the answer to its creation, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ed25519_key: Option<&'a str>,
+    /// In the answer to a creation or change: what works but may not be meant.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) warnings: &'a [String],
 }
 
-#[derive(Serialize)]
+/// The method of its attempts.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(dead_code, reason = "tells the document which methods there are")]
+enum Method {
+    Post,
+    Put,
+    Patch,
+}
+
+/// HTTP Basic authentication; the password is never shown.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BasicAuth)]
 struct BasicAuthView<'a> {
     username: &'a str,
 }
 
 /// As the configuration writes formats.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Format)]
 #[serde(untagged)]
 enum FormatView<'a> {
+    #[schema(value_type = FormatName)]
     Named(&'static str),
+    /// An expression whose value is the body.
     Json { json: &'a str },
+    /// Text with `{{ }}`.
     Template { template: &'a str, content_type: String },
 }
 
 /// As the configuration writes signatures.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Signature)]
 #[serde(untagged)]
 enum SchemeView<'a> {
+    #[schema(value_type = SchemeName)]
     Named(&'static str),
+    /// An HMAC in a header of the operator's choice.
     Custom {
         header: &'a str,
         prefix: &'a str,
+        /// `hex` or `base64`.
         encoding: &'static str,
+        /// `body`, `timestamp.body` or `id.timestamp.body`.
         content: &'static str,
+        /// `sha256` or `sha512`.
         algorithm: &'static str,
     },
 }
@@ -106,6 +167,11 @@ pub(super) fn view<'a>(
         },
         created_at: webhook.created_at,
         updated_at: webhook.updated_at,
+        previous_secret_until: webhook.previous_secrets.iter().map(|one| one.until).max(),
+        secret: None,
+        signing_secret: None,
+        ed25519_key: None,
+        warnings: &[],
     }
 }
 
@@ -146,12 +212,17 @@ impl<'a> SchemeView<'a> {
     }
 }
 
+/// Whether a header's value is not to be shown.
+pub(super) fn may_be_credential(name: &str, value: &http::HeaderValue) -> bool {
+    value.is_sensitive() || CREDENTIAL_PARTS.iter().any(|part| name.contains(part))
+}
+
 /// The webhook's own headers; values that may be credentials are masked.
 fn headers(webhook: &Webhook) -> BTreeMap<&str, String> {
     let mut shown = BTreeMap::<&str, String>::new();
     for (name, value) in &webhook.headers {
         let name = name.as_str();
-        let value = if value.is_sensitive() || CREDENTIAL_PARTS.iter().any(|p| name.contains(p)) {
+        let value = if may_be_credential(name, value) {
             MASK.into()
         } else {
             String::from_utf8_lossy(value.as_bytes())
@@ -183,6 +254,15 @@ fn show_duration(duration: Duration) -> String {
     format!("{millis}ms")
 }
 
+/// Reads what [`show_duration`] writes: a whole number and its unit.
+pub(super) fn read_duration(text: &str) -> Option<Duration> {
+    let unit = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit);
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    let (_, millis) = units.into_iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(millis).map(Duration::from_millis)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -204,6 +284,10 @@ mod tests {
             (2_592_000_000, "30d"),
         ] {
             assert_eq!(show_duration(Duration::from_millis(millis)), text);
+            assert_eq!(read_duration(text), Some(Duration::from_millis(millis)));
+        }
+        for text in ["", "1", "s", "-1s", "1.5h", "1h30m", "99999999999999999999d"] {
+            assert_eq!(read_duration(text), None, "{text}");
         }
     }
 

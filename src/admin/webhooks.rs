@@ -1,20 +1,30 @@
 //! `/v1/webhooks`: what is configured, how it stands, and enabling and disabling by hand.
 
+use std::fmt;
+use std::str::FromStr;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
+use super::manage;
+use super::openapi::Conflict;
 use super::params::{Id, Object, Params};
 use super::problem::{FieldError, Problem, json};
+use super::queries::WebhookPaging;
+use super::schemas::WebhookKey;
 use super::state::Api;
+use super::webhook_body::WebhookChange;
 use super::webhook_view::{WebhookView, view};
 use crate::clock;
-use crate::model::{Webhook, WebhookId, WebhookState, WebhookStatus};
+use crate::model::{Timestamp, Webhook, WebhookId, WebhookSource, WebhookState, WebhookStatus};
+use crate::store::CursorError;
 
 /// The keys of `[[webhook]]`: what a webhook of the file has in the file only.
-const KEYS_OF_FILE: [&str; 21] = [
+pub(super) const KEYS_OF_FILE: [&str; 21] = [
     "name",
     "url",
     "active",
@@ -38,36 +48,63 @@ const KEYS_OF_FILE: [&str; 21] = [
     "client_cert",
 ];
 
-#[derive(Serialize)]
+/// One page of the webhooks.
+#[derive(Serialize, ToSchema)]
 struct WebhookList<'a> {
     data: Vec<WebhookView<'a>>,
-    next: Option<WebhookId>,
+    /// The `cursor` of the next page; null at the end.
+    #[schema(required)]
+    next: Option<String>,
 }
 
-/// Newest first; of the same age in the order of the file. The cursor is the last one's id.
+/// The last webhook of a page. It may be deleted before the next page is asked for.
+#[derive(Clone, Copy)]
+struct After {
+    created_at: Timestamp,
+    id: WebhookId,
+}
+
+/// Lists the webhooks.
+///
+/// Those of the configuration file and those of this API, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/webhooks",
+    operation_id = "listWebhooks",
+    tag = "webhooks",
+    params(WebhookPaging),
+    responses((status = 200, description = "A page of webhooks.", body = WebhookList))
+)]
 pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<Response, Problem> {
     let limit = params.limit()?;
-    let after: Option<WebhookId> =
+    let after: Option<After> =
         params.take("cursor", "the `next` of a page before", |text| text.parse().ok())?;
     params.finish()?;
     let webhooks = api.state.store.webhooks();
+    // Of the same age in the order of the file: the sort is stable.
     let mut sorted: Vec<&Webhook> = webhooks.iter().map(AsRef::as_ref).collect();
     sorted.sort_by_key(|webhook| std::cmp::Reverse(webhook.created_at));
-    let start = match after {
-        None => 0,
-        Some(id) => match sorted.iter().position(|webhook| webhook.id == id) {
-            Some(at) => at + 1,
-            None => return Err(Problem::bad_query("`cursor` must be the `next` of a page before")),
-        },
-    };
+    let start = after.map_or(0, |after| after.position_in(&sorted));
     let page = &sorted[start..sorted.len().min(start + limit)];
-    let next = page.last().filter(|_| start + page.len() < sorted.len()).map(|last| last.id);
+    let next = page.last().filter(|_| start + page.len() < sorted.len());
+    let next = next.map(|last| After { created_at: last.created_at, id: last.id }.to_string());
     let standing: Vec<_> =
         page.iter().map(|webhook| api.state.store.webhook_status(webhook)).collect();
     let data = page.iter().zip(&standing).map(|(webhook, stands)| view(webhook, stands)).collect();
     Ok(json(StatusCode::OK, &WebhookList { data, next }))
 }
 
+/// Reads a webhook.
+///
+/// Its secrets are not shown.
+#[utoipa::path(
+    get,
+    path = "/v1/webhooks/{id}",
+    operation_id = "getWebhook",
+    tag = "webhooks",
+    params(("id" = WebhookKey, Path)),
+    responses((status = 200, description = "The webhook.", body = WebhookView))
+)]
 pub(super) async fn one(
     State(api): State<Api>,
     Id(id): Id<WebhookId>,
@@ -77,8 +114,23 @@ pub(super) async fn one(
     shown(&api, id)
 }
 
-/// `{"status": "active"}` or `{"status": "disabled"}`: from now on, over restarts. Enabling ends a
-/// pause too, and goes before `active = false` in the file until that is changed.
+/// Changes, enables or disables a webhook.
+///
+/// All of it or nothing, from now on, over restarts. Members replace keys, null sets them back to
+/// their defaults. Enabling ends a pause too. Of a webhook of the configuration file only `status`
+/// changes here; enabling goes before `active = false` in the file until that is changed.
+#[utoipa::path(
+    patch,
+    path = "/v1/webhooks/{id}",
+    operation_id = "changeWebhook",
+    tag = "webhooks",
+    params(("id" = WebhookKey, Path)),
+    request_body = WebhookChange,
+    responses(
+        (status = 200, description = "The webhook as it is now.", body = WebhookView),
+        (status = 409, response = Conflict),
+    )
+)]
 pub(super) async fn change(
     State(api): State<Api>,
     Id(id): Id<WebhookId>,
@@ -90,6 +142,9 @@ pub(super) async fn change(
     let webhooks = store.webhooks();
     let webhook = webhooks.iter().find(|webhook| webhook.id == id);
     let webhook = webhook.ok_or_else(|| Problem::not_found("webhook"))?;
+    if webhook.source == WebhookSource::Api {
+        return manage::change(&api, id, members).await;
+    }
     let wanted = wanted_status(members)?;
     // One that is disabled already keeps its reason.
     if wanted == WebhookStatus::Active || store.webhook_status(webhook).0 != wanted {
@@ -100,6 +155,38 @@ pub(super) async fn change(
         store.set_webhook_state(id, state).await.map_err(|error| Problem::of_store(&error))?;
     }
     shown(&api, id)
+}
+
+impl After {
+    /// Where the next page begins. If the webhook is gone: with those of its age, so that one may
+    /// come twice but none is left out.
+    fn position_in(self, sorted: &[&Webhook]) -> usize {
+        match sorted.iter().position(|webhook| webhook.id == self.id) {
+            Some(at) => at + 1,
+            None => sorted.partition_point(|webhook| webhook.created_at > self.created_at),
+        }
+    }
+}
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{}", self.created_at.as_millis(), self.id.uuid().simple())
+    }
+}
+
+impl FromStr for After {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let (millis, id) = text.split_once('-').ok_or(CursorError)?;
+        let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_hex(millis) || !is_hex(id) {
+            return Err(CursorError);
+        }
+        let millis = u64::from_str_radix(millis, 16).map_err(|_| CursorError)?;
+        let id = id.parse().map_err(|_| CursorError)?;
+        Ok(Self { created_at: Timestamp::from_millis(millis), id })
+    }
 }
 
 fn wanted_status(mut members: serde_json::Map<String, Value>) -> Result<WebhookStatus, Problem> {

@@ -3,10 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::admin::{ConfigStatus, Control, ProxyHealth, ReloadFailed, Reloading};
-use crate::model::Timestamp;
+use crate::egress::Outgoing;
+use crate::model::{DeliveryId, Event, Timestamp, Webhook};
 use crate::proxy::UpstreamHealth;
 use crate::rules::RuleSet;
 use crate::shutdown::Stop;
+use crate::{clock, delivery};
 
 /// The running program, for the admin API.
 pub(super) struct Running {
@@ -16,6 +18,9 @@ pub(super) struct Running {
     pub(super) draining: Stop,
     pub(super) loaded_at: Timestamp,
     pub(super) effective: String,
+    /// What attempts name as the source of events, and as who they are.
+    pub(super) source: Arc<str>,
+    pub(super) user_agent: String,
 }
 
 impl Control for Running {
@@ -40,6 +45,22 @@ impl Control for Running {
             problems: Vec::new(),
             effective: self.effective.clone(),
         }
+    }
+
+    fn preview(
+        &self,
+        event: &Arc<Event>,
+        webhook: &Webhook,
+        delivery: DeliveryId,
+        number: u32,
+    ) -> Result<Outgoing, String> {
+        let source = &self.source;
+        let mut outgoing =
+            delivery::preview(event, webhook, delivery, number, source, clock::now())?;
+        if let Ok(agent) = http::HeaderValue::from_str(&self.user_agent) {
+            outgoing.headers.insert(http::header::USER_AGENT, agent);
+        }
+        Ok(outgoing)
     }
 
     fn reload(&self) -> Reloading<'_> {

@@ -22,10 +22,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::admin::{self, Admin, Registry};
 use crate::clock;
-use crate::config::{Config, WebhookReader};
+use crate::config::Config;
 use crate::delivery;
 use crate::egress::Egress;
-use crate::model::{Secret, Webhook};
+use crate::model::Secret;
 use crate::proxy::Proxy;
 use crate::rules::RuleSet;
 use crate::shutdown::{Stop, Tasks};
@@ -95,11 +95,12 @@ impl App {
     }
 
     fn on_store(config: Config, store: Store, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
-        warn_about_orphans(&store, &config.webhooks);
         let (n_rules, n_webhooks) = (config.rules.len(), config.webhooks.len());
-        let registry =
-            Registry::start(store.clone(), config.webhooks, Box::new(WebhookReader::default()))
-                .map_err(|taken| anyhow::anyhow!(taken.join("; ")))?;
+        let reader = Box::new(config.webhook_reader());
+        let registry = Registry::start(store.clone(), config.webhooks, reader)
+            .map_err(|taken| anyhow::anyhow!(taken.join("; ")))?;
+        warn_about_orphans(&store);
+        let user_agent = config.egress.user_agent.clone();
         let egress = Egress::new(config.egress)?;
         let token = token::configured_or_kept(config.admin.token, &config.store.path)?;
         let runtime = runtime()?;
@@ -123,6 +124,8 @@ impl App {
                 draining: draining.clone(),
                 loaded_at: clock::now(),
                 effective: config.effective,
+                source: Arc::clone(&config.delivery.source),
+                user_agent,
             }),
             started_at: clock::now(),
         };
@@ -170,7 +173,8 @@ fn runtime() -> anyhow::Result<Runtime> {
 
 /// Deliveries wait in the store for webhooks that the configuration no longer has: nothing sends
 /// them, and nobody would notice.
-fn warn_about_orphans(store: &Store, webhooks: &[Webhook]) {
+fn warn_about_orphans(store: &Store) {
+    let webhooks = store.webhooks();
     for queue in store.stats().queues {
         let waiting = queue.pending + queue.held;
         if waiting > 0 && !webhooks.iter().any(|webhook| webhook.id == queue.webhook_id) {

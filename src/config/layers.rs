@@ -111,7 +111,7 @@ fn unknown_section(check: &mut Check<'_>, entry: &Entry) {
 
 /// Keeps the known keys of a section's table and reports the others. A misspelt key is read as the
 /// one that was probably meant, so that its value is checked and nothing is reported as missing.
-fn known_keys(check: &mut Check<'_>, section: &Section, table: &mut Table) {
+pub(super) fn known_keys(check: &mut Check<'_>, section: &Section, table: &mut Table) {
     let (known, unknown): (Vec<Entry>, Vec<Entry>) =
         table.entries.drain(..).partition(|entry| section.kind(&entry.key).is_some());
     table.entries = known;

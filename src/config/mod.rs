@@ -49,6 +49,14 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// What is in force, as TOML, secrets masked.
     pub effective: String,
+    reader: WebhookReader,
+}
+
+impl Config {
+    /// Reads the webhooks of the admin API under this configuration: its defaults, its guard.
+    pub fn webhook_reader(&self) -> WebhookReader {
+        self.reader.clone()
+    }
 }
 
 /// The admin API's part: its token may have to be made first.

@@ -46,6 +46,13 @@ pub(super) struct Source {
     pub(super) base: PathBuf,
 }
 
+impl Problem {
+    /// Where its source begins to be wrong, in bytes.
+    pub(super) const fn start(&self) -> usize {
+        self.place.start
+    }
+}
+
 impl Problems {
     /// The mistakes.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {

@@ -11,6 +11,7 @@ mod deliver;
 mod health;
 mod lane;
 mod outgoing;
+mod preview;
 mod rate;
 mod record;
 mod retry;
@@ -19,5 +20,6 @@ mod schedule;
 mod settings;
 mod trace;
 
+pub use preview::preview;
 pub use schedule::start;
 pub use settings::Settings;

@@ -72,7 +72,7 @@ fn takes_long(order: &Order) -> bool {
         || is_encoded(&response.headers, &response.body)
 }
 
-fn outgoing(order: &Order) -> Result<Outgoing, OutgoingError> {
+pub(super) fn outgoing(order: &Order) -> Result<Outgoing, OutgoingError> {
     let webhook = &order.webhook;
     let rendered = payload::render(&order.event, order.delivery, webhook, &order.source)?;
     let mut headers = headers(order, rendered.content_type)?;

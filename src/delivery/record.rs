@@ -22,15 +22,17 @@ pub(super) fn record(
         Verdict::Failed => context.metrics.delivery_finished(&webhook.name, "failed"),
         Verdict::Retry { .. } => {}
     }
-    tell(webhook, &attempt);
-    if attempt.verdict == Verdict::Failed {
+    let is_test = lease.event().is_test;
+    tell(webhook, &attempt, is_test);
+    if attempt.verdict == Verdict::Failed && !is_test {
         announce::delivery_failed(context, webhook, lease.delivery(), &attempt, clock::now());
     }
     context.store.finish(lease, attempt);
 }
 
 /// One line per attempt; a delivery that is given up is a warning: it is kept and can be retried.
-fn tell(webhook: &Webhook, attempt: &Attempt) {
+/// The end of a test is seen by whoever asked for it.
+fn tell(webhook: &Webhook, attempt: &Attempt, is_test: bool) {
     let Attempt { delivery_id, number, duration_ms, .. } = attempt;
     let webhook = webhook.name.as_str();
     let reason = attempt.outcome.failure().map(ToString::to_string).unwrap_or_default();
@@ -43,6 +45,9 @@ fn tell(webhook: &Webhook, attempt: &Attempt) {
                 webhook, delivery = %delivery_id, number, duration_ms, reason, next = %at,
                 "attempt failed"
             );
+        }
+        Verdict::Failed if is_test => {
+            tracing::info!(webhook, delivery = %delivery_id, reason, "a test failed");
         }
         Verdict::Failed => {
             tracing::warn!(

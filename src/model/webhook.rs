@@ -61,6 +61,9 @@ pub struct Webhook {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// Why nothing can be sent to it at all, by hand neither: its stored definition does not fit
+    /// the configuration in force.
+    pub unusable: Option<String>,
 }
 
 impl Webhook {
@@ -94,6 +97,7 @@ impl Webhook {
             source: WebhookSource::Config,
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
+            unusable: None,
         }
     }
 

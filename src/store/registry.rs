@@ -91,6 +91,9 @@ impl Store {
     /// How a webhook stands, and why when it is not active. One that the configuration switched
     /// off is disabled, whatever was decided at run time.
     pub fn webhook_status(&self, webhook: &Webhook) -> (WebhookStatus, Option<String>) {
+        if let Some(reason) = &webhook.unusable {
+            return (WebhookStatus::Disabled, Some(reason.clone()));
+        }
         let states = self.shared.states.all();
         let state = states.get(&webhook.id).cloned().unwrap_or_default();
         let is_set = state.overrides_file || state.status == WebhookStatus::Disabled;

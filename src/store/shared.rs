@@ -147,7 +147,8 @@ impl WebhookSet {
     }
 
     fn of(list: Vec<Arc<Webhook>>) -> Self {
-        let active = list.iter().filter(|w| w.active).map(|w| w.id).collect();
+        let is_active = |w: &&Arc<Webhook>| w.active && w.unusable.is_none();
+        let active = list.iter().filter(is_active).map(|w| w.id).collect();
         Self { list: Arc::new(list), active }
     }
 

@@ -89,6 +89,27 @@ fn labels(c: &mut Check<'_>, rules: &[Rule], webhooks: &[Placed]) {
     }
 }
 
+/// The labels of a webhook of the API: its rules may come later.
+pub(super) fn check_of_api(c: &mut Check<'_>, labels: &[String], placed: &Placed) {
+    for (pattern, place) in wanted(placed) {
+        if pattern.is_of_system() {
+            own_label(c, pattern, place);
+        } else if !labels.iter().any(|label| pattern.matches(label)) {
+            let pattern = quoted(pattern.as_str());
+            c.warn(format!("no event rule has a label like {pattern} yet: nothing comes of it"));
+        }
+    }
+    if placed.webhook.format == Format::WireguardPortal {
+        for (pattern, place) in wanted(placed) {
+            let itself = Some(pattern.as_str()).filter(|text| !text.contains('*'));
+            let known = labels.iter().map(String::as_str).filter(|label| pattern.matches(label));
+            if let Some(label) = itself.into_iter().chain(known).find(|l| !has_two_segments(l)) {
+                single_segment(c, label, place);
+            }
+        }
+    }
+}
+
 /// A pattern for sidehook's own events; no rule is needed for them.
 fn own_label(c: &mut Check<'_>, pattern: &LabelPattern, place: &Place) {
     if OWN_EVENTS.iter().any(|label| pattern.matches(label)) {
@@ -111,15 +132,18 @@ fn segments(c: &mut Check<'_>, rules: &[Rule], webhooks: &[Placed]) {
             .map(|rule| rule.rule.label.as_str())
             .find(|label| !label.is_empty() && !has_two_segments(label) && pattern.matches(label));
         if let Some(label) = single {
-            let message = format!(
-                "the format `wireguard-portal` needs labels of an entity and an event, and {} is \
-                 not one",
-                quoted(label)
-            );
-            let cure = "label the rule like \"peer.create\", or name other labels here";
-            c.problem(place, message, cure);
+            single_segment(c, label, place);
         }
     }
+}
+
+fn single_segment(c: &mut Check<'_>, label: &str, place: &Place) {
+    let message = format!(
+        "the format `wireguard-portal` needs labels of an entity and an event, and {} is not one",
+        quoted(label)
+    );
+    let cure = "label the rule like \"peer.create\", or name other labels here";
+    c.problem(place, message, cure);
 }
 
 fn has_two_segments(label: &str) -> bool {

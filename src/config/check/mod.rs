@@ -24,7 +24,9 @@ pub(super) use headers::is_confidential;
 
 use super::node::{Place, Table, Value};
 use super::problem::{Problems, Sources};
-use super::{Config, Environment, print};
+use super::{Config, Environment, WebhookReader, print};
+use crate::egress;
+use crate::model::Webhook;
 
 /// A check under way.
 pub(super) struct Check<'e> {
@@ -86,6 +88,15 @@ impl<'e> Check<'e> {
     }
 }
 
+/// What a webhook of the API is checked against: the configuration in force.
+#[derive(Clone, Debug)]
+pub(super) struct Ground {
+    delivery: sections::Delivery,
+    egress: egress::Settings,
+    /// The labels of the rules.
+    labels: Vec<String>,
+}
+
 /// Builds the configuration.
 pub(super) fn config(mut check: Check<'_>, root: &Table) -> Result<Config, Problems> {
     let c = &mut check;
@@ -104,7 +115,10 @@ pub(super) fn config(mut check: Check<'_>, root: &Table) -> Result<Config, Probl
         problems.sort();
         return Err(problems);
     }
+    let labels = rules.iter().map(|rule| rule.rule.label.clone()).collect();
+    let ground = Ground { delivery: delivery.clone(), egress: egress.clone(), labels };
     Ok(Config {
+        reader: WebhookReader::on(ground),
         proxy,
         rules: rules.into_iter().map(|rule| rule.rule).collect(),
         store,
@@ -115,6 +129,23 @@ pub(super) fn config(mut check: Check<'_>, root: &Table) -> Result<Config, Probl
         warnings,
         effective: print::effective(root),
     })
+}
+
+/// Builds a webhook of the API; the warnings are for whoever made it.
+pub(super) fn api_webhook(
+    mut check: Check<'_>,
+    table: &Table,
+    place: &Place,
+    ground: &Ground,
+) -> Result<(Webhook, Vec<String>), Problems> {
+    let placed = webhook::webhook(&mut check, table, place, &ground.delivery, &ground.egress);
+    cross::check_of_api(&mut check, &ground.labels, &placed);
+    let Check { mut problems, warnings, .. } = check;
+    if problems.count() > 0 {
+        problems.sort();
+        return Err(problems);
+    }
+    Ok((placed.webhook, warnings))
 }
 
 /// A section's table.

@@ -39,7 +39,8 @@ const PROBE_MAX: Duration = Duration::from_secs(600);
 const REDACTED_ALWAYS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
 
 /// `[delivery]` as it is, and what webhooks take from it.
-pub(super) struct Delivery {
+#[derive(Clone, Debug)]
+pub(in crate::config) struct Delivery {
     pub(super) settings: delivery::Settings,
     pub(super) retry: Vec<Duration>,
     pub(super) timeout: Duration,

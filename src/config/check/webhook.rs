@@ -50,7 +50,7 @@ pub(super) fn webhooks(
     webhooks
 }
 
-fn webhook(
+pub(super) fn webhook(
     c: &mut Check<'_>,
     table: &Table,
     place: &Place,

@@ -113,7 +113,8 @@ impl Lane {
     /// and wishes are, but not more at a time than it takes, nor the places of others.
     pub(super) fn takes_one_by_hand(&self, free: usize, kept: usize) -> bool {
         let has_place = if self.in_flight == 0 { free > 0 } else { free > kept };
-        has_place && self.in_flight < self.webhook.concurrency
+        let is_usable = self.webhook.unusable.is_none();
+        has_place && is_usable && self.in_flight < self.webhook.concurrency
     }
 
     /// When its `rate_limit` lets the next attempt begin, where it has to wait for that.
@@ -154,7 +155,8 @@ impl Lane {
 
     /// From when on it may start attempts; a full lane is woken by its attempts, not by time.
     fn opens_at(&self) -> Option<Instant> {
-        let is_active = self.webhook.active || self.health.overrides_file();
+        let is_usable = self.webhook.unusable.is_none();
+        let is_active = is_usable && (self.webhook.active || self.health.overrides_file());
         if !is_active || self.in_flight >= self.webhook.concurrency {
             return None;
         }

@@ -78,7 +78,7 @@ struct Scheduler {
     refresh_at: Instant,
 }
 
-/// The end of an attempt; without a report where it was dropped.
+/// The end of an attempt; without a report where it was dropped or means nothing.
 #[derive(Debug)]
 struct Ended {
     webhook: WebhookId,
@@ -263,7 +263,7 @@ impl Scheduler {
         let context = Arc::clone(&self.context);
         let webhook = Arc::clone(webhook);
         self.tasks.spawn(async move {
-            slot.report = Some(deliver(&context, &webhook, lease).await);
+            slot.report = deliver(&context, &webhook, lease).await;
             drop(slot);
         });
     }

@@ -26,7 +26,7 @@ use crate::store::{Receipt, StoreError};
 pub(super) struct Staged {
     pub(super) records: Vec<(Record, Location)>,
     /// Queued again by hand: they do not wait for their lanes to open.
-    pub(super) requeued: Vec<DeliveryId>,
+    pub(super) wanted_now: Vec<DeliveryId>,
     /// Queued again, to go out with their lanes.
     with_lanes: Vec<DeliveryId>,
     /// Nobody may take a lease while it is applied.
@@ -119,6 +119,10 @@ impl Committer {
         self.shared.clock_showed(now);
         for waiting in &mut work.events {
             let (event, ordered) = self.complete(&waiting.event, batch.next_seq());
+            if event.is_test {
+                // Somebody waits for it: it goes out as what is queued again by hand does.
+                staged.wanted_now.extend(event.deliveries.iter().map(|&(id, _)| id));
+            }
             staged.push(&mut batch, Record::Event { event, committed_at: now, ordered });
         }
         for finished in &work.attempts {
@@ -148,12 +152,16 @@ impl Committer {
     /// The event with its place in the order and its deliveries, and which of these are ordered.
     fn complete(&self, new: &NewEvent, ordinal: u64) -> (Event, Vec<DeliveryId>) {
         let webhooks = self.shared.webhooks.load();
-        let wanting = webhooks.list.iter().filter(|webhook| webhook.wants(&new.rule.label));
+        let wanting = webhooks.list.iter().filter(|webhook| match new.test_of {
+            Some(id) => webhook.id == id,
+            None => webhook.wants(&new.rule.label),
+        });
         let (mut deliveries, mut ordered) = (Vec::new(), Vec::new());
         for webhook in wanting {
             let id = DeliveryId::from_uuid(uuid::Uuid::now_v7());
             deliveries.push((id, webhook.id));
-            ordered.extend(webhook.ordered.then_some(id));
+            // A test waits for nobody, and nobody for it.
+            ordered.extend((webhook.ordered && new.test_of.is_none()).then_some(id));
         }
         let event = Event {
             id: new.id,
@@ -178,7 +186,9 @@ impl Committer {
                 drop(waiter.send(Ok(Receipt::of(waiting.event.id))));
             }
             self.shared.metrics.commit(waiting.since.elapsed());
-            self.shared.metrics.event_committed(&waiting.event.rule.label);
+            if waiting.event.test_of.is_none() {
+                self.shared.metrics.event_committed(&waiting.event.rule.label);
+            }
         }
         self.shared.queue.release(bytes);
         self.disk_answers();
@@ -211,7 +221,7 @@ impl Committer {
         }
         self.shared.changes.publish(staged.records.iter().flat_map(|(record, _)| record.changes()));
         if let Some(held) = &mut held {
-            for &id in &staged.requeued {
+            for &id in &staged.wanted_now {
                 // Unread: it goes out with its lane.
                 let row = self.delivery_row(id).ok().flatten();
                 held.overtake(id, row.map(|row| row.webhook_id));
@@ -320,7 +330,7 @@ impl Staged {
     }
 
     fn is_exclusive(&self) -> bool {
-        self.is_exclusive || !self.requeued.is_empty() || !self.with_lanes.is_empty()
+        self.is_exclusive || !self.wanted_now.is_empty() || !self.with_lanes.is_empty()
     }
 
     pub(super) fn push(&mut self, batch: &mut Batch, record: Record) {

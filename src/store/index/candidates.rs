@@ -67,7 +67,8 @@ fn walk<'a>(
     if spec.since.is_some() || spec.until.is_some() {
         all.push(Walk::events(tree, Some(within(spec))));
     }
-    Ok(Walk::All(all))
+    // No recovery sends a test again.
+    Ok(Walk::Except(Box::new(Walk::All(all)), vec![Walk::kept(tree, keys::TESTS)]))
 }
 
 const fn within(spec: &RecoverySpec) -> Within {
@@ -132,7 +133,7 @@ pub(crate) fn look(
     ordinal: u64,
 ) -> Result<Option<Found>, StoreError> {
     let Some(event) = get::<EventRow>(tree, keys::history(ordinal))? else { return Ok(None) };
-    if !within(spec).holds(event.time) {
+    if !within(spec).holds(event.time) || event.is_test {
         return Ok(None);
     }
     match delivery_to(&event, spec.webhook) {

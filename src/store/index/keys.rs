@@ -9,6 +9,7 @@
 //! | `T` ordinal/512/512 | block row of 512 blocks |
 //! | `l` label 0 ordinal/512 | ordinals: history of a label |
 //! | `k` status ordinal/512 | ordinals: calls answered so |
+//! | `y` ordinal/512 | ordinals: tests of webhooks |
 //! | `d` delivery | delivery row |
 //! | `q` webhook due ordinal | delivery: the lane, pending only, of a chain only the first |
 //! | `u` webhook ordinal/512 | ordinals: unfinished |
@@ -40,6 +41,9 @@ pub(crate) type Place = (Timestamp, u64);
 pub(crate) type Chain = [u8; 12];
 
 pub(crate) const META: &[u8] = b"m";
+
+/// The set of the events that are tests of webhooks.
+pub(crate) const TESTS: &[u8] = b"y";
 
 pub(crate) fn event(id: EventId) -> [u8; 17] {
     prefixed(b'e', id.as_bytes())

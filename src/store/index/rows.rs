@@ -36,6 +36,8 @@ pub(crate) struct EventRow {
     pub(crate) url: String,
     pub(crate) status: u16,
     pub(crate) deliveries: Vec<(DeliveryId, WebhookId)>,
+    /// A test of a webhook: nobody else ever wants it, and no recovery sends it again.
+    pub(crate) is_test: bool,
 }
 
 /// A delivery.
@@ -61,6 +63,8 @@ pub(crate) struct DeliveryRow {
     pub(crate) response_code: Option<u16>,
     pub(crate) response_time_ms: Option<u64>,
     pub(crate) error: Option<String>,
+    /// Of a test: its failures say nothing of the receiver.
+    pub(crate) is_test: bool,
 }
 
 impl EventRow {
@@ -78,6 +82,7 @@ impl EventRow {
             url: cut(&event.exchange.request.url, URL_BYTES_MAX).to_owned(),
             status: event.exchange.response.status,
             deliveries: event.deliveries.clone(),
+            is_test: event.is_test,
         }
     }
 

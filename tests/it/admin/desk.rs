@@ -11,6 +11,8 @@ use sidehook::admin::{
 };
 use sidehook::clock;
 use sidehook::config::WebhookReader;
+use sidehook::delivery;
+use sidehook::egress::Outgoing;
 use sidehook::expr::Expression;
 use sidehook::model::Reply as ReceiverReply;
 use sidehook::model::*;
@@ -65,6 +67,17 @@ impl Control for Rest {
             problems: Vec::new(),
             effective: String::new(),
         }
+    }
+
+    fn preview(
+        &self,
+        event: &Arc<Event>,
+        webhook: &Webhook,
+        delivery: DeliveryId,
+        number: u32,
+    ) -> Result<Outgoing, String> {
+        let source = "//upstream.test".into();
+        delivery::preview(event, webhook, delivery, number, &source, clock::now())
     }
 
     fn reload(&self) -> Reloading<'_> {

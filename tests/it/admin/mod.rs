@@ -1,9 +1,13 @@
 //! The admin API over real sockets, on a real store; and its clients on the command line.
 
 mod access;
+mod again;
 mod commands;
 mod desk;
 mod lists;
+mod managing;
+mod previews;
 mod probes;
+mod reader;
 mod reads;
 mod standing;

@@ -1,5 +1,7 @@
 //! The whole of sidehook in this process: start, stop in path order, start again.
 
+mod managing;
+
 use sidehook::app::App;
 use sidehook::config::{Config, Inputs, load};
 use tempfile::TempDir;

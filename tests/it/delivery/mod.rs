@@ -16,4 +16,5 @@ mod retry_after;
 mod sent;
 mod squid;
 mod stops;
+mod test_events;
 mod world;

@@ -1,0 +1,102 @@
+//! The query parameters of the API as the OpenAPI document tells them. Each set stands for what
+//! `params` takes.
+
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::{Object, Schema, Type};
+use utoipa::openapi::{RefOr, Required};
+use utoipa::{IntoParams, PartialSchema};
+
+use super::Settings;
+use super::schemas::{Label, Moment, StatusCode, WebhookKey};
+use crate::model::DeliveryState;
+
+macro_rules! queries {
+    ($($(#[$doc:meta])* $name:ident: [$($parameter:expr),* $(,)?];)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl IntoParams for $name {
+            fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+                vec![$($parameter),*]
+            }
+        }
+    )*};
+}
+
+queries! {
+    /// `limit` and `cursor` of a list of the store.
+    Paging: [
+        limit(),
+        query(
+            "cursor",
+            "Where the page begins: the `next` of the page before, as it is.",
+            text("^[0-9a-f]{1,16}-[0-9a-f]{1,8}$"),
+        ),
+    ];
+    /// `limit` and `cursor` of the rules.
+    RulePaging: [
+        limit(),
+        query(
+            "cursor",
+            "Where the page begins: the `next` of the page before, as it is.",
+            text("^[0-9]{1,9}$"),
+        ),
+    ];
+    /// `limit` and `cursor` of the webhooks.
+    WebhookPaging: [
+        limit(),
+        query(
+            "cursor",
+            "Where the page begins: the `next` of the page before, as it is.",
+            text("^[0-9a-f]{1,12}-[0-9a-f]{32}$"),
+        ),
+    ];
+    /// `since` and `until`.
+    Between: [
+        query("since", "Only what is of this time or later.", Moment::schema()),
+        query("until", "Only what is of before this time.", Moment::schema()),
+    ];
+    /// `status` of deliveries.
+    InState: [query("status", "Only deliveries in this state.", DeliveryState::schema())];
+    /// `event` of deliveries.
+    OfEvent: [query("event", "Only deliveries of events of this label.", Label::schema())];
+    /// `webhook` of deliveries.
+    OfWebhook: [query("webhook", "Only deliveries to this webhook.", WebhookKey::schema())];
+    /// What is shown of a delivery's request.
+    View: [query(
+        "view",
+        "`body` (default) or `request`: the whole request, as JSON.",
+        text("^(body|request)$"),
+    )];
+    /// What only events are filtered by.
+    OfCall: [
+        query("label", "Only events of this label.", Label::schema()),
+        query("status", "Only events with a delivery in this state.", DeliveryState::schema()),
+        query("code", "Only calls that were answered with this status.", StatusCode::schema()),
+    ];
+}
+
+fn limit() -> Parameter {
+    let schema = Object::builder()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(Settings::PAGE_MAX))
+        .default(Some(Settings::PAGE_DEFAULT.into()));
+    query("limit", "So many items at most.", Schema::Object(schema.build()))
+}
+
+/// An optional query parameter.
+pub(super) fn query(name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    Parameter::builder()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
+}
+
+/// Text of this pattern.
+pub(super) fn text(pattern: &str) -> Schema {
+    Schema::Object(Object::builder().schema_type(Type::String).pattern(Some(pattern)).build())
+}
