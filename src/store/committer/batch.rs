@@ -28,7 +28,7 @@ pub(super) struct Staged {
     /// Queued again by hand: they do not wait for their lanes to open.
     pub(super) wanted_now: Vec<DeliveryId>,
     /// Queued again, to go out with their lanes.
-    requeued: Vec<DeliveryId>,
+    with_lanes: Vec<DeliveryId>,
     /// Nobody may take a lease while it is applied.
     pub(super) is_exclusive: bool,
 }
@@ -227,7 +227,7 @@ impl Committer {
                 let row = self.delivery_row(id).ok().flatten();
                 held.overtake(id, row.map(|row| row.webhook_id));
             }
-            staged.requeued.iter().for_each(|&id| held.overtake(id, None));
+            staged.with_lanes.iter().for_each(|&id| held.overtake(id, None));
         }
         applied
     }
@@ -316,7 +316,7 @@ impl Staged {
     /// A record that may queue a delivery again, to go out with its lane.
     pub(super) fn push_requeue(&mut self, batch: &mut Batch, record: Record) {
         if let Record::State(state) = &record {
-            self.requeued.push(state.delivery_id);
+            self.with_lanes.push(state.delivery_id);
         }
         self.push(batch, record);
     }
@@ -331,7 +331,7 @@ impl Staged {
     }
 
     fn is_exclusive(&self) -> bool {
-        self.is_exclusive || !self.wanted_now.is_empty() || !self.requeued.is_empty()
+        self.is_exclusive || !self.wanted_now.is_empty() || !self.with_lanes.is_empty()
     }
 
     pub(super) fn push(&mut self, batch: &mut Batch, record: Record) {

@@ -9,8 +9,8 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::{Committer, LIMITS};
 use crate::model::{
     Attempt, Body, DeliveryState, EventId, Exchange, HeaderList, NewEvent, Outcome, Reply,
-    RequestPart, ResponsePart, RuleRef, Timestamp, Verdict, Webhook, WebhookId, WebhookState,
-    WebhookStatus,
+    RequestPart, ResponsePart, RuleRef, Secret, Timestamp, Verdict, Webhook, WebhookId,
+    WebhookState, WebhookStatus,
 };
 use crate::store::health::Trouble;
 use crate::store::lanes::N_HELD_WHILE_DOWN;
@@ -285,6 +285,46 @@ fn a_webhook_state_is_in_force_at_once_and_written_when_the_journal_is_well() {
     bench.committer.probe();
     let bench = bench.reopen_without_index();
     assert_eq!(bench.shared.states.all()[&webhook], state("second"));
+}
+
+#[test]
+fn a_webhook_is_in_force_when_its_definition_is_durable_and_never_before() {
+    let mut bench = Bench::new();
+    let url = url::Url::parse("https://example.com/").expect("a URL");
+    let webhook = Box::new(Webhook::new("late", url));
+    let id = webhook.id;
+    let ask = |bench: &Bench, request: Request| bench.shared.queue.push_request(request);
+    let is_there = |bench: &Bench| {
+        let is_defined = bench.shared.definitions.load().contains_key(&id);
+        assert_eq!(bench.shared.webhooks.load().get(id).is_some(), is_defined);
+        is_defined
+    };
+    // The journal fails: as before. The index fails: it is durable, so it is in force.
+    for (journal_fails, index_fails) in [(true, false), (false, true)] {
+        let (waiter, mut told) = oneshot::channel();
+        let (webhook, text) = (webhook.clone(), Secret::new("t"));
+        ask(&bench, Request::Define { webhook, text, waiter }).expect("room");
+        assert!(!is_there(&bench));
+        if journal_fails {
+            bench.committer.writer.fail_next();
+        } else if index_fails {
+            bench.shared.index.close_db();
+        }
+        bench.commit();
+        assert_eq!(told.try_recv().expect("answered").is_ok(), index_fails);
+        assert_eq!(is_there(&bench), index_fails);
+        bench.committer.probe();
+        assert_eq!(is_there(&bench), index_fails);
+    }
+    let (waiter, mut told) = oneshot::channel();
+    ask(&bench, Request::Delete { id, waiter }).expect("room");
+    bench.committer.writer.fail_next();
+    bench.commit();
+    assert!(told.try_recv().expect("answered").is_err());
+    assert!(is_there(&bench));
+    bench.committer.probe();
+    bench = bench.reopen_without_index();
+    assert!(bench.shared.definitions.load().contains_key(&id));
 }
 
 #[test]

@@ -15,7 +15,6 @@ use crate::model::{
     WebhookId,
 };
 use crate::store::StoreError;
-use crate::store::journal::managed::AddedTarget;
 use crate::store::journal::record::{Record, StateRecord, Why};
 use crate::store::journal::{Location, Position};
 
@@ -114,7 +113,7 @@ impl<'a> Applier<'a> {
         self.ordinals.set(self.tree, &keys::label(&row.label), ordinal, false)?;
         self.ordinals.set(self.tree, &keys::code(row.status), ordinal, false)?;
         if row.is_test {
-            self.ordinals.set(self.tree, &keys::TESTS, ordinal, false)?;
+            self.ordinals.set(self.tree, keys::TESTS, ordinal, false)?;
         }
         self.blocks.remove(self.tree, ordinal)?;
         self.events.insert(row.id, None);
@@ -165,9 +164,7 @@ impl<'a> Applier<'a> {
         self.touch(at, committed_at);
         if let Some((ordinal, old)) = self.event_row(event.id)? {
             self.relocate(ordinal, old, at)?;
-            // The record that added one may be what was lost.
-            let targets = targets(event, ordered);
-            return self.add(event.id, &targets, committed_at);
+            return self.add_all(event, ordered, committed_at);
         }
         let ordinal = event.ordinal;
         self.tallies.segment(at.segment).n_events += 1;
@@ -175,7 +172,7 @@ impl<'a> Applier<'a> {
         self.ordinals.set(self.tree, &keys::label(&new.label), ordinal, true)?;
         self.ordinals.set(self.tree, &keys::code(new.status), ordinal, true)?;
         if new.is_test {
-            self.ordinals.set(self.tree, &keys::TESTS, ordinal, true)?;
+            self.ordinals.set(self.tree, keys::TESTS, ordinal, true)?;
         }
         self.blocks.add(self.tree, ordinal, new.time)?;
         let chain = (!ordered.is_empty()).then(|| keys::chain_of(event.subject.as_deref()));
@@ -388,16 +385,6 @@ fn decide(row: &mut DeliveryRow, outcome: &Outcome, verdict: Verdict) {
         Verdict::Failed => row.state = DeliveryState::Failed,
         Verdict::Retry { at } => row.due = at,
     }
-}
-
-/// The deliveries of an event, as they are added to one that is known.
-fn targets(event: &Event, ordered: &[DeliveryId]) -> Vec<AddedTarget> {
-    let chain = (!ordered.is_empty()).then(|| keys::chain_of(event.subject.as_deref()));
-    let target = |&(id, webhook_id): &(DeliveryId, WebhookId)| {
-        let chain = chain.filter(|_| ordered.contains(&id));
-        AddedTarget { id, webhook_id, chain }
-    };
-    event.deliveries.iter().map(target).collect()
 }
 
 fn tree_ordinal(tree: &sled::Tree, id: EventId) -> Result<Option<u64>, StoreError> {

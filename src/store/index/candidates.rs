@@ -63,12 +63,12 @@ fn walk<'a>(
         let wanted = labels.map(|label| Walk::kept(tree, keys::label(&label))).collect();
         any.push(Walk::Except(Box::new(Walk::Any(wanted)), vec![history()]));
     }
-    let tests = vec![Walk::kept(tree, keys::TESTS)];
-    let mut all = vec![Walk::Except(Box::new(Walk::Any(any)), tests)];
+    let mut all = vec![Walk::Any(any)];
     if spec.since.is_some() || spec.until.is_some() {
         all.push(Walk::events(tree, Some(within(spec))));
     }
-    Ok(Walk::All(all))
+    // No recovery sends a test again.
+    Ok(Walk::Except(Box::new(Walk::All(all)), vec![Walk::kept(tree, keys::TESTS)]))
 }
 
 const fn within(spec: &RecoverySpec) -> Within {

@@ -9,7 +9,7 @@
 //! | `T` ordinal/512/512 | block row of 512 blocks |
 //! | `l` label 0 ordinal/512 | ordinals: history of a label |
 //! | `k` status ordinal/512 | ordinals: calls answered so |
-//! | `y` ordinal/512 | ordinals: tests of a webhook |
+//! | `y` ordinal/512 | ordinals: tests of webhooks |
 //! | `d` delivery | delivery row |
 //! | `q` webhook due ordinal | delivery: the lane, pending only, of a chain only the first |
 //! | `u` webhook ordinal/512 | ordinals: unfinished |
@@ -42,6 +42,9 @@ pub(crate) type Chain = [u8; 12];
 
 pub(crate) const META: &[u8] = b"m";
 
+/// The set of the events that are tests of webhooks.
+pub(crate) const TESTS: &[u8] = b"y";
+
 pub(crate) fn event(id: EventId) -> [u8; 17] {
     prefixed(b'e', id.as_bytes())
 }
@@ -70,9 +73,6 @@ pub(crate) fn code(status: u16) -> [u8; 3] {
     let [high, low] = status.to_be_bytes();
     [b'k', high, low]
 }
-
-/// The set of the tests of webhooks: no recovery sends one again.
-pub(crate) const TESTS: [u8; 1] = *b"y";
 
 /// The set of a label's events.
 pub(crate) fn label(label: &str) -> Vec<u8> {

@@ -30,7 +30,7 @@ use super::StoreError;
 pub(crate) type Tree = sled::Tree;
 
 /// Of the rows; another one is rebuilt.
-pub(crate) const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 5;
 
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 const FLUSH_EVERY_MS: u64 = 500;

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use super::frame::{Frame, Kind, Origin};
+use super::managed::{AddedRecord, AddedTarget, DefinitionRecord, RecoveryRecord};
 use super::record::{Record, StateRecord, WebhookRecord, Why};
 use super::scan::{Hole, Walked, walk};
 use super::segment::{self, Found, HEADER_BYTES, Header};
@@ -11,9 +12,10 @@ use super::writer::{Batch, Writer};
 use super::{Location, Position};
 use crate::model::{
     Attempt, Body, BodyState, DeliveryId, DeliveryState, Event, EventId, Exchange, Failure,
-    HeaderList, Outcome, Reply, RequestPart, ResponsePart, RuleRef, Timestamp, Verdict, WebhookId,
-    WebhookState, WebhookStatus,
+    HeaderList, Outcome, Reply, RequestPart, ResponsePart, RuleRef, Secret, Timestamp, Verdict,
+    WebhookId, WebhookState, WebhookStatus,
 };
+use crate::store::{Recovery, RecoverySpec, RecoveryStatus};
 
 const STORE_ID: [u8; 16] = [7; 16];
 const ORIGIN: Origin = Origin { store_id: STORE_ID, segment: 3 };
@@ -101,6 +103,53 @@ fn state() -> Record {
     })
 }
 
+fn definition(text: Option<&str>) -> Record {
+    Record::Definition(DefinitionRecord {
+        webhook_id: WebhookId::from_uuid(id(3)),
+        text: text.map(Secret::new),
+        at: Timestamp::from_millis(5),
+    })
+}
+
+fn added() -> Record {
+    let target = |n, chain| AddedTarget {
+        id: DeliveryId::from_uuid(id(n)),
+        webhook_id: WebhookId::from_uuid(id(n + 1)),
+        chain,
+    };
+    Record::Added(AddedRecord {
+        event_id: EventId::from_uuid(id(1)),
+        deliveries: vec![target(4, None), target(6, Some([7; 12]))],
+        at: Timestamp::from_millis(5),
+    })
+}
+
+fn recovery() -> Record {
+    let spec = RecoverySpec {
+        webhook: WebhookId::from_uuid(id(3)),
+        since: Some(Timestamp::from_millis(1)),
+        until: None,
+        state: DeliveryState::Failed,
+        backfill: true,
+    };
+    let recovery = Recovery {
+        id: id(9),
+        spec,
+        count: 5,
+        n_done: 2,
+        status: RecoveryStatus::Running,
+        started_at: Timestamp::from_millis(6),
+        ended_at: None,
+    };
+    Record::Recovery(RecoveryRecord { recovery, next: 7, end: 8, at: Timestamp::from_millis(9) })
+}
+
+#[test]
+fn the_secrets_of_a_definition_are_not_shown() {
+    let shown = format!("{:?}", definition(Some("whsec_0123")));
+    assert!(!shown.contains("0123"), "{shown}");
+}
+
 /// Frames of these payloads as they stand behind a header, with their places.
 fn frames(payloads: &[&[u8]]) -> (Vec<u8>, Vec<Location>) {
     let at = Position { segment: ORIGIN.segment, offset: HEADER_BYTES, next_seq: 10 };
@@ -131,7 +180,9 @@ fn scan_from(bytes: &[u8], offset: u64, origin: Origin, fence: Option<u64>) -> (
 
 #[test]
 fn every_record_is_read_as_it_was_written() {
-    for record in [event(), attempt(false), attempt(true), state(), standing()] {
+    let managed = [definition(Some("{\"x\": 1}")), definition(None), added(), recovery()];
+    let records = [event(), attempt(false), attempt(true), state(), standing()];
+    for record in records.into_iter().chain(managed) {
         let mut payload = Vec::new();
         record.encode(&mut payload);
         let location = Location { segment: 1, offset: 48, len: 0 };

@@ -1,6 +1,8 @@
 //! Random histories against a reference in memory, over reopenings, crashes and a lost index.
 //! `SIDEHOOK_SEED=n` repeats one.
 
+mod managed;
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use sidehook::model::{
     DeliveryId, DeliveryState, EventId, NewEvent, Verdict, Webhook, WebhookId, WebhookState,
     WebhookStatus,
 };
-use sidehook::store::{DeliveryFilter, EventFilter, Lease, OnFailure, Page, Store};
+use sidehook::store::{Cancelled, DeliveryFilter, EventFilter, Lease, OnFailure, Page, Store};
 
 use super::fixture::*;
 
@@ -49,6 +51,9 @@ struct Reference {
     deliveries: BTreeMap<DeliveryId, Expected>,
     states: HashMap<WebhookId, WebhookState>,
     failed_in_a_row: HashMap<WebhookId, u32>,
+    labels: HashMap<EventId, String>,
+    /// Webhooks created at run time, which stand behind those of `NAMES` in the fixture.
+    definitions: HashMap<WebhookId, String>,
 }
 
 impl Reference {
@@ -63,6 +68,7 @@ impl Reference {
         let Some((ordinal, subject)) = &of.chain else { return true };
         let is_before = |d: &&Expected| {
             d.state == DeliveryState::Pending
+                && d.webhook == of.webhook
                 && d.chain.as_ref().is_some_and(|(o, s)| o < ordinal && s == subject)
         };
         !self.deliveries.values().any(|d| is_before(&d))
@@ -79,6 +85,8 @@ struct Run {
     store: Option<Store>,
     reference: Reference,
     dice: Dice,
+    /// How many webhooks have been created at run time.
+    n_defined: usize,
 }
 
 impl Run {
@@ -87,7 +95,7 @@ impl Run {
     }
 
     async fn step(&mut self) {
-        match self.dice.below(22) {
+        match self.dice.below(30) {
             0..=6 => self.commit().await,
             7..=13 => self.attempt().await,
             14 | 15 => self.requeue().await,
@@ -95,7 +103,11 @@ impl Run {
             17 => self.reopen(),
             18 => self.crash(),
             19 => self.lose_index(),
-            _ => self.stand().await,
+            20 | 21 => self.stand().await,
+            22 | 23 => self.cancel().await,
+            24 | 25 => self.replay().await,
+            26 | 27 => self.recover().await,
+            _ => self.define_or_delete().await,
         }
     }
 
@@ -133,10 +145,13 @@ impl Run {
 
     fn expect(&mut self, ordinal: u64, id: EventId, new: &NewEvent) {
         self.reference.events.push((id, new.subject.clone()));
+        self.reference.labels.insert(id, new.rule.label.clone());
         let deliveries = self.store().deliveries_of(id).expect("readable");
-        assert_eq!(deliveries.len(), if new.rule.label == "other" { 2 } else { 3 });
+        let wanting = self.fixture.webhooks.iter().filter(|w| w.wants(&new.rule.label));
+        assert_eq!(deliveries.len(), wanting.count());
         for delivery in deliveries {
-            let is_ordered = delivery.webhook_id == id_of("ordered");
+            let mut webhooks = self.fixture.webhooks.iter();
+            let is_ordered = webhooks.any(|w| w.id == delivery.webhook_id && w.ordered);
             let expected = Expected {
                 event: id,
                 webhook: delivery.webhook_id,
@@ -153,12 +168,13 @@ impl Run {
 
     /// Takes what is due for one webhook, up to a few, and decides over each.
     async fn attempt(&mut self) {
-        let at = self.dice.below(NAMES.len());
-        let (name, webhook) = (NAMES[at], &self.fixture.webhooks[at]);
+        let at = self.dice.below(self.fixture.webhooks.len());
+        let webhook = &self.fixture.webhooks[at];
+        let (id, name) = (webhook.id, &webhook.name);
         let is_open = self.reference.status(webhook) != WebhookStatus::Disabled;
         let n_max = 1 + self.dice.below(4);
-        let leases = self.store().lease_due(id_of(name), clock::now(), n_max).expect("readable");
-        let n_due = self.reference.n_due(id_of(name));
+        let leases = self.store().lease_due(id, clock::now(), n_max).expect("readable");
+        let n_due = self.reference.n_due(id);
         assert_eq!(leases.len(), if is_open { n_due.min(n_max) } else { 0 }, "due for {name}");
         let mut decided = Vec::new();
         for lease in leases {
@@ -181,10 +197,14 @@ impl Run {
             (expected.attempts + 1, expected.failures)
         );
         assert!(expected.is_due);
-        let overtaken = self.dice.below(6) == 0;
+        let by_hand = self.dice.below(8);
+        let (overtaken, cancelled) = (by_hand == 0, by_hand == 1);
         if overtaken {
             store.requeue(id).await.expect("stored").expect("known");
             expected.failures = 0;
+        } else if cancelled {
+            assert!(matches!(store.cancel(id).await.expect("stored"), Cancelled::Done(_)));
+            expected.cancel();
         }
         let (state, verdict, is_due) = match self.dice.below(6) {
             0 => {
@@ -200,7 +220,8 @@ impl Run {
             _ => (DeliveryState::Delivered, Verdict::Delivered, false),
         };
         expected.attempts += 1;
-        if !overtaken {
+        let stays_cancelled = cancelled && verdict != Verdict::Delivered;
+        if !overtaken && !stays_cancelled {
             expected.failures += u32::from(verdict != Verdict::Delivered);
             (expected.state, expected.is_due) = (state, is_due);
             let run = self.reference.failed_in_a_row.entry(expected.webhook).or_default();
@@ -219,15 +240,16 @@ impl Run {
     }
 
     async fn requeue(&mut self) {
-        let n = self.reference.deliveries.len();
-        if n == 0 {
-            return;
-        }
-        let at = self.dice.below(n);
-        let id = *self.reference.deliveries.keys().nth(at).expect("there");
+        let Some(id) = self.any_delivery() else { return };
         self.store().requeue(id).await.expect("stored").expect("known");
         let expected = self.reference.deliveries.get_mut(&id).expect("known");
-        (expected.state, expected.is_due, expected.failures) = (DeliveryState::Pending, true, 0);
+        expected.requeue();
+        let webhook = expected.webhook;
+        if !self.is_there(webhook) {
+            // It was deleted: nothing waits for it for ever.
+            self.drained(webhook).await;
+            self.reference.deliveries.get_mut(&id).expect("known").cancel();
+        }
     }
 
     fn toggle(&mut self) {
@@ -239,7 +261,7 @@ impl Run {
 
     /// Sets how a webhook stands.
     async fn stand(&mut self) {
-        let webhook = id_of(NAMES[self.dice.below(NAMES.len())]);
+        let webhook = self.fixture.webhooks[self.dice.below(self.fixture.webhooks.len())].id;
         let (status, reason) = match self.dice.below(4) {
             0 => (WebhookStatus::Paused, Some("fails")),
             1 => (WebhookStatus::Disabled, Some("410")),
@@ -292,6 +314,10 @@ impl Run {
         let known = &self.reference.events;
         assert_eq!(seen, known[known.len() - known.len().min(200)..]);
         assert_eq!(*store.webhook_states(), self.reference.states);
+        let defined = store.definitions().into_iter();
+        let defined: HashMap<_, _> =
+            defined.map(|known| (known.id, known.text.reveal().to_owned())).collect();
+        assert_eq!(defined, self.reference.definitions);
         for webhook in &self.fixture.webhooks {
             assert_eq!(store.webhook_status(webhook).0, self.reference.status(webhook));
             let run = self.reference.failed_in_a_row.get(&webhook.id).copied().unwrap_or_default();
@@ -335,7 +361,7 @@ async fn random_histories_end_as_the_reference_says() {
         fixture.webhooks.push(Webhook { ordered: true, ..webhook(NAMES[2], "*", true) });
         let store = Some(fixture.open());
         let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let mut run = Run { fixture, store, reference: Reference::default(), dice };
+        let mut run = Run { fixture, store, reference: Reference::default(), dice, n_defined: 0 };
         for _ in 0..N_STEPS {
             run.step().await;
             run.compare();

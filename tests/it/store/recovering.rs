@@ -234,3 +234,25 @@ async fn a_stopped_recovery_leaves_the_rest_as_it_is() {
     tokio::time::timeout(Duration::from_millis(1), store.work_available()).await.ok();
     assert_eq!(n_in(&store, DeliveryState::Pending) as u64, n_queued);
 }
+
+#[tokio::test]
+async fn a_test_is_neither_recovered_nor_for_others() {
+    let mut fixture = Fixture::new();
+    fixture.webhooks.push(webhook("late", "*", true));
+    let store = fixture.open();
+    let test = NewEvent { test_of: Some(id_of("a")), ..event("other") };
+    let test = commit(&store, test).await;
+    let lease = leases(&store, "a", 1).await.remove(0);
+    let id = lease.delivery().id;
+    failed(&store, lease, Verdict::Failed);
+    attempted(&store, id, 1).await;
+    let backfill =
+        |name: &str| RecoverySpec { backfill: true, ..spec(name, DeliveryState::Failed) };
+    for name in ["a", "late"] {
+        assert_eq!(store.count_recoverable(&backfill(name)).expect("readable"), 0);
+        store.recover(backfill(name)).await.expect("begun");
+        assert_eq!(done(&store).await.n_done, 0);
+    }
+    let others = Some(vec![id_of("a"), id_of("late")]);
+    assert_eq!(store.replay(test, others).await.expect("stored"), Some(1));
+}

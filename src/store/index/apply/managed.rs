@@ -1,7 +1,7 @@
 //! What an operator's records do to the index.
 
 use super::Applier;
-use crate::model::{DeliveryState, EventId, Timestamp};
+use crate::model::{DeliveryId, DeliveryState, Event, EventId, Timestamp, WebhookId};
 use crate::store::StoreError;
 use crate::store::index::keys;
 use crate::store::index::rows::DeliveryRow;
@@ -22,6 +22,17 @@ impl Applier<'_> {
     pub(super) fn added(&mut self, record: &AddedRecord, at: Location) -> Result<(), StoreError> {
         self.touch(at, record.at);
         self.add(record.event_id, &record.deliveries, record.at)
+    }
+
+    /// Adds what the event of a copy has and the known one has not: the record that added it may be
+    /// what was lost.
+    pub(super) fn add_all(
+        &mut self,
+        event: &Event,
+        ordered: &[DeliveryId],
+        due: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.add(event.id, &targets(event, ordered), due)
     }
 
     /// Adds deliveries to an event that is known: those that it has not.
@@ -66,4 +77,14 @@ impl Applier<'_> {
         self.events.insert(event.id, Some((ordinal, event)));
         Ok(())
     }
+}
+
+/// The deliveries of an event, as they are added to one that is known.
+fn targets(event: &Event, ordered: &[DeliveryId]) -> Vec<AddedTarget> {
+    let chain = (!ordered.is_empty()).then(|| keys::chain_of(event.subject.as_deref()));
+    let target = |&(id, webhook_id): &(DeliveryId, WebhookId)| {
+        let chain = chain.filter(|_| ordered.contains(&id));
+        AddedTarget { id, webhook_id, chain }
+    };
+    event.deliveries.iter().map(target).collect()
 }
