@@ -220,9 +220,10 @@ fn compare(
 }
 
 /// Rows that the journal's present content alone decides. Not the others: how far the index is
-/// (`m`), and counters that remember what has been removed since (`c`, `s`).
+/// (`m`), counters that remember what has been removed since (`c`, `s`), and the times of blocks,
+/// which never become narrower (`t`, `T`).
 const fn is_derived(kind: u8) -> bool {
-    !matches!(kind, b'm' | b'c' | b's')
+    !matches!(kind, b'm' | b'c' | b's' | b't' | b'T')
 }
 
 fn copy(from: &Path, to: &Path, on_progress: &OnProgress) -> Result<(), StoreError> {
