@@ -30,6 +30,7 @@ mod reload;
 mod replay;
 mod retry;
 mod run;
+mod schema;
 mod screen;
 mod status;
 mod store;
@@ -98,6 +99,8 @@ enum Command {
     Store(store::Command),
     /// The OpenAPI document of the admin API, to standard output.
     Openapi,
+    /// The JSON Schema of the configuration file, to standard output.
+    Schema,
     /// Completions for a shell, to standard output.
     Completions(completions::Arguments),
     /// Manual pages.
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Match(arguments) => matching::run(arguments),
         Command::Store(command) => store::run(command),
         Command::Openapi => openapi::run(),
+        Command::Schema => schema::run(),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     };

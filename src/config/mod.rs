@@ -15,6 +15,7 @@ mod layers;
 mod node;
 mod print;
 mod problem;
+mod schema;
 mod units;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub use api_webhook::WebhookReader;
 pub use flags::{FlagWebhook, Flags};
 pub use keys::{Kind, SECTIONS, Section};
 pub use problem::{Problem, Problems};
+pub use schema::schema;
 
 /// A configuration without mistakes.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ mod matching;
 mod paperwork;
 mod remote;
 mod run;
+mod schema;
 mod verify;
 
 use std::path::Path;

@@ -8,10 +8,12 @@ use tempfile::TempDir;
 
 use super::{output, stderr, stdout};
 
-/// Whether a program is installed; where `scripts/test` runs, a missing one is a failure of that
-/// script, not of these tests: only bash must be there.
+/// Whether a program is installed. `scripts/test` installs groff and wants it used.
 fn has(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok()
+    let is_there = Command::new(program).arg("--version").output().is_ok();
+    let is_required = std::env::var_os("SIDEHOOK_TEST_TOOLS").is_some_and(|v| v == "required");
+    assert!(is_there || !is_required || program != "groff", "{program} is not installed");
+    is_there
 }
 
 fn checked(program: &str, arguments: &[&str], file: &Path) {

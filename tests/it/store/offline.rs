@@ -129,6 +129,10 @@ async fn damage_is_1_with_its_place_and_an_export_goes_around_it() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only sled can spoil an index so that it stays sound"
+)]
 async fn an_index_that_says_something_else_is_found_and_made_anew() {
     let fixture = Fixture::new();
     let seen = lived_in(&fixture).await;
