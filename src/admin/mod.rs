@@ -19,6 +19,7 @@ mod openapi;
 mod params;
 mod problem;
 mod queries;
+mod receivers;
 mod registry;
 mod rules;
 mod schemas;

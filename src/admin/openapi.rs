@@ -18,6 +18,7 @@ use utoipa::{ToResponse, ToSchema};
 
 use super::params::Params;
 use super::problem::{FieldError, Problem, ProblemCode, Shape};
+use super::receivers;
 
 /// A body that has nothing to say.
 #[derive(ToSchema)]
@@ -111,6 +112,7 @@ pub(super) fn frame() -> OpenApi {
         .servers(Some([Server::new("/")]))
         .security(Some([SecurityRequirement::new::<_, _, String>(BEARER, [])]))
         .components(Some(components))
+        .webhooks(Some(receivers::webhooks()))
         .tags(Some(tags))
         .build()
 }

@@ -5,6 +5,7 @@ mod commands;
 mod desk;
 mod encrypted;
 mod lists;
+mod openapi;
 mod probes;
 mod reads;
 mod standing;
