@@ -25,6 +25,7 @@ mod params;
 mod payload;
 mod problem;
 mod queries;
+mod receivers;
 mod recoveries;
 mod registry;
 mod reload;

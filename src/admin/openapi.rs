@@ -19,6 +19,7 @@ use utoipa::{ToResponse, ToSchema};
 use super::control::ConfigProblem;
 use super::params::Params;
 use super::problem::{FieldError, Problem, ProblemCode, Shape};
+use super::receivers;
 
 /// A body that has nothing to say.
 #[derive(ToSchema)]
@@ -120,6 +121,7 @@ pub(super) fn frame() -> OpenApi {
         .servers(Some([Server::new("/")]))
         .security(Some([SecurityRequirement::new::<_, _, String>(BEARER, [])]))
         .components(Some(components))
+        .webhooks(Some(receivers::webhooks()))
         .tags(Some(tags))
         .build()
 }

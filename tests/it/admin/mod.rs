@@ -7,6 +7,7 @@ mod desk;
 mod encrypted;
 mod lists;
 mod managing;
+mod openapi;
 mod previews;
 mod probes;
 mod reader;
