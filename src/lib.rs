@@ -7,6 +7,7 @@ pub mod model;
 pub mod sabotage;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
 
 pub mod view;
 

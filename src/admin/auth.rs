@@ -1,23 +1,43 @@
-//! The token: compared in constant time, wrong ones counted per address.
+//! The tokens: compared in constant time, wrong ones counted per address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::time::Instant;
 
 use super::Settings;
+use super::hosts::Hosts;
 use crate::model::Secret;
 
 /// Both the time over which they are counted and the time that 429 lasts.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// The admin token, as a digest: lengths and prefixes leak nothing.
+/// Who may come, under which names, and do what: what a reload replaces, as one piece.
 #[derive(Debug)]
-pub(super) struct Token([u8; 32]);
+pub(super) struct Access {
+    token: Token,
+    read_token: Option<Token>,
+    pub(super) hosts: Hosts,
+}
+
+/// What the bearer of a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Rights {
+    /// Everything.
+    Full,
+    /// GET and HEAD.
+    Read,
+}
+
+/// A token, as a digest: lengths and prefixes leak nothing.
+#[derive(Debug)]
+struct Token([u8; 32]);
 
 /// Who sent wrong tokens lately.
 #[derive(Debug, Default)]
@@ -30,13 +50,32 @@ struct Wrong {
     since: Instant,
 }
 
+impl Access {
+    /// `listen` is the address really bound: the port may have been chosen by the system.
+    pub(super) fn new(settings: &Settings, listen: SocketAddr) -> Self {
+        Self {
+            token: Token::new(&settings.token),
+            read_token: settings.read_token.as_ref().map(Token::new),
+            hosts: Hosts::new(listen, &settings.allowed_hosts, settings.tls.is_some()),
+        }
+    }
+
+    /// What this token allows; `None`: it is none of ours.
+    pub(super) fn rights(&self, presented: &[u8]) -> Option<Rights> {
+        // Both are always compared, so that the time does not tell which one was close.
+        let presented: [u8; 32] = Sha256::digest(presented).into();
+        let is_full = self.token.is(&presented);
+        let is_read = self.read_token.as_ref().is_some_and(|token| token.is(&presented));
+        if is_full { Some(Rights::Full) } else { is_read.then_some(Rights::Read) }
+    }
+}
+
 impl Token {
-    pub(super) fn new(token: &Secret) -> Self {
+    fn new(token: &Secret) -> Self {
         Self(Sha256::digest(token.reveal()).into())
     }
 
-    pub(super) fn is(&self, presented: &[u8]) -> bool {
-        let digest: [u8; 32] = Sha256::digest(presented).into();
+    fn is(&self, digest: &[u8; 32]) -> bool {
         digest.ct_eq(&self.0).into()
     }
 }
@@ -88,11 +127,24 @@ mod tests {
 
     #[test]
     fn only_the_whole_token_is_the_token() {
-        let token = Token::new(&Secret::new("correct"));
-        assert!(token.is(b"correct"));
-        for wrong in [&b""[..], b"correc", b"correctt", b"Correct"] {
-            assert!(!token.is(wrong), "{wrong:?}");
+        let mut settings = Settings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            token: Secret::new("correct"),
+            read_token: None,
+            allowed_hosts: Vec::new(),
+            tls: None,
+        };
+        let one = Access::new(&settings, settings.listen);
+        settings.read_token = Some(Secret::new("reader"));
+        let both = Access::new(&settings, settings.listen);
+        for access in [&one, &both] {
+            assert_eq!(access.rights(b"correct"), Some(Rights::Full));
+            for wrong in [&b""[..], b"correc", b"correctt", b"Correct", b"reade"] {
+                assert_eq!(access.rights(wrong), None, "{wrong:?}");
+            }
         }
+        assert_eq!(one.rights(b"reader"), None);
+        assert_eq!(both.rights(b"reader"), Some(Rights::Read));
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::Instant;
 
 use super::Settings;
+use super::auth::{Access, Rights};
+use super::hosts::Hosts;
 use super::problem::Problem;
 use super::state::Api;
 
@@ -22,10 +24,11 @@ const OPEN: [&str; 2] = ["/livez", "/readyz"];
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Answers only to its own names, only to its own pages, only with the token.
-pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let mut response = match admit(&api, &request) {
+pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let admitted = admit(&api, &api.access.load(), &request);
+    let mut response = match admitted.map(|rights| request.extensions_mut().insert(rights)) {
         Err(problem) => problem.into_response(),
-        Ok(()) => match tokio::time::timeout(Settings::ANSWER_TIMEOUT, next.run(request)).await {
+        Ok(_) => match tokio::time::timeout(Settings::ANSWER_TIMEOUT, next.run(request)).await {
             Ok(response) => response,
             Err(_) => {
                 Problem::unavailable("timeout", "the store did not answer in time").into_response()
@@ -36,19 +39,27 @@ pub(super) async fn guard(State(api): State<Api>, request: Request, next: Next) 
     response
 }
 
-fn admit(api: &Api, request: &Request) -> Result<(), Problem> {
-    check_host(api, request)?;
-    check_origin(api, request.headers())?;
+/// What the sender may do; on the open paths nobody asks.
+fn admit(api: &Api, access: &Access, request: &Request) -> Result<Rights, Problem> {
+    check_host(&access.hosts, request)?;
+    check_origin(&access.hosts, request.headers())?;
     if OPEN.contains(&request.uri().path()) {
-        return Ok(());
+        return Ok(Rights::Read);
     }
-    check_token(api, request)
+    let rights = check_token(api, access, request)?;
+    // Methods that change nothing; the routes take no others that do.
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if rights == Rights::Read && !is_read {
+        let detail = "this token may only read; changes need the token of [admin] token";
+        return Err(Problem::forbidden("read_only", detail));
+    }
+    Ok(rights)
 }
 
-fn check_host(api: &Api, request: &Request) -> Result<(), Problem> {
-    let ours = |host: &str| api.hosts.answers_to(host);
+fn check_host(names: &Hosts, request: &Request) -> Result<(), Problem> {
+    let ours = |host: &str| names.answers_to(host);
     let mut hosts = request.headers().get_all(header::HOST).iter();
-    let host = hosts.next().and_then(|value| value.to_str().ok());
+    let host = hosts.next().map(|value| value.to_str().unwrap_or_default());
     let target = request.uri().authority().map(Authority::as_str);
     let named = host.or(target).is_some();
     if named && hosts.next().is_none() && host.is_none_or(ours) && target.is_none_or(ours) {
@@ -60,8 +71,8 @@ fn check_host(api: &Api, request: &Request) -> Result<(), Problem> {
     ))
 }
 
-fn check_origin(api: &Api, headers: &HeaderMap) -> Result<(), Problem> {
-    let own = |origin: &HeaderValue| origin.to_str().is_ok_and(|o| api.hosts.is_own_origin(o));
+fn check_origin(names: &Hosts, headers: &HeaderMap) -> Result<(), Problem> {
+    let own = |origin: &HeaderValue| origin.to_str().is_ok_and(|o| names.is_own_origin(o));
     let same_site = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
     if headers.get_all(header::ORIGIN).iter().all(own)
         && headers.get_all(SEC_FETCH_SITE).iter().all(same_site)
@@ -71,20 +82,30 @@ fn check_origin(api: &Api, headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::forbidden("cross_site", "pages of other origins may not use this API"))
 }
 
-fn check_token(api: &Api, request: &Request) -> Result<(), Problem> {
+fn check_token(api: &Api, access: &Access, request: &Request) -> Result<Rights, Problem> {
     let mut values = request.headers().get_all(header::AUTHORIZATION).iter();
-    let token = match (values.next().and_then(bearer), values.next()) {
-        (Some(token), None) => token,
+    let token = match (values.next(), values.next()) {
+        (Some(value), None) => bearer(value).ok_or_else(Problem::unauthorized)?,
+        (None, _) if has_token_in_query(request) => return Err(Problem::token_in_query()),
         _ => return Err(Problem::unauthorized()),
     };
-    if api.token.is(token) {
-        return Ok(());
+    if let Some(rights) = access.rights(token) {
+        return Ok(rights);
     }
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |p| p.0);
     match api.wrong_tokens.count(peer, Instant::now()) {
         None => Err(Problem::unauthorized()),
         Some(wait) => Err(Problem::too_many_tokens(wait.as_secs().max(1))),
     }
+}
+
+/// Somebody put it where proxies, browsers and logs keep it.
+fn has_token_in_query(request: &Request) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    query.split('&').any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        ["token", "access_token", "api_key"].iter().any(|n| name.eq_ignore_ascii_case(n))
+    })
 }
 
 /// The token of `Bearer <token>` (RFC 6750 2.1); the scheme's case does not matter.

@@ -10,11 +10,13 @@ use axum::http::uri::Authority;
 pub(super) struct Hosts {
     listen: SocketAddr,
     allowed: Vec<String>,
+    has_tls: bool,
 }
 
 impl Hosts {
-    pub(super) fn new(listen: SocketAddr, allowed: &[String]) -> Self {
-        Self { listen, allowed: allowed.iter().map(|name| name.to_ascii_lowercase()).collect() }
+    pub(super) fn new(listen: SocketAddr, allowed: &[String], has_tls: bool) -> Self {
+        let allowed = allowed.iter().map(|name| name.to_ascii_lowercase()).collect();
+        Self { listen, allowed, has_tls }
     }
 
     /// Whether a `Host` (RFC 9110 7.2) is one of ours: the listen address or a name of this
@@ -23,10 +25,11 @@ impl Hosts {
         self.knows(host, None)
     }
 
-    /// Whether an `Origin` (RFC 6454 7) is this very listener.
+    /// Whether an `Origin` (RFC 6454 7) is this very listener. One without TLS may stand behind a
+    /// reverse proxy that has it; one with TLS has no pages of plain HTTP.
     pub(super) fn is_own_origin(&self, origin: &str) -> bool {
         match origin.split_once("://") {
-            Some(("http", host)) => self.knows(host, Some(80)),
+            Some(("http", host)) if !self.has_tls => self.knows(host, Some(80)),
             Some(("https", host)) => self.knows(host, Some(443)),
             _ => false,
         }
@@ -73,7 +76,7 @@ mod tests {
 
     fn hosts(listen: &str) -> Hosts {
         let allowed = ["Admin.example.com".to_owned(), "other.example.com:8443".to_owned()];
-        Hosts::new(listen.parse().expect("an address"), &allowed)
+        Hosts::new(listen.parse().expect("an address"), &allowed, false)
     }
 
     #[test]
@@ -124,6 +127,13 @@ mod tests {
         assert!(hosts.is_own_origin("https://admin.example.com"));
         for foreign in ["null", "", "http://localhost", "http://localhost:3000", "file://"] {
             assert!(!hosts.is_own_origin(foreign), "{foreign}");
+        }
+        let listen = "127.0.0.1:8081".parse().expect("an address");
+        let secured = Hosts::new(listen, &["admin.example.com".to_owned()], true);
+        assert!(secured.is_own_origin("https://localhost:8081"));
+        assert!(secured.is_own_origin("https://admin.example.com"));
+        for plain in ["http://localhost:8081", "http://admin.example.com"] {
+            assert!(!secured.is_own_origin(plain), "{plain}");
         }
     }
 }

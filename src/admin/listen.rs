@@ -13,14 +13,19 @@ use axum::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
 use super::guard::Peer;
+use super::link::Link;
 use super::state::{Shared, State};
 use super::{Settings, router};
 use crate::shutdown::{Stop, Tasks};
+use crate::tls::ServerTls;
 
 /// When connections cannot be accepted (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -58,8 +63,12 @@ impl Admin {
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
         let router = router(Arc::new(Shared::new(&settings, local_addr, state)));
-        tracing::info!(address = %local_addr, "the admin API listens");
-        tasks.spawn(accept(listener, router, tasks.clone()));
+        let has_tls = settings.tls.is_some();
+        tracing::info!(address = %local_addr, tls = has_tls, "the admin API listens");
+        if let Some(tls) = &settings.tls {
+            tasks.spawn(tls.clone().follow(tasks.stop().clone()));
+        }
+        tasks.spawn(accept(listener, settings.tls, router, tasks.clone()));
         Ok(Self { local_addr })
     }
 
@@ -69,7 +78,7 @@ impl Admin {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, tasks: Tasks) {
+async fn accept(listener: TcpListener, tls: Option<ServerTls>, router: Router, tasks: Tasks) {
     let connections = Arc::new(Semaphore::new(Settings::CONNECTIONS_MAX));
     loop {
         let accepted = async {
@@ -84,9 +93,18 @@ async fn accept(listener: TcpListener, router: Router, tasks: Tasks) {
         match accepted {
             Ok((stream, peer)) => {
                 let (router, stop) = (router.clone(), tasks.stop().clone());
+                let acceptor = tls.as_ref().map(ServerTls::acceptor);
                 tasks.spawn(async move {
                     let _room = room;
-                    serve(stream, peer, router, stop).await;
+                    match acceptor {
+                        None => serve(stream, peer, router, stop).await,
+                        Some(acceptor) => {
+                            if let Some(stream) = shake_hands(&acceptor, stream, peer, &stop).await
+                            {
+                                serve(stream, peer, router, stop).await;
+                            }
+                        }
+                    }
                 });
             }
             Err(error) => {
@@ -97,10 +115,34 @@ async fn accept(listener: TcpListener, router: Router, tasks: Tasks) {
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, stop: Stop) {
+async fn shake_hands(
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+    peer: SocketAddr,
+    stop: &Stop,
+) -> Option<TlsStream<TcpStream>> {
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(Settings::HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => shaken,
+        () = stop.stopped() => return None,
+    };
+    match shaken {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+    }
+    None
+}
+
+pub(super) async fn serve<S>(stream: S, peer: SocketAddr, router: Router, stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let link = Link::new(stop);
+    let link_of_requests = link.clone();
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer.ip()));
+        request.extensions_mut().insert(link_of_requests.clone());
         let router = router.clone();
         async move { Ok::<_, Infallible>(answer(router, request).await) }
     });
@@ -112,14 +154,22 @@ async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, stop: Stop) 
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
-        () = stop.stopped() => None,
-        () = tokio::time::sleep(Settings::CONNECTION_LIFE) => None,
+        () = link.was_cut() => return,
+        () = link.stopping() => None,
+        () = link.outlived(Settings::CONNECTION_LIFE) => None,
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(Settings::LAST_ANSWER, connection).await.unwrap_or(Ok(()))
+            // A stream says that it ends; it does not hold up the stop.
+            let grace =
+                if link.lasts() { Settings::STREAM_FAREWELL } else { Settings::LAST_ANSWER };
+            let last_answer = tokio::time::timeout(grace, connection);
+            tokio::select! {
+                ended = last_answer => ended.unwrap_or(Ok(())),
+                () = link.was_cut() => return,
+            }
         }
     };
     if let Err(error) = ended {

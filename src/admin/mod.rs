@@ -16,6 +16,7 @@ mod guard;
 mod history;
 mod hosts;
 mod keys;
+mod link;
 mod listen;
 mod manage;
 mod openapi;
@@ -23,6 +24,7 @@ mod params;
 mod payload;
 mod problem;
 mod queries;
+mod receivers;
 mod recoveries;
 mod registry;
 mod replay;
@@ -31,6 +33,7 @@ mod schemas;
 mod settings;
 mod state;
 mod status;
+mod stream;
 mod test_event;
 mod views;
 mod webhook_body;
@@ -67,6 +70,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(status::metrics))
         .routes(routes!(status::status))
         .routes(routes!(openapi::document))
+        .routes(routes!(stream::follow))
         .routes(routes!(events::list))
         .routes(routes!(events::one))
         .routes(routes!(deliveries::list))

@@ -18,6 +18,8 @@ use utoipa::{ToResponse, ToSchema};
 
 use super::params::Params;
 use super::problem::{FieldError, Problem, ProblemCode, Shape};
+use super::receivers;
+use super::schemas::{AnyKey, DeliveryKey, EventKey, RecoveryKey, WebhookKey};
 
 /// A body that has nothing to say.
 #[derive(ToSchema)]
@@ -106,6 +108,14 @@ pub(super) fn frame() -> OpenApi {
         .schema_from::<Shape<'_>>()
         .schema_from::<ProblemCode>()
         .schema_from::<FieldError>()
+        // Those of parameters are not found by themselves.
+        .schema_from::<EventKey>()
+        .schema_from::<DeliveryKey>()
+        .schema_from::<WebhookKey>()
+        .schema_from::<AnyKey>()
+        .schema_from::<RecoveryKey>()
+        .response_from::<Conflict>()
+        .response_from::<Unrenderable>()
         .build();
     let tags = TAGS.map(|(name, description)| {
         Tag::builder().name(name).description(Some(description)).build()
@@ -115,6 +125,7 @@ pub(super) fn frame() -> OpenApi {
         .servers(Some([Server::new("/")]))
         .security(Some([SecurityRequirement::new::<_, _, String>(BEARER, [])]))
         .components(Some(components))
+        .webhooks(Some(receivers::webhooks()))
         .tags(Some(tags))
         .build()
 }

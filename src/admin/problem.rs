@@ -37,7 +37,7 @@ pub struct FieldError {
 }
 
 /// Every `code`; a problem of another one is a mistake that a test finds.
-pub(super) const CODES: [&str; 25] = [
+pub(super) const CODES: [&str; 26] = [
     "bad_json",
     "bad_query",
     "body_too_large",
@@ -53,6 +53,7 @@ pub(super) const CODES: [&str; 25] = [
     "no_such_path",
     "not_found",
     "not_json",
+    "read_only",
     "store_unavailable",
     "timeout",
     "too_many_keys",
@@ -111,6 +112,15 @@ impl Problem {
             "send the admin token as `Authorization: Bearer <token>`",
         )
         .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sidehook\""))
+    }
+
+    /// A token in a URL ends in logs and histories; taking it would teach people to put it there.
+    pub(super) fn token_in_query() -> Self {
+        let mut problem = Self::unauthorized();
+        "the token is never taken from the URL: send it as `Authorization: Bearer <token>`, and \
+         make a new one, since this one may stand in logs by now"
+            .clone_into(&mut problem.0.detail);
+        problem
     }
 
     pub(super) fn too_many_tokens(retry_after_secs: u64) -> Self {

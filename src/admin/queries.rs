@@ -10,6 +10,9 @@ use super::Settings;
 use super::schemas::{Label, Moment, RecoveryKey, StatusCode, WebhookKey};
 use crate::model::DeliveryState;
 
+/// A place in the sequence of changes.
+const MARK: &str = "^[0-9a-f]{1,16}-[0-9]{1,19}$";
+
 macro_rules! queries {
     ($($(#[$doc:meta])* $name:ident: [$($parameter:expr),* $(,)?];)*) => {$(
         $(#[$doc])*
@@ -77,6 +80,31 @@ queries! {
         "`body` (default) or `request`: the whole request, as JSON.",
         text("^(body|request)$"),
     )];
+    /// What a follower of the live stream asks for.
+    Following: [
+        query(
+            "types",
+            "What to hear of: some of `event`, `delivery`, `webhook`, with commas; otherwise all.",
+            text("^(event|delivery|webhook)(,(event|delivery|webhook))*$"),
+        ),
+        query(
+            "webhook",
+            "Only what concerns this webhook: events that it gets, its deliveries, itself.",
+            WebhookKey::schema(),
+        ),
+        query(
+            "last_event_id",
+            "In place of `Last-Event-ID`, for a first connection; the header goes before it.",
+            text(MARK),
+        ),
+        Parameter::builder()
+            .name("Last-Event-ID")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("The `id` of the last event that was received."))
+            .schema(Some(text(MARK)))
+            .build(),
+    ];
     /// What only events are filtered by.
     OfCall: [
         query("label", "Only events of this label.", Label::schema()),

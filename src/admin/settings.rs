@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::model::Secret;
+use crate::tls::ServerTls;
 
 /// Settings of the admin API.
 #[derive(Clone, Debug)]
@@ -12,8 +13,12 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The bearer token.
     pub token: Secret,
+    /// A second one that may only read.
+    pub read_token: Option<Secret>,
     /// Further `Host` names it answers to.
     pub allowed_hosts: Vec<String>,
+    /// Its certificate; `None`: plain HTTP.
+    pub tls: Option<ServerTls>,
 }
 
 /// Limits that nobody has needed to choose: the API serves a few operators and a scraper.
@@ -22,6 +27,8 @@ impl Settings {
     pub const CONNECTIONS_MAX: usize = 256;
     /// For a request's head, also the longest a connection may be idle.
     pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+    /// For a TLS handshake.
+    pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
     /// Bytes of a request head.
     pub const HEAD_BYTES_MAX: usize = 32 * 1024;
     /// Bytes of a request body.
@@ -39,6 +46,16 @@ impl Settings {
     pub const PAGE_MAX: usize = 200;
     /// Items of a page when the caller does not say.
     pub const PAGE_DEFAULT: usize = 50;
+    /// Followers of the live stream at a time; further ones get 503.
+    pub const STREAMS_MAX: usize = 64;
+    /// A stream says that it is alive when there was nothing else to say for so long.
+    pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
+    /// A follower that takes nothing for so long is cut off.
+    pub const STREAM_STALL: Duration = Duration::from_secs(30);
+    /// For the last word of a stream that ends.
+    pub const STREAM_FAREWELL: Duration = Duration::from_secs(1);
+    /// A stream rests so long after it has said all: what changes often meanwhile is said once.
+    pub const STREAM_REST: Duration = Duration::from_millis(20);
     /// Wrong tokens of one address within a minute that still get 401.
     pub const WRONG_TOKENS_MAX: u32 = 10;
     /// Addresses remembered for wrong tokens; beyond it the oldest is forgotten.

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use super::Settings;
-use super::auth::{Token, WrongTokens};
+use super::auth::{Access, WrongTokens};
 use super::control::Control;
-use super::hosts::Hosts;
 use super::problem::Problem;
 use super::registry::Registry;
+use super::stream::Pace;
 use crate::model::Timestamp;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -36,10 +37,12 @@ pub(super) type Api = Arc<Shared>;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) state: State,
-    pub(super) hosts: Hosts,
-    pub(super) token: Token,
+    pub(super) access: ArcSwap<Access>,
     pub(super) wrong_tokens: WrongTokens,
     reads: Arc<Semaphore>,
+    /// Places for followers of the live stream.
+    pub(super) streams: Arc<Semaphore>,
+    pub(super) pace: Pace,
 }
 
 impl fmt::Debug for State {
@@ -52,10 +55,11 @@ impl Shared {
     /// `listen` is the address really bound: the port may have been chosen by the system.
     pub(super) fn new(settings: &Settings, listen: std::net::SocketAddr, state: State) -> Self {
         Self {
-            hosts: Hosts::new(listen, &settings.allowed_hosts),
-            token: Token::new(&settings.token),
+            access: ArcSwap::from_pointee(Access::new(settings, listen)),
             wrong_tokens: WrongTokens::default(),
             reads: Arc::new(Semaphore::new(Settings::READS_MAX)),
+            streams: Arc::new(Semaphore::new(Settings::STREAMS_MAX)),
+            pace: Pace::default(),
             state,
         }
     }

@@ -1,11 +1,13 @@
 //! How sidehook is: for probes, for scrapers, for people.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::auth::Rights;
 use super::control::ConfigProblem;
 use super::params::Params;
 use super::problem::{Problem, json};
@@ -30,6 +32,8 @@ struct Readiness {
 #[derive(Serialize, ToSchema)]
 struct Status {
     version: &'static str,
+    /// What the token of this request may do.
+    access: Rights,
     uptime_seconds: u64,
     upstream: UpstreamStatus,
     store: StoreStatus,
@@ -172,7 +176,8 @@ pub(super) async fn metrics(
     params.finish()?;
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let exposition = Exposition::accepted(accept);
-    let scrape = api.read(|store| Ok(scrape(store))).await?;
+    let mut scrape = api.read(|store| Ok(scrape(store))).await?;
+    scrape.labels = api.state.control.rules().rules().map(|rule| rule.label.clone()).collect();
     let text = api.state.metrics.encode(&scrape, exposition);
     let mut response = Response::new(text.into());
     let content_type = HeaderValue::from_static(exposition.content_type());
@@ -190,7 +195,11 @@ pub(super) async fn metrics(
     tag = "status",
     responses((status = 200, description = "How it is.", body = Status))
 )]
-pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Response, Problem> {
+pub(super) async fn status(
+    State(api): State<Api>,
+    Extension(access): Extension<Rights>,
+    params: Params,
+) -> Result<Response, Problem> {
     params.finish()?;
     let (stats, unhealthy) = api.read(|store| Ok((store.stats(), store.check().err()))).await?;
     let proxy = api.state.control.proxy();
@@ -199,6 +208,7 @@ pub(super) async fn status(State(api): State<Api>, params: Params) -> Result<Res
     let now = clock::now();
     let status = Status {
         version: VERSION,
+        access,
         uptime_seconds: now.since(api.state.started_at).as_secs(),
         upstream: UpstreamStatus {
             healthy: proxy.upstream_healthy,
@@ -262,6 +272,8 @@ fn scrape(store: &Store) -> Scrape {
         version: VERSION,
         store_healthy: store.check().is_ok(),
         store_bytes: stats.bytes,
+        store_max_bytes: stats.max_bytes,
+        labels: Vec::new(),
         queues: configured.chain(gone).collect(),
     }
 }

@@ -103,6 +103,7 @@ impl App {
         let user_agent = config.egress.user_agent.clone();
         let egress = Egress::new(config.egress)?;
         let token = token::configured_or_kept(config.admin.token, &config.store.path)?;
+        token::differ(&token, config.admin.read_token.as_ref())?;
         let runtime = runtime()?;
         let draining = Stop::new();
         let delivery = Tasks::new(Stop::new());
@@ -111,7 +112,9 @@ impl App {
         let settings = admin::Settings {
             listen: config.admin.listen,
             token: token.clone(),
+            read_token: config.admin.read_token,
             allowed_hosts: config.admin.allowed_hosts,
+            tls: config.admin.tls,
         };
         let rules = RuleSet::new(config.rules);
         let state = admin::State {

@@ -42,6 +42,16 @@ pub(super) fn configured_or_kept(
     Ok(token)
 }
 
+/// Of two equal tokens nobody could say what the one means. The check of the configuration finds
+/// those it knows; the kept one only the start does.
+pub(super) fn differ(token: &Secret, read_token: Option<&Secret>) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        read_token != Some(token),
+        "[admin] read_token is the admin token itself: give the readers one of their own"
+    );
+    Ok(())
+}
+
 /// `None`: there is none, or a start was broken off before it was written.
 fn read(path: &Path) -> anyhow::Result<Option<Secret>> {
     let context = || format!("cannot read the admin API's token from {}", path.display());

@@ -28,7 +28,7 @@ fn mask(check: &mut Check<'_>, name: &str, node: &Node, inside: bool) {
         Value::List(items) => items.iter().for_each(|item| mask(check, name, item, telling)),
         Value::Table(table) if !is_reference(table) => {
             for entry in &table.entries {
-                let is_path = name == "client_cert" && entry.key == "key";
+                let is_path = matches!(name, "client_cert" | "tls") && entry.key == "key";
                 let is_name = name == "basic_auth" && entry.key == "username";
                 if !is_path && !is_name {
                     mask(check, &entry.key, &entry.node, telling);

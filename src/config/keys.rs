@@ -101,7 +101,13 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "admin",
         repeated: false,
-        keys: &[("listen", Text), ("token", Secret), ("allowed_hosts", List)],
+        keys: &[
+            ("listen", Text),
+            ("token", Secret),
+            ("read_token", Secret),
+            ("allowed_hosts", List),
+            ("tls", Other),
+        ],
         later: &["watch_config"],
     },
     Section {

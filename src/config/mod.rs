@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::model::{EventRule, Secret, Webhook};
+use crate::tls::ServerTls;
 use crate::{delivery, egress, proxy, store};
 
 pub use api_webhook::WebhookReader;
@@ -66,8 +67,12 @@ pub struct AdminConfig {
     pub listen: std::net::SocketAddr,
     /// The bearer token; `None`: made and kept in `<store.path>/admin-token`.
     pub token: Option<Secret>,
+    /// A second one that may only read.
+    pub read_token: Option<Secret>,
     /// Further `Host` names it answers to.
     pub allowed_hosts: Vec<String>,
+    /// Its certificate; `None`: plain HTTP.
+    pub tls: Option<ServerTls>,
 }
 
 /// Environment variables, as a value so that tests need not touch the process's.

@@ -36,6 +36,30 @@ pub(super) const fn name(outcome: &Outcome) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{FailurePhase, GuardReason, TlsFailure};
+
+    #[test]
+    fn outcomes_are_the_label_values_of_the_metrics_each_of_them() {
+        let detail = String::new;
+        let (phase, address) = (FailurePhase::Connect, detail());
+        let failures = [
+            Failure::TimedOut { phase, after_ms: 1 },
+            Failure::Refused { reason: GuardReason::Denied, address: None },
+            Failure::Unreachable { phase, detail: detail() },
+            Failure::Tls { cause: TlsFailure::Expired, detail: detail() },
+            Failure::Broken { phase, detail: detail() },
+            Failure::ProxyBroken { detail: detail() },
+            Failure::SourceAddress { address, detail: detail() },
+        ];
+        let failed = failures.map(|failure| Outcome::Failed { failure, reply: None });
+        let reply = |status| classify(Ok(Reply { status, ..Reply::default() }));
+        let outcomes = [reply(200), reply(500)].into_iter().chain(failed);
+        let mut names: Vec<&str> = outcomes.map(|outcome| name(&outcome)).collect();
+        let mut known = crate::telemetry::OUTCOMES;
+        names.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(names, known);
+    }
 
     #[test]
     fn only_a_whole_2xx_is_success() {
@@ -48,8 +72,7 @@ mod tests {
             assert_eq!(outcome.failure(), Some(&Failure::Rejected { status }));
             assert_eq!(outcome.reply(), Some(&reply(status)));
         }
-        let broken =
-            Failure::Broken { phase: crate::model::FailurePhase::Body, detail: "reset".to_owned() };
+        let broken = Failure::Broken { phase: FailurePhase::Body, detail: "reset".to_owned() };
         assert_eq!(name(&classify(Err((broken, Some(reply(200)))))), "broken");
     }
 }

@@ -18,7 +18,7 @@ use crate::model::{DeliveryId, EventId, WebhookId};
 const N_CHANGES_MAX: usize = 65_536;
 
 /// What has changed; how it is now is read from the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
     /// An event was committed.
     Event(EventId),

@@ -255,6 +255,14 @@ impl Store {
         self.shared.event(id)
     }
 
+    /// One event as lists show it; `None`: unknown.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn event_summary(&self, id: EventId) -> Result<Option<EventSummary>, StoreError> {
+        self.shared.event_summary(id)
+    }
+
     /// The deliveries of an event.
     ///
     /// # Errors

@@ -101,6 +101,11 @@ impl Shared {
         })
     }
 
+    pub(crate) fn event_summary(&self, id: EventId) -> Result<Option<EventSummary>, StoreError> {
+        let Some((ordinal, row)) = self.event_row(id)? else { return Ok(None) };
+        self.index.with(|tree| self.summary(tree, ordinal, row)).map(Some)
+    }
+
     pub(crate) fn deliveries_of(&self, id: EventId) -> Result<Vec<Delivery>, StoreError> {
         let Some((_, row)) = self.event_row(id)? else { return Ok(Vec::new()) };
         self.index.with(|tree| {

@@ -15,6 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::of_webhooks::OfWebhooks;
 use super::recent::Recent;
 use super::scrape::{Exposition, Scrape};
 
@@ -22,16 +23,26 @@ use super::scrape::{Exposition, Scrape};
 const COMMIT_BOUNDS: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
-/// Upper bounds in seconds: an attempt is one HTTP request, a millisecond to its deadline.
-const ATTEMPT_BOUNDS: [f64; 12] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
-/// Upper bounds in seconds: milliseconds when all is well, hours behind a dead receiver.
-const LAG_BOUNDS: [f64; 12] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0, 21_600.0];
 
-type OneLabel = [(&'static str, Cow<'static, str>); 1];
-type TwoLabels = [(&'static str, Cow<'static, str>); 2];
-type Histograms = Family<OneLabel, Histogram, fn() -> Histogram>;
+/// Labels and reasons that a series can have are few and known: nothing that a caller can choose
+/// becomes one.
+const LOST_REASONS: [&str; 4] = ["queue_full", "closed", "redaction", "client_gone"];
+
+/// The events that sidehook itself makes, and those of tests.
+const OWN_LABELS: [&str; 5] = [
+    "sidehook.webhook.paused",
+    "sidehook.webhook.disabled",
+    "sidehook.webhook.recovered",
+    "sidehook.delivery.failed",
+    TEST_LABEL,
+];
+
+/// Events of `POST /v1/webhooks/{id}/test` are counted here, whatever label they were given.
+const TEST_LABEL: &str = "sidehook.test";
+
+pub(super) type OneLabel = [(&'static str, Cow<'static, str>); 1];
+pub(super) type TwoLabels = [(&'static str, Cow<'static, str>); 2];
+pub(super) type Histograms = Family<OneLabel, Histogram, fn() -> Histogram>;
 
 /// Counters and histograms of one process; a value, so that tests can have several.
 pub struct Metrics {
@@ -49,10 +60,7 @@ pub struct Metrics {
     loops_stopped: Family<OneLabel, Counter>,
     commit_seconds: Histogram,
     commits_recent: Recent,
-    attempts: Family<TwoLabels, Counter>,
-    attempt_seconds: Histograms,
-    delivery_lag_seconds: Histograms,
-    deliveries_finished: Family<TwoLabels, Counter>,
+    of_webhooks: OfWebhooks,
 }
 
 /// What went wrong with the upstream.
@@ -124,22 +132,17 @@ impl Metrics {
 
     /// One attempt ended: `sidehook_attempts_total{webhook,outcome}`, `sidehook_attempt_seconds`.
     pub fn attempt(&self, webhook: &str, outcome: &'static str, took: Duration) {
-        let labels = [("webhook", webhook.to_owned().into()), ("outcome", outcome.into())];
-        self.attempts.get_or_create(&labels).inc();
-        let [webhook, _] = labels;
-        self.attempt_seconds.get_or_create(&[webhook]).observe(took.as_secs_f64());
+        self.of_webhooks.attempt(webhook, outcome, took);
     }
 
     /// From a call's end to its first attempt: `sidehook_delivery_lag_seconds{webhook}`.
     pub fn delivery_lag(&self, webhook: &str, lag: Duration) {
-        let labels = [("webhook", webhook.to_owned().into())];
-        self.delivery_lag_seconds.get_or_create(&labels).observe(lag.as_secs_f64());
+        self.of_webhooks.lag(webhook, lag);
     }
 
     /// A delivery ended: `sidehook_deliveries_finished_total{webhook,status}`.
     pub fn delivery_finished(&self, webhook: &str, status: &'static str) {
-        let labels = [("webhook", webhook.to_owned().into()), ("status", status.into())];
-        self.deliveries_finished.get_or_create(&labels).inc();
+        self.of_webhooks.finished(webhook, status);
     }
 
     /// A connection was opened (`+1`) or closed (`-1`): `sidehook_connections{side}`; the sides
@@ -152,8 +155,25 @@ impl Metrics {
         };
     }
 
+    /// A test event was committed: counted apart, under one label.
+    pub fn test_event_committed(&self) {
+        self.event_committed(TEST_LABEL);
+    }
+
+    /// Zero is there before the first event, so that the first is an increase.
+    fn expect_label(&self, label: &str) {
+        for family in [&self.events, &self.condition_errors, &self.loops_stopped] {
+            drop(family.get_or_create(&[("label", label.to_owned().into())]));
+        }
+    }
+
     /// All metrics as text: these, and the state handed in.
     pub fn encode(&self, scrape: &Scrape, exposition: Exposition) -> String {
+        let webhooks: Vec<&str> = scrape.configured().collect();
+        self.of_webhooks.are(&webhooks);
+        for label in &scrape.labels {
+            self.expect_label(label);
+        }
         exposition.encode([&self.registry, &scrape.registry()])
     }
 }
@@ -186,7 +206,7 @@ impl Default for Metrics {
             connections_client: one(&connections, "side", "client"),
             connections_upstream: one(&connections, "side", "upstream"),
             connections,
-            events: family(&mut to, "events", "Events committed to stable storage"),
+            events: events(&mut to),
             events_lost: events_lost(&mut to),
             condition_errors: family(
                 &mut to,
@@ -200,21 +220,7 @@ impl Default for Metrics {
             ),
             commit_seconds,
             commits_recent: Recent::default(),
-            attempts: family(&mut to, "attempts", "Attempts of deliveries, by outcome"),
-            attempt_seconds: histograms(&mut to, "attempt_seconds", "Duration of attempts", || {
-                Histogram::new(ATTEMPT_BOUNDS)
-            }),
-            delivery_lag_seconds: histograms(
-                &mut to,
-                "delivery_lag_seconds",
-                "Time from a call's end to the first attempt of its delivery",
-                || Histogram::new(LAG_BOUNDS),
-            ),
-            deliveries_finished: family(
-                &mut to,
-                "deliveries_finished",
-                "Deliveries that reached their end, by how",
-            ),
+            of_webhooks: OfWebhooks::new(&mut to),
             registry: to,
         }
     }
@@ -247,7 +253,7 @@ impl UpstreamErrorKind {
 }
 
 /// Registers a family of counters (the library adds `_total` to their names) or gauges.
-fn family<S, M>(to: &mut Registry, name: &str, help: &str) -> Family<S, M>
+pub(super) fn family<S, M>(to: &mut Registry, name: &str, help: &str) -> Family<S, M>
 where
     S: Clone + Hash + Eq + fmt::Debug + Send + Sync + EncodeLabelSet + 'static,
     M: Default + EncodeMetric + TypedMetric + fmt::Debug + Send + Sync + 'static,
@@ -257,17 +263,30 @@ where
     family
 }
 
+fn events(to: &mut Registry) -> Family<OneLabel, Counter> {
+    let family = family(to, "events", "Events committed to stable storage");
+    for label in OWN_LABELS {
+        one::<Counter>(&family, "label", label);
+    }
+    family
+}
+
 /// Its series are there from the start: zero is a promise, so it is shown.
 fn events_lost(to: &mut Registry) -> Family<OneLabel, Counter> {
     let help = "Events of successful calls that could not be stored";
     let family = family(to, "events_lost", help);
-    for reason in ["queue_full", "closed", "redaction", "client_gone"] {
+    for reason in LOST_REASONS {
         one::<Counter>(&family, "reason", reason);
     }
     family
 }
 
-fn histograms(to: &mut Registry, name: &str, help: &str, make: fn() -> Histogram) -> Histograms {
+pub(super) fn histograms(
+    to: &mut Registry,
+    name: &str,
+    help: &str,
+    make: fn() -> Histogram,
+) -> Histograms {
     let family = Family::new_with_constructor(make);
     to.register(name, help, family.clone());
     family

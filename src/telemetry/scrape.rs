@@ -19,6 +19,10 @@ pub struct Scrape {
     pub store_healthy: bool,
     /// `sidehook_store_bytes`.
     pub store_bytes: u64,
+    /// `sidehook_store_max_bytes`.
+    pub store_max_bytes: u64,
+    /// The labels of the rules in force.
+    pub labels: Vec<String>,
     /// One per webhook.
     pub queues: Vec<QueueScrape>,
 }
@@ -52,6 +56,11 @@ type TwoLabels = [(&'static str, Cow<'static, str>); 2];
 type FloatGauge = Gauge<f64, AtomicU64>;
 
 impl Scrape {
+    /// The names of the webhooks that are configured.
+    pub(super) fn configured(&self) -> impl Iterator<Item = &str> {
+        self.queues.iter().filter(|queue| queue.status.is_some()).map(|q| q.webhook.as_str())
+    }
+
     pub(super) fn registry(&self) -> Registry {
         let mut to = Registry::with_prefix("sidehook");
         let build = Family::<OneLabel, Gauge>::default();
@@ -63,6 +72,9 @@ impl Scrape {
         let bytes = Gauge::<i64>::default();
         bytes.set(count(self.store_bytes));
         to.register("store_bytes", "Size of all files of the store together", bytes);
+        let limit = Gauge::<i64>::default();
+        limit.set(count(self.store_max_bytes));
+        to.register("store_max_bytes", "Limit of sidehook_store_bytes", limit);
         self.register_queues(&mut to);
         to
     }

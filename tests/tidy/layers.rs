@@ -7,7 +7,7 @@ const LAYERS: [&[&str]; 12] = [
     &["expr"],
     &["model"],
     &["clock", "shutdown", "sabotage"],
-    &["telemetry"],
+    &["telemetry", "tls"],
     &["view"],
     &["rules", "payload", "sign"],
     &["store", "egress"],

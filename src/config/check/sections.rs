@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::Check;
 use super::read::{DAY, HOUR, TICK, key};
+use super::tls;
 use crate::config::AdminConfig;
 use crate::config::node::{Node, Table, Value};
 use crate::config::problem::quoted;
+use crate::model::Secret;
 use crate::proxy::{self, CaptureSettings, CommitMode};
 use crate::store::OnFailure;
 use crate::{delivery, egress, store};
@@ -241,19 +243,36 @@ pub(super) fn egress(c: &mut Check<'_>, table: &Table) -> egress::Settings {
 }
 
 pub(super) fn admin(c: &mut Check<'_>, table: &Table) -> AdminConfig {
-    let token = table.get("token").map(|node| {
-        let token = c.secret(node);
-        if !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
-            let cure = "use visible ASCII without spaces: it is sent as Authorization: Bearer";
-            c.problem(&node.place, "this token cannot be sent in a header", cure);
-        } else if token.reveal().len() < 16 {
-            c.warn("[admin] token is shorter than 16 characters and can be guessed");
+    let token = table.get("token").map(|node| bearer(c, node, "token"));
+    let read_token = table.get("read_token").map(|node| {
+        let read_token = bearer(c, node, "read_token");
+        if token.as_ref() == Some(&read_token) {
+            let cure = "make another for those who may only read";
+            c.problem(&node.place, "[admin] token and read_token are the same", cure);
         }
-        token
+        read_token
     });
-    AdminConfig {
-        listen: c.listen(key(table, "listen")),
-        token,
-        allowed_hosts: c.hosts(key(table, "allowed_hosts")),
+    let listen = c.listen(key(table, "listen"));
+    let tls = table.get("tls").and_then(|node| tls::server(c, node));
+    if !listen.ip().is_loopback() && table.get("tls").is_none() {
+        c.warn(format!(
+            "[admin] listens on {listen} without tls: tokens and captured content cross the network \
+             in the clear; set [admin] tls, or let only a proxy that has TLS reach it"
+        ));
     }
+    let allowed_hosts = c.hosts(key(table, "allowed_hosts"));
+    AdminConfig { listen, token, read_token, allowed_hosts, tls }
+}
+
+/// A token that clients send as `Authorization: Bearer`. Short ones are told, not refused: on a
+/// loopback address of a developer's machine they do no harm.
+fn bearer(c: &mut Check<'_>, node: &Node, name: &str) -> Secret {
+    let token = c.secret(node);
+    if !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
+        let cure = "use visible ASCII without spaces: it is sent as Authorization: Bearer";
+        c.problem(&node.place, "this token cannot be sent in a header", cure);
+    } else if token.reveal().len() < 16 {
+        c.warn(format!("[admin] {name} is shorter than 16 characters and can be guessed"));
+    }
+    token
 }

@@ -1,6 +1,8 @@
-//! `ca_file` and `client_cert`: files that are read when the configuration is.
+//! Certificates: `ca_file` and `client_cert` of webhooks, `tls` of listeners. Their files are read when
+//! the configuration is.
 
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Check;
@@ -8,6 +10,7 @@ use crate::config::node::{Node, Table};
 use crate::config::problem::quoted;
 use crate::egress::{TlsIdentityError, check_identity};
 use crate::model::{Secret, TlsIdentity};
+use crate::tls::ServerTls;
 
 /// Largest file of certificates, bytes: every root of a system's bundle fits several times.
 const PEM_BYTES_MAX: u64 = 1 << 20;
@@ -41,6 +44,26 @@ pub(super) fn identity(c: &mut Check<'_>, table: &Table) -> Option<Arc<TlsIdenti
     Some(Arc::new(identity))
 }
 
+/// The certificate of a listener.
+pub(super) fn server(c: &mut Check<'_>, node: &Node) -> Option<ServerTls> {
+    let form = "tls = { cert = \"tls.crt\", key = \"tls.key\" }";
+    let table = c.inline_table(node, &["cert", "key"], "tls", form)?;
+    let cert = c.required(table, &node.place, "cert", form);
+    let key = c.required(table, &node.place, "key", form);
+    let cert = cert.and_then(|node| path(c, node, "a certificate file"));
+    let key = key.and_then(|node| path(c, node, "a key file"));
+    match ServerTls::load(cert?, key?) {
+        Ok(tls) => Some(tls),
+        Err(error) => {
+            let cure = "cert must hold the server's certificate and those between it and its CA, key \
+                        its private key without a passphrase, both in PEM form and readable for \
+                        sidehook";
+            c.problem(&node.place, error.to_string(), cure);
+            None
+        }
+    }
+}
+
 fn client(c: &mut Check<'_>, node: &Node) -> Option<(Vec<u8>, Secret)> {
     let form = "client_cert = { cert = \"c.pem\", key = \"k.pem\" }";
     let table = c.inline_table(node, &["cert", "key"], "client_cert", form)?;
@@ -58,14 +81,19 @@ fn client(c: &mut Check<'_>, node: &Node) -> Option<(Vec<u8>, Secret)> {
     Some((cert?, Secret::new(key?)))
 }
 
-/// Reads a file, relative to the folder of the configuration's.
-fn pem(c: &mut Check<'_>, node: &Node, what: &str) -> Option<Vec<u8>> {
+/// A path, relative to the folder of the configuration's file.
+fn path(c: &mut Check<'_>, node: &Node, what: &str) -> Option<PathBuf> {
     let text = c.text(node, &format!("the path of {what}"))?;
     if text.is_empty() {
         c.problem(&node.place, "the path is empty", format!("write the path of {what}"));
         return None;
     }
-    let path = c.resolve(&node.place, text);
+    Some(c.resolve(&node.place, text))
+}
+
+/// Reads a file.
+fn pem(c: &mut Check<'_>, node: &Node, what: &str) -> Option<Vec<u8>> {
+    let path = path(c, node, what)?;
     let mut bytes = Vec::new();
     let read = std::fs::File::open(&path)
         .and_then(|file| file.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes));

@@ -186,8 +186,9 @@ impl Committer {
                 drop(waiter.send(Ok(Receipt::of(waiting.event.id))));
             }
             self.shared.metrics.commit(waiting.since.elapsed());
-            if waiting.event.test_of.is_none() {
-                self.shared.metrics.event_committed(&waiting.event.rule.label);
+            match waiting.event.test_of {
+                None => self.shared.metrics.event_committed(&waiting.event.rule.label),
+                Some(_) => self.shared.metrics.test_event_committed(),
             }
         }
         self.shared.queue.release(bytes);

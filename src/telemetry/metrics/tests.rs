@@ -2,7 +2,7 @@ use super::super::scrape::QueueScrape;
 use super::*;
 
 /// Every metric of the contract that exists now, with its labels.
-const SERIES: [&str; 22] = [
+const SERIES: [&str; 27] = [
     r#"sidehook_calls_total{matched="true"} 1"#,
     r#"sidehook_calls_total{matched="false"} 2"#,
     r#"sidehook_upstream_errors_total{kind="connect_timeout"} 1"#,
@@ -12,7 +12,7 @@ const SERIES: [&str; 22] = [
     r#"sidehook_captures_cut_total{side="response"} 1"#,
     "sidehook_commit_seconds_count 1",
     r#"sidehook_commit_seconds_bucket{le="0.0025"} 1"#,
-    r#"sidehook_attempts_total{webhook="a \"b\"",outcome="accepted"} 1"#,
+    r#"sidehook_attempts_total{webhook="a \"b\"",outcome="delivered"} 1"#,
     r#"sidehook_attempt_seconds_count{webhook="a \"b\""} 1"#,
     r#"sidehook_delivery_lag_seconds_sum{webhook="a \"b\""} 0.5"#,
     r#"sidehook_deliveries_finished_total{webhook="a \"b\"",status="delivered"} 1"#,
@@ -21,6 +21,11 @@ const SERIES: [&str; 22] = [
     r#"sidehook_webhook_status{webhook="a",status="disabled"} 1"#,
     r#"sidehook_webhook_status{webhook="a",status="active"} 0"#,
     "sidehook_store_bytes 77",
+    "sidehook_store_max_bytes 99",
+    r#"sidehook_events_total{label="task.deleted"} 0"#,
+    r#"sidehook_events_total{label="sidehook.test"} 0"#,
+    r#"sidehook_condition_errors_total{label="task.created"} 0"#,
+    r#"sidehook_deliveries_finished_total{webhook="a",status="failed"} 0"#,
     "sidehook_store_healthy 1",
     r#"sidehook_connections{side="client"} 2"#,
     r#"sidehook_connections{side="upstream"} 0"#,
@@ -37,21 +42,25 @@ fn busy() -> (Metrics, Scrape) {
     metrics.events_lost("queue_full", 3);
     metrics.capture_cut(CutSide::Response);
     metrics.commit(Duration::from_millis(2));
-    metrics.attempt("a \"b\"", "accepted", Duration::from_millis(20));
+    metrics.attempt("a \"b\"", "delivered", Duration::from_millis(20));
     metrics.delivery_lag("a \"b\"", Duration::from_millis(500));
     metrics.delivery_finished("a \"b\"", "delivered");
     metrics.connections("client", 3);
     metrics.connections("client", -1);
-    let queue = QueueScrape {
-        webhook: "a".into(),
-        status: Some("disabled"),
-        pending: 0,
-        held: 4,
-        oldest: Duration::from_millis(1500),
+    let scrape = Scrape {
+        version: "1.2.3",
+        store_healthy: true,
+        store_bytes: 77,
+        store_max_bytes: 99,
+        labels: vec!["task.created".into(), "task.deleted".into()],
+        queues: vec![queue("a", 4), queue("a \"b\"", 0)],
     };
-    let scrape =
-        Scrape { version: "1.2.3", store_healthy: true, store_bytes: 77, queues: vec![queue] };
     (metrics, scrape)
+}
+
+fn queue(webhook: &str, held: u64) -> QueueScrape {
+    let oldest = Duration::from_millis(1500);
+    QueueScrape { webhook: webhook.into(), status: Some("disabled"), pending: 0, held, oldest }
 }
 
 #[test]
@@ -78,4 +87,31 @@ fn each_format_describes_counters_in_its_own_way() {
         let name = line.split(' ').nth(2).expect("has a name");
         assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help");
     }
+}
+
+#[test]
+fn series_of_a_webhook_that_is_gone_are_gone() {
+    let (metrics, mut scrape) = busy();
+    let has = |text: &str, name: &str| text.contains(&format!("webhook=\"{name}\""));
+    assert!(has(&metrics.encode(&scrape, Exposition::Text), r#"a \"b\""#));
+    scrape.queues = vec![queue("renamed", 0)];
+    let text = metrics.encode(&scrape, Exposition::Text);
+    assert!(has(&text, "renamed") && !has(&text, "a") && !has(&text, r#"a \"b\""#), "{text}");
+    // An attempt that was under way then does not bring it back for good.
+    metrics.attempt("a", "timeout", Duration::ZERO);
+    let text = metrics.encode(&scrape, Exposition::Text);
+    assert!(!has(&text, "a"), "{text}");
+    // A deleted webhook may still have deliveries under its id.
+    scrape.queues.push(QueueScrape { status: None, ..queue("wh_1", 2) });
+    let text = metrics.encode(&scrape, Exposition::Text);
+    assert!(text.contains(r#"sidehook_queue_depth{webhook="wh_1",state="held"} 2"#), "{text}");
+    assert!(!text.contains(r#"sidehook_attempts_total{webhook="wh_1""#), "{text}");
+}
+
+#[test]
+fn a_test_event_brings_no_label_of_its_own() {
+    let (metrics, scrape) = busy();
+    metrics.test_event_committed();
+    let text = metrics.encode(&scrape, Exposition::Text);
+    assert!(text.contains(r#"sidehook_events_total{label="sidehook.test"} 1"#), "{text}");
 }

@@ -1,4 +1,4 @@
-use super::desk::{Desk, TOKEN, assert_problem, json};
+use super::desk::{Desk, READ_TOKEN, TOKEN, assert_problem, json};
 
 #[tokio::test]
 async fn without_the_token_nothing_is_told() {
@@ -15,9 +15,14 @@ async fn without_the_token_nothing_is_told() {
         let reply = desk.send("GET", path, "authorization: none\r\n", "").await;
         assert_problem(&reply, 401, "unauthorized");
     }
-    let in_query = format!("/v1/status?token={TOKEN}");
-    let reply = desk.send("GET", &in_query, "authorization: none\r\n", "").await;
-    assert_problem(&reply, 401, "unauthorized");
+    for name in ["token", "access_token"] {
+        let request = format!("GET /v1/status?{name}={TOKEN} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        let reply = desk.raw(&request).await;
+        assert_problem(&reply, 401, "unauthorized");
+        let detail = json(&reply)["detail"].to_string();
+        assert!(detail.contains("never taken from the URL"), "a hint: {detail}");
+        assert!(!detail.contains(TOKEN), "{detail}");
+    }
     for path in ["/livez", "/readyz"] {
         let reply = desk.send("GET", path, "authorization: none\r\n", "").await;
         assert_eq!(reply.status(), 200, "{path}: {}", reply.text());
@@ -126,4 +131,95 @@ async fn a_body_is_json_small_and_asked_for() {
     }
     let reply = desk.send("POST", &path, json_type, "{}").await;
     assert_eq!(reply.status(), 202, "{}", reply.text());
+}
+
+#[tokio::test]
+async fn the_read_token_reads_and_changes_nothing() {
+    let desk = Desk::open().await;
+    let (_, deliveries) = desk.commit("task.created", 1).await;
+    let reader = format!("authorization: Bearer {READ_TOKEN}\r\n");
+    let delivery = format!("/v1/deliveries/{}", deliveries[0].id);
+    for path in ["/v1/status", "/v1/events", "/v1/webhooks", "/v1/rules", "/metrics", &delivery] {
+        for method in ["GET", "HEAD"] {
+            let reply = desk.send_head(method, path, &reader).await;
+            assert_eq!(reply, 200, "{method} {path}");
+        }
+    }
+    let billing = format!("/v1/webhooks/{}", desk.json("/v1/webhooks").await["data"][0]["id"]);
+    let billing = billing.replace('"', "");
+    let kind = "content-type: application/json\r\n";
+    for (method, path, body) in [
+        ("POST", format!("{delivery}/retry"), "{}"),
+        ("PATCH", billing.clone(), r#"{"status":"disabled"}"#),
+        ("DELETE", billing.clone(), ""),
+        ("PUT", billing.clone(), "{}"),
+        ("POST", "/v1/nothing".to_owned(), "{}"),
+    ] {
+        let reply = desk.send(method, &path, &format!("{reader}{kind}"), body).await;
+        assert_problem(&reply, 403, "read_only");
+    }
+    let status = |reply: &crate::support::client::Reply| json(reply)["access"].clone();
+    let reply = desk.send("GET", "/v1/status", &reader, "").await;
+    assert_eq!(status(&reply), "read");
+    assert_eq!(status(&desk.get("/v1/status").await), "full");
+    assert_eq!(desk.json(&billing).await["status"], "active", "nothing has changed");
+}
+
+/// What names a server in a request, in every spelling that HTTP has.
+#[tokio::test]
+async fn a_request_names_this_server_once_and_rightly() {
+    let desk = Desk::open().await;
+    let port = desk.addr.port();
+    let bearer = format!("authorization: Bearer {TOKEN}\r\nconnection: close\r\n");
+    for (line, hosts, expected) in [
+        ("GET /v1/status HTTP/1.0", String::new(), 403),
+        ("GET /v1/status HTTP/1.0", "host: localhost\r\n".to_owned(), 200),
+        ("GET /v1/status HTTP/1.1", "host: LocalHost\r\n".to_owned(), 200),
+        ("GET /v1/status HTTP/1.1", format!("host: [::1]:{port}\r\n"), 200),
+        ("GET /v1/status HTTP/1.1", format!("host: [::2]:{port}\r\n"), 403),
+        ("GET /v1/status HTTP/1.1", "host: localhost.\r\n".to_owned(), 403),
+        ("GET /v1/status HTTP/1.1", "host: l\u{f6}calhost\r\n".to_owned(), 403),
+        ("GET /v1/status HTTP/1.1", "host: localhost\r\nhost: localhost\r\n".to_owned(), 403),
+        ("GET /v1/status HTTP/1.1", "host: localhost\r\nhost: evil.example\r\n".to_owned(), 403),
+        ("GET http://localhost/v1/status HTTP/1.1", "host: localhost\r\n".to_owned(), 200),
+        ("GET http://evil.example/v1/status HTTP/1.1", "host: localhost\r\n".to_owned(), 403),
+        ("GET http://localhost/v1/status HTTP/1.1", "host: evil.example\r\n".to_owned(), 403),
+        ("GET http://localhost/v1/status HTTP/1.1", "host: \u{f6}\r\n".to_owned(), 403),
+        ("GET http://a@localhost/v1/status HTTP/1.1", "host: localhost\r\n".to_owned(), 403),
+    ] {
+        let reply = desk.raw(&format!("{line}\r\n{hosts}{bearer}\r\n")).await;
+        assert_eq!(reply.status(), expected, "{line} {hosts}: {}", reply.text());
+    }
+}
+
+/// What a page of another site could try: a simple request, a preflight, another method in disguise.
+#[tokio::test]
+async fn no_site_is_ever_told_that_it_may() {
+    let desk = Desk::open().await;
+    let (_, deliveries) = desk.commit("task.created", 1).await;
+    let own = format!("origin: http://localhost:{}\r\n", desk.addr.port());
+    let asks = "access-control-request-method: POST\r\naccess-control-request-headers: *\r\n";
+    let retry = format!("/v1/deliveries/{}/retry", deliveries[0].id);
+    for (method, path) in [
+        ("OPTIONS", "/v1/status"),
+        ("OPTIONS", "/livez"),
+        ("OPTIONS", retry.as_str()),
+        ("GET", "/v1/status"),
+        ("GET", "/readyz"),
+    ] {
+        for origin in [&own[..], "origin: https://evil.example\r\n"] {
+            let headers = format!("{origin}{asks}content-length: 0\r\n");
+            let reply = desk.send(method, path, &headers, "").await;
+            let head = reply.head.to_ascii_lowercase();
+            assert!(!head.contains("access-control-"), "{method} {path}: {head}");
+            assert!(method == "GET" || reply.status() >= 400, "{method} {path}: {head}");
+        }
+    }
+    for disguise in ["x-http-method-override", "x-http-method", "x-method-override"] {
+        let headers = format!("{disguise}: POST\r\n");
+        let reply = desk.send("GET", &retry, &headers, "").await;
+        assert_problem(&reply, 405, "method_not_allowed");
+    }
+    let reply = desk.send("GET", &format!("{retry}?_method=POST"), "", "").await;
+    assert_problem(&reply, 405, "method_not_allowed");
 }

@@ -20,12 +20,14 @@ use sidehook::rules::RuleSet;
 use sidehook::shutdown::{Stop, Tasks};
 use sidehook::store::{self, OnFailure, Store};
 use sidehook::telemetry::Metrics;
+use sidehook::tls::ServerTls;
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::support::client::{RawClient, Reply};
 
 pub(super) const TOKEN: &str = "an-admin-token-for-tests";
+pub(super) const READ_TOKEN: &str = "a-read-token-for-tests";
 
 /// The admin API on a store of its own.
 pub(super) struct Desk {
@@ -88,6 +90,11 @@ impl Control for Rest {
 impl Desk {
     /// With the webhooks `billing` (active) and `audit` (not).
     pub(super) async fn open() -> Self {
+        Self::open_with(None).await
+    }
+
+    /// The same, behind this certificate.
+    pub(super) async fn open_with(tls: Option<ServerTls>) -> Self {
         let directory = TempDir::new().expect("a directory");
         let metrics = Arc::new(Metrics::default());
         let settings = store::Settings {
@@ -127,7 +134,9 @@ impl Desk {
         let settings = admin::Settings {
             listen: "127.0.0.1:0".parse().expect("an address"),
             token: Secret::new(TOKEN),
+            read_token: Some(Secret::new(READ_TOKEN)),
             allowed_hosts: vec!["admin.example.com".to_owned()],
+            tls,
         };
         let tasks = Tasks::new(Stop::new());
         let admin = Admin::start(settings, state, tasks.clone()).await.expect("starts");
@@ -197,6 +206,26 @@ impl Desk {
         let mut client = RawClient::connect(self.addr).await;
         client.send(format!("{head}\r\n{body}")).await;
         client.reply().await
+    }
+
+    /// Sends a request as it stands.
+    pub(super) async fn raw(&self, request: &str) -> Reply {
+        let mut client = RawClient::connect(self.addr).await;
+        client.send(request.to_owned()).await;
+        client.reply().await
+    }
+
+    /// The status of an answer whose body is not read: that of a HEAD has none.
+    pub(super) async fn send_head(&self, method: &str, path: &str, headers: &str) -> u16 {
+        let mut client = RawClient::connect(self.addr).await;
+        let host = format!("host: {}\r\nconnection: close\r\n", self.addr);
+        client.send(format!("{method} {path} HTTP/1.1\r\n{host}{headers}\r\n")).await;
+        client.reply_without_body().await.status()
+    }
+
+    /// Stops the admin API.
+    pub(super) fn stop(&self) {
+        self.tasks.stop().stop();
     }
 
     pub(super) async fn get(&self, path: &str) -> Reply {

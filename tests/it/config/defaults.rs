@@ -103,8 +103,11 @@ fn the_examples_of_the_example_file_work_and_name_every_key() {
     folder.write("ca.pem", &identity.ca);
     folder.write("c.pem", &identity.certificate);
     folder.write("k.pem", &identity.key);
+    folder.write("tls.crt", &identity.certificate);
+    folder.write("tls.key", &identity.key);
     let environment = [
         ("SIDEHOOK_TOKEN", "0123456789abcdef"),
+        ("SIDEHOOK_READ_TOKEN", "fedcba9876543210"),
         ("BILLING_SECRET", "shown"),
         ("BILLING_SIGNING_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         ("BILLING_ED25519_KEY", "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A="),

@@ -59,6 +59,12 @@ impl RawClient {
         String::from_utf8_lossy(&self.input).into_owned()
     }
 
+    /// Waits for something more to come.
+    pub(crate) async fn read_more(&mut self) {
+        let n = soon("something more", self.read()).await.expect("readable");
+        assert!(n > 0, "closed after {}", self.received());
+    }
+
     /// What has come and was not taken by a reply.
     pub(crate) fn received(&self) -> String {
         String::from_utf8_lossy(&self.input).into_owned()
