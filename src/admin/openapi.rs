@@ -20,6 +20,7 @@ use super::control::ConfigProblem;
 use super::params::Params;
 use super::problem::{FieldError, Problem, ProblemCode, Shape};
 use super::receivers;
+use super::schemas::{AnyKey, DeliveryKey, EventKey, RecoveryKey, WebhookKey};
 
 /// A body that has nothing to say.
 #[derive(ToSchema)]
@@ -112,6 +113,14 @@ pub(super) fn frame() -> OpenApi {
         .schema_from::<ProblemCode>()
         .schema_from::<FieldError>()
         .schema_from::<ConfigProblem>()
+        // Those of parameters are not found by themselves.
+        .schema_from::<EventKey>()
+        .schema_from::<DeliveryKey>()
+        .schema_from::<WebhookKey>()
+        .schema_from::<AnyKey>()
+        .schema_from::<RecoveryKey>()
+        .response_from::<Conflict>()
+        .response_from::<Unrenderable>()
         .build();
     let tags = TAGS.map(|(name, description)| {
         Tag::builder().name(name).description(Some(description)).build()
