@@ -19,6 +19,7 @@ use utoipa::{ToResponse, ToSchema};
 use super::params::Params;
 use super::problem::{FieldError, Problem, ProblemCode, Shape};
 use super::receivers;
+use super::schemas::{AnyKey, DeliveryKey, EventKey, WebhookKey};
 
 /// A body that has nothing to say.
 #[derive(ToSchema)]
@@ -103,6 +104,11 @@ pub(super) fn frame() -> OpenApi {
         .schema_from::<Shape<'_>>()
         .schema_from::<ProblemCode>()
         .schema_from::<FieldError>()
+        // The schemas of path parameters are not collected.
+        .schema_from::<EventKey>()
+        .schema_from::<DeliveryKey>()
+        .schema_from::<WebhookKey>()
+        .schema_from::<AnyKey>()
         .build();
     let tags = TAGS.map(|(name, description)| {
         Tag::builder().name(name).description(Some(description)).build()
