@@ -109,6 +109,7 @@ pub(super) fn frame() -> OpenApi {
         .schema_from::<DeliveryKey>()
         .schema_from::<WebhookKey>()
         .schema_from::<AnyKey>()
+        .response_from::<Conflict>()
         .build();
     let tags = TAGS.map(|(name, description)| {
         Tag::builder().name(name).description(Some(description)).build()

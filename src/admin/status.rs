@@ -97,6 +97,8 @@ struct ConfigStatus {
 }
 
 /// Tells that the process runs.
+///
+/// Nothing else is looked at.
 #[utoipa::path(
     get,
     path = "/livez",
