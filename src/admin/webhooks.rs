@@ -58,6 +58,7 @@ struct WebhookList<'a> {
 /// What of a webhook of the file can be changed here.
 #[derive(ToSchema)]
 #[schema(as = WebhookChange)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "tells the document what `wanted_status` reads")]
 struct Change {
     status: WantedStatus,
