@@ -67,7 +67,11 @@ impl Params {
     }
 
     pub(super) fn time(&mut self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
-        self.take(name, "an RFC 3339 time such as 2026-01-31T09:30:00Z", Timestamp::parse)
+        self.take(name, "an RFC 3339 time such as 2026-01-31T09:30:00Z", |text| {
+            let time: jiff::Timestamp = text.parse().ok()?;
+            // Before 1970 nothing happened: as good as its begin.
+            Some(Timestamp::from_millis(u64::try_from(time.as_millisecond()).unwrap_or(0)))
+        })
     }
 
     pub(super) fn state(&mut self) -> Result<Option<DeliveryState>, Problem> {

@@ -99,6 +99,8 @@ struct ConfigStatus {
 }
 
 /// Tells that the process runs.
+///
+/// Nothing else is looked at.
 #[utoipa::path(
     get,
     path = "/livez",
