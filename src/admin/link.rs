@@ -4,21 +4,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::shutdown::Stop;
+use crate::shutdown::{Stop, Tasks};
 
 /// One connection, as its answers see it. The listener puts it into every request.
 #[derive(Clone, Debug)]
 pub(super) struct Link {
-    /// The whole program's.
-    stop: Stop,
+    /// The whole API's.
+    tasks: Tasks,
     /// This connection's.
     cut: Stop,
     is_lasting: Arc<AtomicBool>,
 }
 
 impl Link {
-    pub(super) fn new(stop: Stop) -> Self {
-        Self { stop, cut: Stop::new(), is_lasting: Arc::default() }
+    pub(super) fn new(tasks: Tasks) -> Self {
+        Self { tasks, cut: Stop::new(), is_lasting: Arc::default() }
+    }
+
+    /// Starts what writes an answer that lasts; a stop waits for it.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
     }
 
     /// From now on it may live as long as its answer lasts.
@@ -43,7 +48,7 @@ impl Link {
 
     /// Resolves when the program stops.
     pub(super) async fn stopping(&self) {
-        self.stop.stopped().await;
+        self.tasks.stop().stopped().await;
     }
 
     /// Resolves when it has lived so long, unless its answer lasts.
@@ -61,7 +66,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lasting_answer_outlives_the_others() {
-        let (link, other) = (Link::new(Stop::new()), Link::new(Stop::new()));
+        let (link, other) = (Link::new(Tasks::default()), Link::new(Tasks::default()));
         link.last();
         tokio::select! {
             () = link.outlived(Duration::ZERO) => panic!("its answer lasts"),

@@ -104,16 +104,16 @@ async fn accept(listener: TcpListener, tls: Option<ServerTls>, router: Router, t
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (router, stop) = (router.clone(), tasks.stop().clone());
+                let (router, tasks_of_answers) = (router.clone(), tasks.clone());
                 let acceptor = tls.as_ref().map(ServerTls::acceptor);
                 tasks.spawn(async move {
-                    let _room = room;
+                    let (_room, tasks) = (room, tasks_of_answers);
                     match acceptor {
-                        None => serve(stream, peer, router, stop).await,
+                        None => serve(stream, peer, router, tasks).await,
                         Some(acceptor) => {
-                            if let Some(stream) = shake_hands(&acceptor, stream, peer, &stop).await
-                            {
-                                serve(stream, peer, router, stop).await;
+                            let stop = tasks.stop();
+                            if let Some(stream) = shake_hands(&acceptor, stream, peer, stop).await {
+                                serve(stream, peer, router, tasks).await;
                             }
                         }
                     }
@@ -145,11 +145,11 @@ async fn shake_hands(
     None
 }
 
-pub(super) async fn serve<S>(stream: S, peer: SocketAddr, router: Router, stop: Stop)
+pub(super) async fn serve<S>(stream: S, peer: SocketAddr, router: Router, tasks: Tasks)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let link = Link::new(stop);
+    let link = Link::new(tasks);
     let link_of_requests = link.clone();
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);

@@ -98,8 +98,6 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(recoveries::one))
         .routes(routes!(recoveries::stop))
         .routes(routes!(deliveries::of_webhook))
-        .routes(routes!(reload::reload))
-        .routes(routes!(reload::config))
 }
 
 fn router(api: Api) -> Router {

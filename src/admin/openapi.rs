@@ -121,6 +121,7 @@ pub(super) fn frame() -> OpenApi {
         .schema_from::<RecoveryKey>()
         .response_from::<Conflict>()
         .response_from::<Unrenderable>()
+        .response_from::<InvalidConfiguration>()
         .build();
     let tags = TAGS.map(|(name, description)| {
         Tag::builder().name(name).description(Some(description)).build()

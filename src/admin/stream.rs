@@ -142,11 +142,11 @@ pub(super) async fn follow(
         mark: start,
         wants,
         out,
-        link,
+        link: link.clone(),
         heard_at: Instant::now(),
         _place: place,
     };
-    tokio::spawn(follower.run(is_missed));
+    link.spawn(follower.run(is_missed));
     let mut response = Response::new(Body::new(Pieces(pieces)));
     for (name, value) in [
         (header::CONTENT_TYPE, "text/event-stream"),

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::egress::Outgoing;
 use crate::model::{DeliveryId, Event, EventId, Secret, Webhook};
 use crate::rules::RuleSet;
-use crate::shutdown::Stop;
+use crate::shutdown::Tasks;
 use crate::store;
 use crate::telemetry::Metrics;
 
@@ -107,7 +107,7 @@ impl World {
     async fn follow(&self, mark: ChangeMark) -> DuplexStream {
         let (mut client, server) = tokio::io::duplex(HELD_BYTES);
         let peer = "127.0.0.1:9".parse().expect("an address");
-        tokio::spawn(serve(server, peer, router(Arc::clone(&self.api)), Stop::new()));
+        tokio::spawn(serve(server, peer, router(Arc::clone(&self.api)), Tasks::default()));
         let request = format!(
             "GET /v1/stream HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
              last-event-id: {mark}\r\n\r\n"
