@@ -166,7 +166,8 @@ fn idle(c: &mut Check<'_>, rules: &[Rule], webhooks: &[Placed]) {
         let label = &rule.rule.label;
         if !webhooks.iter().any(|placed| placed.webhook.wants(label)) {
             c.warn(format!(
-                "no webhook wants {}: its events are stored and not sent",
+                "no webhook here wants {}: its events are stored, and sent only where a webhook \
+                 of the admin API wants them",
                 quoted(label)
             ));
         }
