@@ -15,6 +15,8 @@
 mod damage;
 #[path = "crash/disk.rs"]
 mod disk;
+#[path = "crash/managed.rs"]
+mod managed;
 #[path = "crash/process.rs"]
 mod process;
 #[path = "crash/world.rs"]
@@ -104,6 +106,18 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     let (seed, findings) = kill_rounds(rounds, Switch::None);
     report("kill -9", seed, rounds, &findings);
     findings.assert_promise_held();
+}
+
+#[test]
+fn what_an_operator_asked_for_outlives_every_kill() {
+    let rounds = 5;
+    let (seed, findings, asked) = managed::kill_rounds(rounds);
+    report("kill -9 under an operator's hands", seed, rounds, &findings);
+    let (webhooks, recoveries) = (asked.webhooks.len(), asked.recoveries.len());
+    println!("{webhooks} webhooks created, {recoveries} filled from the history");
+    findings.assert_promise_held();
+    assert!(webhooks >= 3 && recoveries >= 3, "the operator did nothing: {asked:?}");
+    assert!(asked.missing.is_empty(), "not there or never ended: {asked:?}");
 }
 
 #[test]

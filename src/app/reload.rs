@@ -26,6 +26,10 @@ use crate::shutdown::Tasks;
 use crate::store::Store;
 use crate::telemetry::{Metrics, ReloadOutcome};
 
+/// Whoever writes a file in several steps has emptied it first.
+const EMPTY: &str = "the file is empty: nothing is changed, as it may just be written; to run \
+                     without what it had, restart";
+
 /// Who wants the configuration read again.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cause {
@@ -169,7 +173,7 @@ impl Reloads {
             return Err(told::failed("sidehook is still starting".to_owned()));
         };
         let inputs = Arc::clone(&self.inputs);
-        let read = move || config::load_with_files(&inputs);
+        let read = move || config::load_again(&inputs);
         let read = match tokio::task::spawn_blocking(read).await {
             Ok((_, files)) if looked.is_some_and(|looked| !looked.agree(&files)) => {
                 return Err(told::failed("the files are being changed".to_owned()));
@@ -198,6 +202,14 @@ impl Reloads {
     ) -> Result<ReloadOutcome, (Vec<ConfigProblem>, String)> {
         if config.fingerprint == self.stands().fingerprint {
             return Ok(ReloadOutcome::Unchanged);
+        }
+        if config.is_file_empty {
+            // Taken at its word, it would end every event.
+            return Err(told::refused(EMPTY));
+        }
+        let had_rules = parts.proxy.rules().rules().next().is_some();
+        if had_rules && config.rules.is_empty() {
+            tracing::warn!("the new configuration has no [[event]]: no call becomes an event now");
         }
         keep_times(&parts.store, &mut config);
         let prepare = preparation(parts, config);

@@ -12,7 +12,11 @@ use sha2::{Digest as _, Sha256};
 /// Files as they were at one moment. What is no regular file (a pipe, a device) is read once and
 /// not looked at again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Files(BTreeMap<PathBuf, Held>);
+pub struct Files {
+    held: BTreeMap<PathBuf, Held>,
+    /// They are read again, for a process that runs.
+    is_again: bool,
+}
 
 /// What one file held.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,22 +30,28 @@ struct Held {
 }
 
 impl Files {
+    /// To be read again: what is no regular file is refused then. A pipe has given all it had, and
+    /// whoever opens it once more waits for ever.
+    pub(super) fn again() -> Self {
+        Self { is_again: true, ..Self::default() }
+    }
+
     /// The same files as they are now. Blocking.
     pub fn look(&self) -> Self {
-        let now = self.0.iter().map(|(path, held)| {
+        let now = self.held.iter().map(|(path, held)| {
             let bytes = fs::metadata(path)
                 .ok()
                 .filter(fs::Metadata::is_file)
                 .and_then(|_| content(path, held.bytes_max).ok());
             (path.clone(), Held { digest: bytes.as_deref().map(digest), ..*held })
         });
-        Self(now.collect())
+        Self { held: now.collect(), ..*self }
     }
 
     /// Whether what both have was the same.
     pub fn agree(&self, others: &Self) -> bool {
-        let other = |path| others.0.get(path);
-        self.0
+        let other = |path| others.held.get(path);
+        self.held
             .iter()
             .all(|(path, held)| other(path).is_none_or(|other| other.digest == held.digest))
     }
@@ -49,10 +59,14 @@ impl Files {
     /// Reads a file, at most one byte more than `bytes_max`, and remembers it.
     pub(super) fn read(&mut self, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
         let is_watched = fs::metadata(path).map_or(true, |metadata| metadata.is_file());
+        if self.is_again && !is_watched {
+            let reason = "it is no regular file, which can be read only at a start: restart";
+            return Err(io::Error::other(reason));
+        }
         let read = content(path, bytes_max);
         if is_watched {
             let digest = read.as_deref().ok().map(digest);
-            self.0.insert(path.to_owned(), Held { bytes_max, counts: true, digest });
+            self.held.insert(path.to_owned(), Held { bytes_max, counts: true, digest });
         }
         read
     }
@@ -61,7 +75,7 @@ impl Files {
     pub(super) fn note(&mut self, path: &Path, bytes_max: u64) {
         // What is in it matters to them.
         let _ = self.read(path, bytes_max);
-        if let Some(held) = self.0.get_mut(path) {
+        if let Some(held) = self.held.get_mut(path) {
             held.counts = false;
         }
     }
@@ -70,7 +84,7 @@ impl Files {
     pub(super) fn fingerprint(&self, except: Option<&Path>) -> [u8; 32] {
         let mut all = Sha256::new();
         let counting =
-            self.0.iter().filter(|(path, held)| held.counts && Some(path.as_path()) != except);
+            self.held.iter().filter(|(path, held)| held.counts && Some(path.as_path()) != except);
         for (_, held) in counting {
             all.update(held.digest.unwrap_or_default());
         }

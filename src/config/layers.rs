@@ -22,6 +22,11 @@ pub(super) struct File {
     pub(super) text: String,
 }
 
+/// Whether a file has nothing but remarks.
+pub(super) fn says_nothing(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#'))
+}
+
 /// Lays all layers over each other; problems of their shape go to `check`.
 pub(super) fn merge(
     check: &mut Check<'_>,

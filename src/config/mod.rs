@@ -60,6 +60,8 @@ pub struct Config {
     pub effective: String,
     /// What it was made of, to read it again.
     pub inputs: Arc<Inputs>,
+    /// There is a file, and it says nothing: somebody may be writing it just now.
+    pub is_file_empty: bool,
     /// The files among that, as they were.
     pub files: Files,
     /// Differs where any value does, those of secrets and files included.
@@ -148,19 +150,25 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 /// # Errors
 /// The file cannot be read, or there are mistakes: all of them.
 pub fn load(inputs: &Inputs) -> Result<Config, ConfigError> {
-    load_with_files(inputs).0
+    load_from(inputs, Files::default()).0
 }
 
-/// [`load`], and the files that were read for it, also where there is no configuration.
-pub fn load_with_files(inputs: &Inputs) -> (Result<Config, ConfigError>, Files) {
-    let mut files = Files::default();
+/// [`load`] in a process that runs, and the files that were read for it, also where there is no
+/// configuration.
+pub fn load_again(inputs: &Inputs) -> (Result<Config, ConfigError>, Files) {
+    load_from(inputs, Files::again())
+}
+
+fn load_from(inputs: &Inputs, mut files: Files) -> (Result<Config, ConfigError>, Files) {
     let file = match inputs.file.as_deref().map(|path| read(path, &mut files)).transpose() {
         Ok(file) => file,
         Err(error) => return (Err(error), files),
     };
     let mut check = check::Check::new(&inputs.environment, files);
     let root = layers::merge(&mut check, file.as_ref(), &inputs.environment, &inputs.flags);
+    let is_file_empty = file.is_some_and(|file| layers::says_nothing(&file.text));
     let (config, files) = check::config(check, &root, inputs);
+    let config = config.map(|config| Config { is_file_empty, ..config });
     (config.map_err(ConfigError::Mistakes), files)
 }
 

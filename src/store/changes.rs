@@ -71,6 +71,20 @@ impl Changes {
         ring.forgotten += n_over as u64;
         let newest = ring.newest();
         drop(ring);
+        self.wake(newest);
+    }
+
+    /// Something has changed that nobody was told of: whoever follows has missed it.
+    pub(crate) fn miss(&self) {
+        let mut ring = locked(&self.ring);
+        ring.forgotten = ring.newest() + 1;
+        ring.changes.clear();
+        let newest = ring.newest();
+        drop(ring);
+        self.wake(newest);
+    }
+
+    fn wake(&self, newest: u64) {
         self.newest.send_if_modified(|known| {
             let is_new = *known < newest;
             *known = newest.max(*known);

@@ -88,6 +88,12 @@ impl Sidehook {
         crate::world::get(self.admin, "/v1/status")
     }
 
+    /// What the admin API answers to this, head and body.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &serde_json::Value) -> String {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        crate::world::ask(self.admin, method, path, &body)
+    }
+
     /// Everything it wrote to its log, over all its lives.
     pub(crate) fn log_text(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()

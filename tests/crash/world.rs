@@ -208,12 +208,19 @@ impl Load<'_> {
 
 /// What the admin API answers, head and body; empty while it does not.
 pub(crate) fn get(admin: SocketAddr, path: &str) -> String {
+    ask(admin, "GET", path, "")
+}
+
+/// The same of another method, with a body of JSON.
+pub(crate) fn ask(admin: SocketAddr, method: &str, path: &str, body: &str) -> String {
     let ask = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
         )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;

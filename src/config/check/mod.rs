@@ -148,6 +148,8 @@ pub(super) fn config(
         warnings,
         effective: print::effective(root),
         inputs: Arc::new(inputs.clone()),
+        // Who has read it knows.
+        is_file_empty: false,
         files: files.clone(),
         fingerprint: print::fingerprint(root, &files, inputs.file.as_deref()),
     };

@@ -214,10 +214,15 @@ impl Committer {
         if !self.shared.definitions.load().contains_key(&id) {
             return answered(waiter, Ok(false));
         }
-        for row in self.tallies.kept().running().filter(|row| row.recovery.spec.webhook == id) {
-            let mut recovery = row.recovery.clone();
-            recovery.end(RecoveryStatus::Stopped);
-            staged.push(batch, progress(&recovery, row.next, row.end));
+        let running = self.tallies.kept().running();
+        let running = running.map(|row| (row.recovery.clone(), row.next, row.end));
+        // Also those that begin in this very batch.
+        let running: Vec<_> = running.chain(staged.begun()).collect();
+        for (mut recovery, next, end) in running {
+            if recovery.spec.webhook == id {
+                recovery.end(RecoveryStatus::Stopped);
+                staged.push(batch, progress(&recovery, next, end));
+            }
         }
         let record = DefinitionRecord { webhook_id: id, text: None, at: clock::now() };
         staged.push(batch, Record::Definition(record));

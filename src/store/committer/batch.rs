@@ -19,6 +19,7 @@ use crate::store::journal::record::{Record, StateRecord, WebhookRecord, Why};
 use crate::store::journal::writer::Batch;
 use crate::store::leases::Guard;
 use crate::store::queue::{Finished, Request, Taken, Waiting};
+use crate::store::recovery::{Recovery, RecoveryStatus};
 use crate::store::{Receipt, StoreError};
 
 /// Records in their places, with what else must be known to apply them.
@@ -220,7 +221,11 @@ impl Committer {
         if staged.records.iter().any(|(record, _)| matches!(record, Record::Recovery(_))) {
             self.show_recoveries();
         }
-        self.shared.changes.publish(staged.records.iter().flat_map(|(record, _)| record.changes()));
+        if applied.is_ok() {
+            // Otherwise who reads what changed would find it as it was: the index's return tells.
+            let changes = staged.records.iter().flat_map(|(record, _)| record.changes());
+            self.shared.changes.publish(changes);
+        }
         if let Some(held) = &mut held {
             for &id in &staged.wanted_now {
                 // Unread: it goes out with its lane.
@@ -328,6 +333,22 @@ impl Staged {
             _ => None,
         });
         added.flatten().map(|target| (target.id, target.webhook_id))
+    }
+
+    /// The recoveries that this batch begins, each with where it is and where it ends.
+    pub(super) fn begun(&self) -> Vec<(Recovery, u64, u64)> {
+        let steps = self.records.iter().filter_map(|(record, _)| match record {
+            Record::Recovery(step) => Some((step.recovery.clone(), step.next, step.end)),
+            _ => None,
+        });
+        steps.filter(|(recovery, ..)| recovery.status == RecoveryStatus::Running).collect()
+    }
+
+    /// Whether this batch deletes a webhook.
+    pub(super) fn deletes(&self, webhook: WebhookId) -> bool {
+        self.records.iter().any(|(record, _)| {
+            matches!(record, Record::Definition(it) if it.webhook_id == webhook && it.text.is_none())
+        })
     }
 
     fn is_exclusive(&self) -> bool {

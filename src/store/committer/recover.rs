@@ -195,17 +195,15 @@ impl Committer {
         staged: &Staged,
     ) -> Result<(), StoreError> {
         let declined = |reason: String| Err(StoreError::Declined { reason });
-        if self.shared.webhooks.load().get(spec.webhook).is_none() {
+        let is_there = self.shared.webhooks.load().get(spec.webhook).is_some();
+        if !is_there || staged.deletes(spec.webhook) {
             return declined("there is no such webhook any more".to_owned());
         }
-        let begins = staged.records.iter().filter_map(|(record, _)| match record {
-            Record::Recovery(record) => Some(&record.recovery),
-            _ => None,
-        });
-        let begins = begins.filter(|recovery| recovery.status == RecoveryStatus::Running);
-        let running = self.tallies.kept().running().map(|row| &row.recovery).chain(begins);
+        let begun = staged.begun();
+        let begun = begun.iter().map(|(recovery, ..)| recovery);
+        let running = self.tallies.kept().running().map(|row| &row.recovery);
         let mut n_running = 0;
-        for recovery in running {
+        for recovery in running.chain(begun) {
             n_running += 1;
             if recovery.spec.webhook == spec.webhook {
                 let id = recovery.id;

@@ -28,6 +28,8 @@ use super::recover::progress;
 /// Events looked at between two batches: about 256 rows of the index.
 const N_EVENTS_PER_SLICE: usize = 32;
 const CHUNK_BYTES: usize = 256 * 1024;
+/// Definitions are large, and there may be many.
+const CARRIED_BYTES_PER_SLICE: u64 = 1 << 20;
 
 /// A segment that is being emptied.
 #[derive(Debug)]
@@ -140,8 +142,11 @@ impl Committer {
             StoreError::io("read", &segment::path(&self.journal_dir(), purge.segment), e)
         })?;
         if events.is_empty() && purge.offset >= purge.bytes {
-            self.carry_standings(purge.segment)?;
-            return self.drop_segment(purge.segment);
+            if self.carry_standings(purge.segment)? {
+                return self.drop_segment(purge.segment);
+            }
+            self.purge = Some(purge);
+            return Ok(());
         }
         self.empty_out(&events)?;
         self.purge = Some(purge);
@@ -206,17 +211,24 @@ impl Committer {
         written.map_err(|e| as_index_error(&e))
     }
 
-    /// How webhooks stand and are defined is wanted for ever: what is written there is copied forward.
-    fn carry_standings(&mut self, segment: u64) -> Result<(), StoreError> {
+    /// How webhooks stand and are defined is wanted for ever: what is written there is copied forward,
+    /// some of it at a time. Whether that was the rest.
+    fn carry_standings(&mut self, segment: u64) -> Result<bool, StoreError> {
         let at = clock::now();
-        let records: Vec<Record> = self
-            .standings_in(segment)
-            .map(|(webhook_id, row)| {
-                Record::Webhook(WebhookRecord { webhook_id, state: row.state(), at })
-            })
-            .chain(self.kept_in(segment).map(|(record, _)| record))
-            .collect();
-        let mut batch = self.writer.batch(self.standing_bytes(segment))?;
+        let standings = self.standings_in(segment).map(|(webhook_id, row)| {
+            let state = row.state();
+            (Record::Webhook(WebhookRecord { webhook_id, state, at }), row.location)
+        });
+        let (mut records, mut bytes, mut is_rest) = (Vec::new(), 0, true);
+        for (record, location) in standings.chain(self.kept_in(segment)) {
+            if bytes >= CARRIED_BYTES_PER_SLICE {
+                is_rest = false;
+                break;
+            }
+            bytes += u64::from(location.len);
+            records.push(record);
+        }
+        let mut batch = self.writer.batch(bytes)?;
         let mut staged = Staged::default();
         for record in records {
             staged.push(&mut batch, record);
@@ -225,7 +237,7 @@ impl Committer {
         let became_due =
             self.write_index(&staged, &[], (!batch.is_empty()).then(|| batch.end()))?;
         self.shared.leases.added(&became_due);
-        Ok(())
+        Ok(is_rest)
     }
 
     fn is_unfinished(&self, row: &EventRow) -> Result<bool, StoreError> {

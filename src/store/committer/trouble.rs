@@ -172,6 +172,7 @@ impl Committer {
         self.shared.leases.forget_marks();
         self.shared.leases.wake.notify_one();
         self.shared.health.clear(Trouble::Index);
+        self.shared.changes.miss();
         Ok(())
     }
 }

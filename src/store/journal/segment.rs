@@ -18,14 +18,18 @@ use crate::store::{StoreError, space};
 
 /// Bytes of the header.
 pub(crate) const HEADER_BYTES: u64 = 48;
-/// The format written and the highest one read.
-pub(crate) const FORMAT: u32 = 1;
+/// The format written and the highest one read. 2 has records of webhooks created at run time, of
+/// added deliveries and of recoveries: a version that knows only 1 takes them for damage.
+pub(crate) const FORMAT: u32 = 2;
+/// The lowest one read.
+const FORMAT_MIN: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"SIDEHKJ1";
 
 /// A segment's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
+    pub(crate) format: u32,
     pub(crate) store_id: [u8; 16],
     pub(crate) number: u64,
     pub(crate) first_seq: u64,
@@ -44,7 +48,7 @@ impl Header {
     pub(crate) fn encode(&self) -> [u8; 48] {
         let mut out = [0; 48];
         out[..8].copy_from_slice(MAGIC);
-        out[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        out[8..12].copy_from_slice(&self.format.to_le_bytes());
         out[12..28].copy_from_slice(&self.store_id);
         out[28..36].copy_from_slice(&self.number.to_le_bytes());
         out[36..44].copy_from_slice(&self.first_seq.to_le_bytes());
@@ -65,10 +69,10 @@ impl Header {
         let sound = crc32c::crc32c(&bytes[..44]) == word(44) || crate::sabotage::skip_checksum();
         match word(8) {
             _ if !sound => Found::Bad,
-            FORMAT => {
+            format @ FORMAT_MIN..=FORMAT => {
                 let mut store_id = [0; 16];
                 store_id.copy_from_slice(&bytes[12..28]);
-                Found::Sound(Self { store_id, number: long(28), first_seq: long(36) })
+                Found::Sound(Self { format, store_id, number: long(28), first_seq: long(36) })
             }
             other => Found::Newer(other),
         }

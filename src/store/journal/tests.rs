@@ -287,7 +287,7 @@ fn a_hole_in_the_numbers_is_told() {
 
 #[test]
 fn headers_are_sound_newer_or_bad() {
-    let header = Header { store_id: STORE_ID, number: 3, first_seq: 9 };
+    let header = Header { format: segment::FORMAT, store_id: STORE_ID, number: 3, first_seq: 9 };
     let bytes = header.encode();
     assert_eq!(Header::decode(&bytes), Found::Sound(header));
     for at in 0..bytes.len() {

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::frame::{self, HEAD_BYTES, Kind, Origin};
-use super::segment::{self, HEADER_BYTES, Header};
+use super::segment::{self, Found, HEADER_BYTES, Header};
 use super::{Location, Position};
 use crate::store::StoreError;
 
@@ -59,6 +59,11 @@ impl Writer {
             // What was read at the start may so far be only in the page cache.
             segment::sync(&file).map_err(|e| StoreError::io("sync", &path, e))?;
             writer.file = Some(file);
+            // What stands in a segment of an older format, older versions must be able to read.
+            if matches!(segment::header(dir, at.segment)?, Found::Sound(h) if h.format < segment::FORMAT)
+            {
+                writer.roll()?;
+            }
         }
         Ok(writer)
     }
@@ -150,7 +155,8 @@ impl Writer {
     }
 
     fn begin(&mut self, number: u64) -> Result<(), StoreError> {
-        let header = Header { store_id: self.store_id, number, first_seq: self.at.next_seq };
+        let (store_id, first_seq) = (self.store_id, self.at.next_seq);
+        let header = Header { format: segment::FORMAT, store_id, number, first_seq };
         let path = segment::path(&self.dir, number);
         // A left-over of an earlier try that could not be removed then.
         if number != self.at.segment && path.exists() {

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
+use sidehook::config::{Environment, Inputs, load};
 use tokio::sync::Notify;
 
 use super::stand::{Stand, TASKS, delivery, post, webhook};
+use super::start;
 use crate::support::client::RawClient;
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::until;
@@ -243,5 +245,49 @@ async fn a_webhook_that_is_taken_out_and_brought_back_keeps_its_queue_and_its_ag
     let (created, updated) = times().await;
     assert_eq!(created, before.0);
     assert!(updated.as_str() > before.1.as_str(), "{updated}");
+    stand.stop().await;
+}
+
+/// A shell that writes the file empties it first; and whoever reads a pipe waits for its writer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_emptied_or_no_file_any_more_changes_nothing_and_holds_nothing_up() {
+    let upstream = Upstream::always(ok("{}")).await;
+    let receiver = Receiver::start().await;
+    let text = format!("{}{TASKS}{}", delivery(""), webhook("w", &receiver, ""));
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    // What the file need not say, so that an empty one has no mistake.
+    let variables = [
+        ("SIDEHOOK_PROXY_UPSTREAM", format!("http://{}", upstream.addr)),
+        ("SIDEHOOK_PROXY_LISTEN", "127.0.0.1:0".to_owned()),
+        ("SIDEHOOK_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+        ("SIDEHOOK_STORE_PATH", folder.path().join("data").display().to_string()),
+    ];
+    let environment = Environment::of(variables);
+    let file = folder.path().join("sidehook.toml");
+    fs::write(&file, &text).expect("writable");
+    let inputs = Inputs { file: Some(file), environment, ..Inputs::default() };
+    let app = start(load(&inputs).unwrap_or_else(|error| panic!("{error}"))).await;
+    let stand = Stand { app, folder, upstream: String::new() };
+    for (what, emptied) in [("empty", ""), ("begun", "\n# Our rules\n")] {
+        fs::write(stand.file(), emptied).expect("writable");
+        let refused = stand.reload().await;
+        assert_eq!(refused.status(), 422, "{what}: {}", refused.text());
+        assert!(refused.text().contains("restart"), "{what}: {}", refused.text());
+    }
+    fs::remove_file(stand.file()).expect("there");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, stand.file(), rustix::fs::FileType::Fifo, mode, 0)
+        .expect("a pipe");
+    let refused = stand.reload().await;
+    assert_eq!(refused.status(), 422, "a pipe: {}", refused.text());
+    fs::remove_file(stand.file()).expect("there");
+    fs::create_dir(stand.file()).expect("a folder");
+    assert_eq!(stand.reload().await.status(), 422, "a folder");
+    fs::remove_dir(stand.file()).expect("there");
+    fs::write(stand.file(), "# ".repeat(5 << 20)).expect("writable");
+    assert_eq!(stand.reload().await.status(), 422, "too large");
+    assert_eq!(stand.get("/v1/config").await["generation"], 1);
+    assert_eq!(stand.call().await, 200);
+    receiver.received(1).await;
     stand.stop().await;
 }

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod contract;
+mod cut;
 mod definitions;
 mod filters;
 mod fixture;

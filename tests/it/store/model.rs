@@ -366,5 +366,6 @@ async fn random_histories_end_as_the_reference_says() {
             run.step().await;
             run.compare();
         }
+        run.age().await;
     }
 }

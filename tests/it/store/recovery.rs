@@ -319,13 +319,40 @@ async fn a_newer_format_is_not_touched() {
     let fixture = Fixture::new();
     lived_in(&fixture).await;
     let mut bytes = fs::read(segment(&fixture, 1)).expect("read");
-    bytes[8] = 2;
-    let crc = crc32c::crc32c(&bytes[..44]).to_le_bytes();
-    bytes[44..48].copy_from_slice(&crc);
+    set_format(&mut bytes, 3);
     fs::write(segment(&fixture, 1), &bytes).expect("written");
     let error = Store::open(fixture.settings.clone(), Default::default()).expect_err("newer");
-    assert!(matches!(error, StoreError::NewerFormat { found: 2, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::NewerFormat { found: 3, .. }), "{error:?}");
     assert_eq!(fs::read(segment(&fixture, 1)).expect("read"), bytes);
+}
+
+/// The version before wrote format 1, and takes records that it does not know for damage: it cuts
+/// them off where they are the last. So they never stand where it would read them.
+#[tokio::test]
+async fn a_journal_of_the_format_before_is_read_and_never_written_on() {
+    let fixture = Fixture::new();
+    let seen = lived_in(&fixture).await;
+    let mut old = fs::read(segment(&fixture, 1)).expect("read");
+    set_format(&mut old, 1);
+    fs::write(segment(&fixture, 1), &old).expect("written");
+    for index in ["kept", "lost"] {
+        if index == "lost" {
+            fs::remove_dir_all(fixture.path("index")).expect("removed");
+        }
+        let store = fixture.open();
+        assert!(see(&store).events.ends_with(&seen.events), "{index}");
+        commit(&store, event("other")).await;
+        assert_eq!(store.stats().damage, Vec::<String>::new());
+        store.close();
+        assert_eq!(fs::read(segment(&fixture, 1)).expect("read"), old);
+        assert_eq!(fs::read(segment(&fixture, 2)).expect("a new one")[8], 2);
+    }
+}
+
+fn set_format(segment: &mut [u8], format: u8) {
+    segment[8] = format;
+    let crc = crc32c::crc32c(&segment[..44]).to_le_bytes();
+    segment[44..48].copy_from_slice(&crc);
 }
 
 #[tokio::test]

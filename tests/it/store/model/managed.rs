@@ -1,7 +1,10 @@
 //! The steps of an operator: webhooks come and go, deliveries are given up, events and whole
 //! histories go out again.
 
-use sidehook::model::{DeliveryId, DeliveryState, EventId, Secret, Webhook, WebhookId};
+use sidehook::clock;
+use sidehook::model::{
+    DeliveryId, DeliveryState, EventId, Secret, Webhook, WebhookId, WebhookStatus,
+};
 use sidehook::store::{Cancelled, RecoverySpec, RecoveryStatus};
 
 use super::{Expected, NAMES, Run, eventually, id_of, webhook};
@@ -186,5 +189,60 @@ impl Run {
         let ended = now().expect("remembered");
         assert_eq!((ended.n_done, ended.status), (n, RecoveryStatus::Done));
         new.into_iter().for_each(|event| self.expect_added(event, webhook));
+    }
+
+    /// Its time passes: what has ended may go, what waits stays as it is, with its attempts, and so do
+    /// webhooks and how they stand; also in an index that is built anew of what is left.
+    pub(super) async fn age(&mut self) {
+        let waiting = self.reference.deliveries.iter();
+        let waiting = waiting.filter(|(_, expected)| expected.state == DeliveryState::Pending);
+        let waiting: Vec<DeliveryId> = waiting.map(|(id, _)| *id).collect();
+        for (at, id) in waiting.into_iter().enumerate() {
+            if at % 8 != 3 {
+                assert!(matches!(self.store().cancel(id).await, Ok(Cancelled::Done(_))));
+                self.reference.deliveries.get_mut(&id).expect("known").cancel();
+            }
+        }
+        self.compare();
+        self.store = None;
+        self.fixture.settings.retain = std::time::Duration::ZERO;
+        self.store = Some(self.fixture.open());
+        let first = self.fixture.path("journal/00000001.seg");
+        eventually("the first segment is gone", || !first.exists()).await;
+        for _ in 0..2 {
+            self.compare_what_waits();
+            self.crash();
+            self.compare_what_waits();
+            self.lose_index();
+        }
+    }
+
+    fn compare_what_waits(&self) {
+        let store = self.store();
+        assert_eq!(*store.webhook_states(), self.reference.states);
+        assert_eq!(store.definitions().len(), self.reference.definitions.len());
+        for (id, expected) in &self.reference.deliveries {
+            if expected.state != DeliveryState::Pending {
+                continue;
+            }
+            let delivery = store.delivery(*id).expect("readable").expect("it waits");
+            assert!(matches!(delivery.state, DeliveryState::Pending | DeliveryState::Held));
+            assert_eq!(delivery.attempts, expected.attempts);
+            assert_eq!(store.attempts(*id).expect("readable").len(), expected.attempts as usize);
+            assert!(store.event(expected.event).expect("readable").is_some());
+        }
+        for queue in store.stats().queues {
+            let waiting =
+                |d: &&Expected| d.webhook == queue.webhook_id && d.state == DeliveryState::Pending;
+            let n = self.reference.deliveries.values().filter(waiting).count() as u64;
+            assert_eq!(queue.pending + queue.held, n);
+        }
+        for webhook in &self.fixture.webhooks {
+            let is_open = self.reference.status(webhook) != WebhookStatus::Disabled;
+            let n_due = if is_open { self.reference.n_due(webhook.id) } else { 0 };
+            let leases = store.lease_due(webhook.id, clock::now(), 1000).expect("readable");
+            assert_eq!(leases.len(), n_due);
+        }
+        assert!(store.stats().damage.is_empty(), "{:?}", store.stats().damage);
     }
 }
