@@ -22,6 +22,11 @@ impl Bits {
         self.0[word] = if is_in { self.0[word] | bit } else { self.0[word] & !bit };
     }
 
+    pub(crate) fn has(&self, number: u64) -> bool {
+        let (word, bit) = place(number % N_BITS);
+        self.0[word] & bit != 0
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::NONE
     }

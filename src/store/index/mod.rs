@@ -13,6 +13,7 @@ pub(crate) mod keys;
 pub(crate) mod open;
 pub(crate) mod ordinals;
 pub(crate) mod rows;
+pub(crate) mod stands;
 pub(crate) mod tallies;
 pub(crate) mod walk;
 

@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::keys::Chain;
-use crate::model::{Delivery, DeliveryId, DeliveryState, Event, EventId, Timestamp, WebhookId};
+use crate::model::{
+    Delivery, DeliveryCounts, DeliveryId, DeliveryState, Event, EventId, Timestamp, WebhookId,
+};
 use crate::store::journal::{Location, Position};
+use crate::store::types::EventSummary;
 
 const URL_BYTES_MAX: usize = 1024;
 const ERROR_BYTES_MAX: usize = 1024;
@@ -83,6 +86,22 @@ impl EventRow {
             status: event.exchange.response.status,
             deliveries: event.deliveries.clone(),
             is_test: event.is_test,
+        }
+    }
+
+    /// As lists show it.
+    pub(crate) fn summary(self, ordinal: u64, deliveries: DeliveryCounts) -> EventSummary {
+        EventSummary {
+            id: self.id,
+            ordinal,
+            time: self.time,
+            label: self.label,
+            tag: self.tag,
+            subject: self.subject,
+            method: self.method,
+            url: self.url,
+            status: self.status,
+            deliveries,
         }
     }
 

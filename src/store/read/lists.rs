@@ -8,9 +8,10 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::wanted::Wanted;
-use crate::model::{Delivery, DeliveryCounts, DeliveryState};
+use crate::model::{Delivery, DeliveryCounts, DeliveryId, DeliveryState, WebhookId};
 use crate::store::StoreError;
 use crate::store::index::rows::EventRow;
+use crate::store::index::stands::Stands;
 use crate::store::index::walk::Walk;
 use crate::store::index::{Tree, get, keys};
 use crate::store::shared::Shared;
@@ -45,54 +46,47 @@ impl Shared {
             let wanted = Wanted::find(tree, filter.q.as_deref(), before)?;
             let budget = Budget::for_search(wanted.must_be_searched_for());
             let mut walk = self.events_like(tree, filter, wanted.ordinals())?;
+            let mut stands = Stands::new(tree);
             let mut data: Vec<EventSummary> = Vec::new();
             let rest = visit(tree, &mut walk, before, budget, &mut |ordinal, row, budget| {
                 if !filter.fits(&row) || !wanted.is_event(&row) {
                     return Ok(ControlFlow::Continue(()));
                 }
                 budget.spend(row.deliveries.len());
-                let Some(summary) = self.summary(tree, filter, ordinal, row)? else {
+                let mut counts = DeliveryCounts::default();
+                let mut fits = filter.state.is_none();
+                for &(id, webhook) in &row.deliveries {
+                    if let Some(state) = self.state(&mut stands, ordinal, id, webhook)? {
+                        *of_mut(&mut counts, state) += 1;
+                        fits = fits || filter.fits_delivery(webhook, state);
+                    }
+                }
+                if !fits {
                     return Ok(ControlFlow::Continue(()));
-                };
+                }
                 if data.len() == page.n_max() {
                     return Ok(ControlFlow::Break(()));
                 }
-                data.push(summary);
+                data.push(row.summary(ordinal, counts));
                 Ok(ControlFlow::Continue(()))
             })?;
             Ok(Listed { data, next: rest.map(|before| Cursor(before, 0)) })
         })
     }
 
-    /// `None`: it has no delivery in the state that is asked for.
-    pub(super) fn summary(
+    /// How a delivery is shown to stand; `None`: it is gone.
+    fn state(
         &self,
-        tree: &Tree,
-        filter: &EventFilter,
+        stands: &mut Stands<'_>,
         ordinal: u64,
-        row: EventRow,
-    ) -> Result<Option<EventSummary>, StoreError> {
-        let mut deliveries = DeliveryCounts::default();
-        let mut fits = filter.state.is_none();
-        for &(id, _) in &row.deliveries {
-            if let Some(delivery) = self.shown(tree, id)? {
-                *of_mut(&mut deliveries, delivery.state) += 1;
-                fits = fits || filter.fits_delivery(&delivery);
-            }
-        }
-        let summary = EventSummary {
-            id: row.id,
-            ordinal,
-            time: row.time,
-            label: row.label,
-            tag: row.tag,
-            subject: row.subject,
-            method: row.method,
-            url: row.url,
-            status: row.status,
-            deliveries,
-        };
-        Ok(fits.then_some(summary))
+        id: DeliveryId,
+        webhook: WebhookId,
+    ) -> Result<Option<DeliveryState>, StoreError> {
+        let stored = stands.of(ordinal, id, webhook)?;
+        Ok(stored.map(|state| match state {
+            DeliveryState::Pending if self.is_held(webhook) => DeliveryState::Held,
+            state => state,
+        }))
     }
 
     /// Event by event, within an event in the order of its deliveries. The cursor names the event
@@ -109,6 +103,7 @@ impl Shared {
             let wanted = Wanted::find(tree, filter.q.as_deref(), before)?;
             let budget = Budget::for_search(wanted.must_be_searched_for());
             let mut walk = self.events_of_deliveries_like(tree, filter, wanted.ordinals())?;
+            let mut stands = Stands::new(tree);
             let mut data: Vec<Delivery> = Vec::new();
             let mut n_done_of_last = 0;
             let rest = visit(tree, &mut walk, before, budget, &mut |ordinal, row, budget| {
@@ -122,6 +117,11 @@ impl Shared {
                         continue;
                     }
                     budget.spend(1);
+                    if let Some(wanted) = filter.state
+                        && self.state(&mut stands, ordinal, id, to)? != Some(wanted)
+                    {
+                        continue;
+                    }
                     let Some(delivery) = self.shown(tree, id)?.filter(|d| filter.fits(d)) else {
                         continue;
                     };
@@ -163,9 +163,9 @@ impl EventFilter {
             && self.webhook.is_none_or(is_for)
     }
 
-    fn fits_delivery(&self, delivery: &Delivery) -> bool {
-        self.webhook.is_none_or(|webhook| delivery.webhook_id == webhook)
-            && self.state.is_none_or(|state| delivery.state == state)
+    fn fits_delivery(&self, to: WebhookId, state: DeliveryState) -> bool {
+        self.webhook.is_none_or(|webhook| webhook == to)
+            && self.state.is_none_or(|wanted| wanted == state)
     }
 }
 
@@ -208,7 +208,7 @@ fn visit(
     Ok(None)
 }
 
-const fn of_mut(counts: &mut DeliveryCounts, state: DeliveryState) -> &mut u64 {
+pub(super) const fn of_mut(counts: &mut DeliveryCounts, state: DeliveryState) -> &mut u64 {
     match state {
         DeliveryState::Pending => &mut counts.pending,
         DeliveryState::Held => &mut counts.held,

@@ -13,8 +13,8 @@ use super::index::{Tree, failed, get, keys, parse};
 use super::journal::Location;
 use super::journal::record::Record;
 use super::shared::Shared;
-use super::types::{EventFilter, EventSummary};
-use crate::model::{Attempt, Delivery, DeliveryId, EventId, WebhookId};
+use super::types::EventSummary;
+use crate::model::{Attempt, Delivery, DeliveryCounts, DeliveryId, EventId, WebhookId};
 
 impl Shared {
     pub(crate) fn failed_in_a_row(&self, webhook: WebhookId) -> Result<u32, StoreError> {
@@ -33,7 +33,15 @@ impl Shared {
 
     pub(crate) fn event_summary(&self, id: EventId) -> Result<Option<EventSummary>, StoreError> {
         let Some((ordinal, row)) = self.event_row(id)? else { return Ok(None) };
-        self.index.with(|tree| self.summary(tree, &EventFilter::default(), ordinal, row))
+        self.index.with(|tree| {
+            let mut counts = DeliveryCounts::default();
+            for &(id, _) in &row.deliveries {
+                if let Some(delivery) = self.shown(tree, id)? {
+                    *lists::of_mut(&mut counts, delivery.state) += 1;
+                }
+            }
+            Ok(Some(row.summary(ordinal, counts)))
+        })
     }
 
     pub(crate) fn deliveries_of(&self, id: EventId) -> Result<Vec<Delivery>, StoreError> {

@@ -1,13 +1,15 @@
 //! Every filter, and all of them together, against a naive look at everything: over random events,
-//! attempts, reopenings, a lost index, retention; page by page, while new events arrive.
+//! attempts, cancellations, added deliveries, reopenings, a lost index, retention; page by page,
+//! while new events arrive.
 
 use std::time::Duration;
 
 use sidehook::clock;
 use sidehook::model::{
-    Delivery, DeliveryState, Event, EventId, NewEvent, Timestamp, Verdict, WebhookId,
+    Delivery, DeliveryCounts, DeliveryState, Event, EventId, NewEvent, Timestamp, Verdict,
+    WebhookId,
 };
-use sidehook::store::{Cursor, DeliveryFilter, EventFilter, Page, Store};
+use sidehook::store::{Cancelled, Cursor, DeliveryFilter, EventFilter, Page, Store};
 
 use super::fixture::*;
 
@@ -82,6 +84,29 @@ async fn attempt(store: &Store, dice: &mut Dice) {
     }
 }
 
+/// Gives some deliveries up, queues some events again, also for webhooks that never got them.
+async fn by_hand(store: &Store, dice: &mut Dice, ids: &[EventId]) {
+    let (mut n_cancelled, mut n_added) = (0, 0);
+    for &id in ids {
+        let deliveries = store.deliveries_of(id).expect("readable");
+        match dice.below(8) {
+            0 | 1 => {
+                for delivery in deliveries {
+                    let cancelled = store.cancel(delivery.id).await.expect("stored");
+                    n_cancelled += usize::from(matches!(cancelled, Cancelled::Done(_)));
+                }
+            }
+            2 => {
+                let to = dice.one_of(&NAMES);
+                store.replay(id, Some(vec![id_of(to)])).await.expect("stored");
+                n_added += store.deliveries_of(id).expect("readable").len() - deliveries.len();
+            }
+            _ => {}
+        }
+    }
+    assert!(n_cancelled > 10 && n_added > 10, "{n_cancelled} cancelled, {n_added} added");
+}
+
 /// Everything, newest first.
 fn everything(store: &Store, ids: &[EventId]) -> Vec<Known> {
     let read = |&id: &EventId| Some((store.event(id).expect("readable")?, id));
@@ -150,7 +175,7 @@ impl Q {
     }
 }
 
-fn events_like(all: &[Known], filter: &EventFilter) -> Vec<EventId> {
+fn events_like(all: &[Known], filter: &EventFilter) -> Vec<(EventId, DeliveryCounts)> {
     let q = filter.q.as_ref().map(|q| Q::of(q, all));
     let fits = |(event, deliveries): &&Known| {
         let is_asked_for = |d: &&Delivery| {
@@ -167,7 +192,8 @@ fn events_like(all: &[Known], filter: &EventFilter) -> Vec<EventId> {
                 q.is_text(event) || q.is_event(event) || deliveries.iter().any(|d| q.is_delivery(d))
             })
     };
-    all.iter().filter(fits).map(|(event, _)| event.id).collect()
+    let shown = |(event, deliveries): &Known| (event.id, counts_of(deliveries));
+    all.iter().filter(fits).map(shown).collect()
 }
 
 fn deliveries_like(all: &[Known], filter: &DeliveryFilter) -> Vec<Delivery> {
@@ -184,6 +210,17 @@ fn deliveries_like(all: &[Known], filter: &DeliveryFilter) -> Vec<Delivery> {
         deliveries.iter().filter(|d| fits(event, d)).cloned().collect()
     };
     all.iter().flat_map(each).collect()
+}
+
+fn counts_of(deliveries: &[Delivery]) -> DeliveryCounts {
+    let n = |state| deliveries.iter().filter(|d| d.state == state).count() as u64;
+    DeliveryCounts {
+        pending: n(DeliveryState::Pending),
+        held: n(DeliveryState::Held),
+        delivered: n(DeliveryState::Delivered),
+        failed: n(DeliveryState::Failed),
+        cancelled: n(DeliveryState::Cancelled),
+    }
 }
 
 fn page(limit: usize, cursor: Option<Cursor>) -> Page {
@@ -211,7 +248,7 @@ async fn compare(store: &Store, dice: &mut Dice, ids: &mut Vec<EventId>) {
             let listed = store.events(&filter, &page(limit, next)).expect("readable");
             let is_whole = listed.data.len() == limit || listed.next.is_none();
             assert!(is_whole || filter.q.is_some(), "{filter:?}");
-            found.extend(listed.data.iter().map(|event| event.id));
+            found.extend(listed.data.iter().map(|event| (event.id, event.deliveries)));
             next = listed.next;
             if next.is_none() {
                 break;
@@ -274,7 +311,9 @@ async fn every_filter_finds_what_a_look_at_everything_finds() {
             attempt(&store, &mut dice).await;
         }
     }
+    by_hand(&store, &mut dice, &ids).await;
     compare(&store, &mut dice, &mut ids).await;
+    attempt(&store, &mut dice).await;
     drop(store);
     store = fixture.open();
     compare(&store, &mut dice, &mut ids).await;
