@@ -90,6 +90,11 @@ pub(super) struct Answer {
     text: String,
 }
 
+/// Nobody answered; an answer that is an error is none of these.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unreachable(String);
+
 /// Asks the admin API.
 pub(super) struct Client {
     admin: Url,
@@ -194,7 +199,7 @@ impl Client {
         tokio::time::timeout(PATIENCE, opened)
             .await
             .unwrap_or_else(|_| Err(no_answer(PATIENCE)))
-            .with_context(|| self.unreachable())
+            .map_err(|error| self.unreachable(&error))
     }
 
     /// What an answer that is an error means for the one who asked.
@@ -224,7 +229,7 @@ impl Client {
         let asked = tokio::time::timeout(patience, self.exchange(method, url, body)).await;
         let (status, text) = asked
             .unwrap_or_else(|_| Err(no_answer(patience)))
-            .with_context(|| self.unreachable())?;
+            .map_err(|error| self.unreachable(&error))?;
         if status.is_success() {
             return Ok(Answer { text });
         }
@@ -260,12 +265,13 @@ impl Client {
         }
     }
 
-    fn unreachable(&self) -> String {
-        format!(
-            "cannot ask sidehook at {}: is `sidehook run` up, with its admin API there? \
-             --admin or SIDEHOOK_ADMIN name another address",
+    /// What happened, and then what to look at.
+    fn unreachable(&self, error: &anyhow::Error) -> anyhow::Error {
+        anyhow!(Unreachable(format!(
+            "cannot ask sidehook at {}: {error:#}\n  is `sidehook run` up, with its admin API \
+             there? --admin or SIDEHOOK_ADMIN name another address",
             self.admin
-        )
+        )))
     }
 
     fn refused(&self, status: StatusCode, text: &str) -> String {

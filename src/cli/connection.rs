@@ -1,6 +1,7 @@
 //! A connection to the admin API: HTTP/1.1 over TCP, or over TLS for an `https` address.
 
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rustls::CertificateError;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
@@ -46,10 +48,7 @@ impl Connection {
             Host::Ipv4(ip) => ServerName::from(std::net::IpAddr::V4(ip)),
             Host::Ipv6(ip) => ServerName::from(std::net::IpAddr::V6(ip)),
         };
-        let stream = tls.connect(name, stream).await.context(
-            "its certificate is not accepted, or it does not speak TLS there; \
-             --ca names the certificate of a private authority",
-        )?;
+        let stream = tls.connect(name, stream).await.map_err(|error| refused(&error))?;
         Self::over(stream).await
     }
 
@@ -69,6 +68,28 @@ impl Connection {
         request: Request<Full<Bytes>>,
     ) -> hyper::Result<Response<Incoming>> {
         self.sender.send_request(request).await
+    }
+}
+
+/// Why there is no TLS connection, and what to do.
+fn refused(error: &io::Error) -> anyhow::Error {
+    use rustls::Error as Tls;
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(Tls::InvalidCertificate(why)) => {
+            let why = match why {
+                // The library has only its debugging form for what is not its own.
+                CertificateError::Other(other) => other.0.to_string(),
+                known => known.to_string(),
+            };
+            anyhow!(
+                "its certificate is not accepted: {why}; --ca names the certificate of a private \
+                 authority"
+            )
+        }
+        Some(Tls::InvalidMessage(_)) => {
+            anyhow!("it does not speak TLS there; with http:// it may answer")
+        }
+        _ => anyhow!("no TLS connection: {error}"),
     }
 }
 

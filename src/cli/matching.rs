@@ -144,6 +144,8 @@ fn shown(arguments: &Arguments, explained: &[Explained], n: usize) -> String {
     }
     let end = match (n, explained.len()) {
         (_, 0) => "There is no rule: the configuration has no [[event]].".to_owned(),
+        (0, 1) => "The one rule does not match.".to_owned(),
+        (_, 1) => "The one rule matches.".to_owned(),
         (0, all) => format!("None of {all} rules matches."),
         (n, all) => format!("{n} of {all} rules match."),
     };

@@ -9,7 +9,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
 
 use super::answers::{Counted, Recovery};
-use super::client::{AdminFlags, Answer, Client, Query};
+use super::client::{AdminFlags, Answer, Client, Query, Unreachable};
 use super::confirm::{self, Consent};
 use super::filters::parse_time;
 use super::{USAGE, complain, screen};
@@ -104,7 +104,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let begun = client.post(&path, Some(&arguments.body(false)))?;
     match begun.read::<Counted>()?.id {
-        Some(id) if !arguments.detach => watch(&client, &id, arguments),
+        Some(id) if !arguments.detach => {
+            complain(&format!("recovery {} has begun", screen::cell(&id)));
+            watch(&client, &id, arguments)
+        }
         _ if arguments.admin.wants_json() => begun.print(),
         Some(id) => {
             complain(&in_background(&screen::cell(&id)));
@@ -133,28 +136,52 @@ impl Arguments {
 fn watch(client: &Client, id: &str, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut progress = Progress::default();
     let ended = client.block_on(async {
-        let interrupted = tokio::signal::ctrl_c();
-        tokio::pin!(interrupted);
-        loop {
-            let path = ["v1", "recoveries", id];
-            let answer = client.fetch(&path, &Query::new()).await?;
-            let recovery: Recovery = answer.read()?;
-            progress.show(&recovery);
-            if recovery.status != "running" {
-                return anyhow::Ok(Some(answer));
-            }
-            tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                _ = &mut interrupted => return Ok(None),
-            }
+        tokio::select! {
+            ended = until_ended(client, id, &mut progress) => ended.map(Some),
+            _ = tokio::signal::ctrl_c() => Ok(None),
         }
-    })?;
+    });
     progress.end();
-    let Some(answer) = ended else {
+    let Some(answer) = ended? else {
         complain(&in_background(&screen::cell(id)));
         return Ok(ExitCode::SUCCESS);
     };
     told(&answer, arguments)
+}
+
+/// A recovery outlives a restart of sidehook, and so does this: once it has seen the recovery, it
+/// looks again until somebody answers.
+async fn until_ended(client: &Client, id: &str, progress: &mut Progress) -> anyhow::Result<Answer> {
+    let mut is_seen = false;
+    let mut is_lost = false;
+    loop {
+        match client.fetch(&["v1", "recoveries", id], &Query::new()).await {
+            Ok(answer) => {
+                let recovery: Recovery = answer.read()?;
+                if is_lost {
+                    complain("sidehook is back");
+                }
+                (is_seen, is_lost) = (true, false);
+                progress.show(&recovery);
+                if recovery.status != "running" {
+                    return Ok(answer);
+                }
+            }
+            Err(error) if is_seen && error.is::<Unreachable>() => {
+                if !is_lost {
+                    progress.end();
+                    complain(&format!(
+                        "lost sidehook; the recovery goes on when it runs again; looking for it \
+                         ... (or later: `sidehook recover --watch {}`)",
+                        screen::cell(id)
+                    ));
+                }
+                is_lost = true;
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// How a recovery stands; one that was stopped is no success.
@@ -213,8 +240,9 @@ impl Progress {
         }
     }
 
-    fn end(&self) {
-        if self.has_bar {
+    /// What is said next stands on a line of its own.
+    fn end(&mut self) {
+        if std::mem::take(&mut self.has_bar) {
             complain("");
         }
     }

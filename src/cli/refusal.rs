@@ -49,7 +49,7 @@ pub(super) fn in_words(
         _ if status == StatusCode::UNAUTHORIZED || problem.code == "too_many_wrong_tokens" => {
             format!(
                 "{admin} does not accept this token. Give the [admin] token in SIDEHOOK_TOKEN (or \
-                 with --token), or the store's directory with --data ({detail})"
+                 with --token), or the store's directory with --data"
             )
         }
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED

@@ -22,7 +22,10 @@ impl SelfSigned {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 "its issuer is itself, and it is not trusted".into()
             }
-            other => format!("{other:?}: marked as a CA, it counts only where ca_file is itself"),
+            CertificateError::Other(OtherError(cause)) => {
+                format!("{cause}: marked as a CA, it counts only where ca_file is itself")
+            }
+            other => format!("{other}: marked as a CA, it counts only where ca_file is itself"),
         }
     }
 }

@@ -39,7 +39,7 @@ Examples:
 
 Ctrl-C ends it. On a terminal each change is a line; otherwise, or with --json, a JSON object
 {\"type\": \"event\", \"delivery\" or \"webhook\", \"data\": as the lists show it}; {\"type\": \"reset\"} says
-that some were missed.";
+that some may be missing.";
 
 /// Arguments of `tail`.
 #[derive(Debug, clap::Args)]
@@ -121,7 +121,7 @@ async fn follow(client: &Client, arguments: &Arguments) -> anyhow::Result<ExitCo
         match tail.read(&mut stream, &mut wait).await? {
             Ended::Unread => return Ok(ExitCode::SUCCESS),
             Ended::Lost(reason) => {
-                complain(&format!("the stream broke off ({reason}); connecting again ..."));
+                complain(&format!("the stream broke off: {reason}; connecting again ..."));
             }
         }
         let lost_at = clock::now();
@@ -270,8 +270,8 @@ impl<'a> Tail<'a> {
     async fn show(&mut self, message: &Message) -> anyhow::Result<bool> {
         if message.kind == "reset" {
             complain(
-                "some changes were missed: sidehook was started again, or there were too many; \
-                 `sidehook events` and `sidehook deliveries` list them",
+                "some changes may be missing here: sidehook was started again, or there were too \
+                 many; `sidehook events` and `sidehook deliveries` list them",
             );
             return if self.is_json {
                 screen::write_lines(&json_line("reset", &message.data))
@@ -311,7 +311,9 @@ impl<'a> Tail<'a> {
 /// What sidehook says about the stream itself.
 fn notice(message: &Message) -> String {
     let detail = read::<Notice>(&message.data).map(|notice| notice.detail);
-    screen::cell(detail.as_ref().unwrap_or(&message.data))
+    let detail = screen::cell(detail.as_ref().unwrap_or(&message.data));
+    // Which is what is done, and said, here.
+    detail.trim_end_matches("; connect again").to_owned()
 }
 
 impl Trouble {

@@ -166,8 +166,8 @@ fn idle(c: &mut Check<'_>, rules: &[Rule], webhooks: &[Placed]) {
         let label = &rule.rule.label;
         if !webhooks.iter().any(|placed| placed.webhook.wants(label)) {
             c.warn(format!(
-                "no webhook here wants {}: its events are stored, and sent only where a webhook \
-                 of the admin API wants them",
+                "no webhook of the configuration wants {}: unless one made on the admin API does, its \
+                 events are stored and not sent",
                 quoted(label)
             ));
         }

@@ -179,8 +179,7 @@ fn target(c: &mut Check<'_>, node: &Node, egress: &egress::Settings) -> Option<u
     let cure = match &error {
         TargetError::NotHttps { .. } => "write https://, or set [delivery] require_https = false",
         TargetError::NotPublic { .. } => {
-            "if it is meant, list its network in [delivery] allow_networks \
-             (on the command line: --allow-network)"
+            "targets are public addresses, or in allow_networks (without a file: --allow-network)"
         }
         TargetError::Denied { .. } => "write another target, or change [delivery] deny_networks",
         TargetError::Scheme { .. }

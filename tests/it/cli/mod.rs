@@ -10,6 +10,7 @@ mod remote;
 mod run;
 mod schema;
 mod secrets_kept;
+mod story;
 mod verify;
 
 use std::path::Path;

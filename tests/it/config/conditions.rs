@@ -103,7 +103,10 @@ fn a_webhook_may_want_the_events_of_sidehook_itself() {
         let config = good(&wanting(&format!("\"{pattern}\"")));
         let webhook = &config.webhooks[0];
         assert!(!webhook.wants("task.created"), "{pattern}");
-        assert!(config.warnings.iter().any(|w| w.contains("no webhook here wants")), "{pattern}");
+        assert!(
+            config.warnings.iter().any(|w| w.contains("no webhook of the configuration wants")),
+            "{pattern}"
+        );
     }
     assert!(!good(&wanting("\"*\"")).webhooks[0].wants("sidehook.webhook.paused"));
     let problem = only_mistake(&wanting("\"sidehook.webhook.pausd\""));

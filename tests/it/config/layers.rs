@@ -141,7 +141,7 @@ fn rules_keep_their_order_and_methods_are_upper_case() {
 fn what_may_not_be_meant_is_a_warning() {
     let warnings = |toml: &str| good(toml).warnings.join("\n");
     assert!(warnings("").contains("there is no [[event]]"));
-    assert!(warnings(RULE).contains("no webhook here wants `task.created`"));
+    assert!(warnings(RULE).contains("no webhook of the configuration wants `task.created`"));
     let broad = "[delivery]\nallow_networks = [\"0.0.0.0/0\"]\n";
     assert!(warnings(broad).contains("0.0.0.0/0"), "{}", warnings(broad));
 }

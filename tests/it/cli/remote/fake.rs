@@ -35,6 +35,8 @@ pub(super) enum Says {
     Stream(String),
     /// An event stream that stays open until the client has had enough.
     OpenStream(String),
+    /// Not at all: the connection is closed.
+    Nothing,
 }
 
 type Answers = dyn Fn(&Seen, usize) -> Says + Send + Sync;
@@ -168,6 +170,7 @@ fn serve(stream: TcpStream, answers: &Answers, kept: &Mutex<Vec<Seen>>) {
         Says::OpenStream(text) => stream
             .write_all(format!("{}\r\n{text}", head(200, "text/event-stream")).as_bytes())
             .and_then(|()| stream.read(&mut [0]).map(drop)),
+        Says::Nothing => Ok(()),
     };
 }
 

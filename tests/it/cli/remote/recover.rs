@@ -127,3 +127,27 @@ fn it_goes_on_without_its_watcher() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("stopped"), "{}", stdout(&output));
 }
+
+/// It survives a restart of sidehook; whoever watches it need not know its id by heart.
+#[test]
+fn a_restart_of_sidehook_ends_neither_the_recovery_nor_the_look_at_it() {
+    let answers = api(false);
+    let fake = Fake::start(move |seen, n| match n {
+        1 if seen.line.starts_with("GET /v1/recoveries/") => Says::Nothing,
+        _ => answers(seen, n),
+    });
+    let output = fake.run(&["recover", "billing", "--yes"]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let told: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    assert_eq!(told["status"], "done");
+    for part in [&format!("recovery {ID} has begun"), "lost sidehook", "sidehook is back"] {
+        assert_eq!(said.matches(part).count(), 1, "{part}: {said}");
+    }
+    // At the first look there is nothing to go on with.
+    let gone = Fake::start(|_, _| Says::Nothing);
+    let output = gone.run(&["recover", "--watch", ID]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("\n  is `sidehook run` up"), "first what happened: {said}");
+}
