@@ -163,7 +163,10 @@ pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<R
     params.finish()?;
     let recoveries = api.state.store.recoveries();
     // Newest first, and ids grow with time: a cursor stays good when its recovery is forgotten.
-    let start = after.map_or(0, |id| recoveries.partition_point(|recovery| recovery.id >= id));
+    let start = after.map_or(0, |id| match recoveries.iter().position(|one| one.id == id) {
+        Some(at) => at + 1,
+        None => recoveries.partition_point(|one| one.id > id),
+    });
     let page = &recoveries[start..recoveries.len().min(start + limit)];
     let next = page.last().filter(|_| start + page.len() < recoveries.len()).map(|last| last.id);
     Ok(json(StatusCode::OK, &RecoveryList { data: page.iter().map(view).collect(), next }))
