@@ -6,7 +6,7 @@ use utoipa::openapi::path::{HttpMethod, PathItem};
 use utoipa::openapi::{OpenApi, RefOr};
 
 /// Path, method and status of an answer; where the id stands in it; the calls that take the id.
-const LINKS: [(&str, HttpMethod, &str, &str, &[&str]); 7] = [
+const LINKS: [(&str, HttpMethod, &str, &str, &[&str]); 6] = [
     (
         "/v1/webhooks",
         HttpMethod::Post,
@@ -34,7 +34,14 @@ const LINKS: [(&str, HttpMethod, &str, &str, &[&str]); 7] = [
         HttpMethod::Post,
         "200",
         "$response.body#/delivery_id",
-        &["getDelivery", "getPayload"],
+        &["getDelivery", "getPayload", "retryDelivery", "cancelDelivery"],
+    ),
+    (
+        "/v1/webhooks/{id}/test",
+        HttpMethod::Post,
+        "200",
+        "$response.body#/id",
+        &["getEvent", "replayEvent", "find"],
     ),
     (
         "/v1/webhooks/{id}/recover",
@@ -42,20 +49,6 @@ const LINKS: [(&str, HttpMethod, &str, &str, &[&str]); 7] = [
         "202",
         "$response.body#/id",
         &["getRecovery", "stopRecovery"],
-    ),
-    (
-        "/v1/deliveries",
-        HttpMethod::Get,
-        "200",
-        "$response.body#/data/0/id",
-        &["getDelivery", "getPayload", "retryDelivery", "cancelDelivery", "find"],
-    ),
-    (
-        "/v1/events",
-        HttpMethod::Get,
-        "200",
-        "$response.body#/data/0/id",
-        &["getEvent", "replayEvent", "find"],
     ),
     ("/v1/events/{id}", HttpMethod::Get, "200", "$response.body#/id", &["replayEvent", "find"]),
 ];
