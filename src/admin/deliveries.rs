@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::openapi::NoMembers;
 use super::params::{Id, NoBody, Params};
 use super::problem::{Problem, json};
-use super::queries::{Between, InState, OfEvent, OfWebhook, Paging};
+use super::queries::{Between, InState, OfEvent, OfWebhook, Paging, Search};
 use super::schemas::{DeliveryKey, WebhookKey};
 use super::state::{Api, Shared};
 use super::views::{self, DeliveryInList, DeliveryList, DeliveryView, OneDelivery};
@@ -22,7 +22,7 @@ use crate::store::DeliveryFilter;
     path = "/v1/deliveries",
     operation_id = "listDeliveries",
     tag = "deliveries",
-    params(OfWebhook, OfEvent, InState, Between, Paging),
+    params(OfWebhook, OfEvent, InState, Between, Search, Paging),
     responses((status = 200, description = "A page of deliveries.", body = DeliveryList))
 )]
 pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<Response, Problem> {
@@ -38,7 +38,7 @@ pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<R
     path = "/v1/webhooks/{id}/deliveries",
     operation_id = "listDeliveriesOfWebhook",
     tag = "webhooks",
-    params(("id" = WebhookKey, Path), OfEvent, InState, Between, Paging),
+    params(("id" = WebhookKey, Path), OfEvent, InState, Between, Search, Paging),
     responses((status = 200, description = "A page of deliveries.", body = DeliveryList))
 )]
 pub(super) async fn of_webhook(

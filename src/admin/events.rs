@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::params::{Id, Params};
 use super::problem::{Problem, json};
-use super::queries::{Between, OfCall, Paging};
+use super::queries::{Between, OfCall, Paging, Search};
 use super::schemas::EventKey;
 use super::state::{Api, Shared};
 use super::views::{EventList, EventView, OneEvent};
@@ -21,7 +21,7 @@ use crate::store::EventFilter;
     path = "/v1/events",
     operation_id = "listEvents",
     tag = "events",
-    params(OfCall, Between, Paging),
+    params(OfCall, Between, Search, Paging),
     responses((status = 200, description = "A page of events.", body = EventList))
 )]
 pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<Response, Problem> {

@@ -17,6 +17,7 @@ use utoipa::openapi::{
 use utoipa::{ToResponse, ToSchema};
 
 use super::control::ConfigProblem;
+use super::links;
 use super::params::Params;
 use super::problem::{FieldError, Problem, ProblemCode, Shape};
 use super::receivers;
@@ -52,7 +53,10 @@ A cursor stays good while new items arrive.
 A malformed id is 404: it names nothing.
 
 **Errors** are `application/problem+json` (RFC 9457) with a `code` for programs, and for 422 with \
-`errors`, member by member.
+`errors`, member by member. A path that is not here is 404, a method that is not here is 405 with \
+`allow`; an unknown query parameter is 400, an unknown member 422.
+
+**Reading tokens** (`[admin] read_token`) may only GET; changes are 403 with code `read_only`.
 
 **Secrets** are shown once, when they are made, and never again.";
 
@@ -139,18 +143,20 @@ pub(super) fn frame() -> OpenApi {
 /// Adds to every operation what the guard and the readers of requests may answer.
 pub(super) fn complete(mut document: OpenApi) -> OpenApi {
     for item in document.paths.paths.values_mut() {
-        for operation in operations(item) {
+        for (is_read, operation) in operations(item) {
             leave_out_null(operation);
-            describe_problems(operation);
+            describe_problems(operation, is_read);
         }
     }
+    links::add(&mut document);
     document
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.patch, &mut item.put, &mut item.delete]
-        .into_iter()
-        .filter_map(Option::as_mut)
+/// Each, and whether it only reads.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
+    let changes = [&mut item.post, &mut item.patch, &mut item.put, &mut item.delete];
+    let changes = changes.into_iter().filter_map(|one| Some((false, one.as_mut()?)));
+    item.get.iter_mut().map(|one| (true, one)).chain(changes)
 }
 
 /// A body that a handler describes as `Option` need not be there; it is never `null`.
@@ -168,7 +174,7 @@ fn leave_out_null(operation: &mut Operation) {
     }
 }
 
-fn describe_problems(operation: &mut Operation) {
+fn describe_problems(operation: &mut Operation, is_read: bool) {
     let parameters = || operation.parameters.iter().flatten();
     let has_path = parameters().any(|parameter| {
         matches!(parameter, RefOr::T(Parameter { parameter_in: ParameterIn::Path, .. }))
@@ -179,7 +185,15 @@ fn describe_problems(operation: &mut Operation) {
         let responses = &mut operation.responses.responses;
         responses.entry(status.to_owned()).or_insert_with(|| problem(status, description).into());
     };
-    add("403", "The `Host` is not one of this server's names, or the page is of another origin.");
+    add(
+        "403",
+        if is_read {
+            "The `Host` is not one of this server's names, or the page is of another origin."
+        } else {
+            "The token may only read (`read_only`), the `Host` is not one of this server's names, \
+             or the page is of another origin."
+        },
+    );
     add("503", "The store is not available, or has not answered in time.");
     if is_open {
         return;
@@ -202,6 +216,13 @@ fn problem(status: &str, description: &str) -> Answer {
     let mut answer = Answer::builder()
         .description(description)
         .content("application/problem+json", Content::new(Some(schema)));
+    if status == "401" {
+        let challenge = Object::builder().schema_type(Type::String).build();
+        let header = Header::builder()
+            .description(Some("`Bearer`: how to say who is asking."))
+            .schema(Some(Schema::Object(challenge)));
+        answer = answer.header("www-authenticate", header.build());
+    }
     if matches!(status, "429" | "503") {
         let seconds = Object::builder().schema_type(Type::Integer).minimum(Some(0)).build();
         let header = Header::builder()

@@ -84,11 +84,12 @@ impl Params {
         self.take("webhook", "a webhook's id, wh_...", |text| text.parse().ok())
     }
 
-    /// What to look for, white space around it cut.
+    /// What to look for, white space and control characters around it cut.
     pub(super) fn q(&mut self) -> Result<Option<String>, Problem> {
         self.take("q", "1 to 200 characters of a path, a subject or an id", |text| {
-            let text = text.trim();
-            (1..=Settings::Q_CHARS_MAX).contains(&text.chars().count()).then(|| text.to_owned())
+            let is_short = text.chars().count() <= Settings::Q_CHARS_MAX;
+            let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+            (is_short && !text.is_empty()).then(|| text.to_owned())
         })
     }
 

@@ -11,7 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AnyOf, Ref, Schema};
 
+use super::captured::Base64;
 use super::keys::MASK;
 use super::openapi::{Conflict, Unrenderable};
 use super::params::{Id, Params};
@@ -36,7 +39,32 @@ struct RequestPreview {
     /// Text, or base64 where `body_encoding` says so.
     body: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Base64)]
     body_encoding: Option<&'static str>,
+}
+
+/// With `view=request` the request; otherwise the body, which may be any JSON.
+struct Previewed;
+
+impl utoipa::PartialSchema for Previewed {
+    fn schema() -> RefOr<Schema> {
+        let request = Ref::from_schema_name(RequestPreview::name());
+        let either = AnyOf::builder()
+            .item(request)
+            .item(<serde_json::Value as utoipa::PartialSchema>::schema());
+        let words = "With `view=request` the request; otherwise the body, which may be any JSON.";
+        Schema::AnyOf(either.description(Some(words)).build()).into()
+    }
+}
+
+impl ToSchema for Previewed {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((
+            RequestPreview::name().into_owned(),
+            <RequestPreview as utoipa::PartialSchema>::schema(),
+        ));
+        RequestPreview::schemas(schemas);
+    }
 }
 
 /// Shows what a delivery sends.
@@ -54,8 +82,8 @@ struct RequestPreview {
             status = 200,
             description = "The body, with its own content type; or the request.",
             content(
-                (Vec<u8> = "*/*"),
-                (RequestPreview = "application/json"),
+                (serde_json::Value = "*/*"),
+                (Previewed = "application/json"),
             )
         ),
         (status = 409, response = Conflict),

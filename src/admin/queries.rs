@@ -74,6 +74,8 @@ queries! {
     OfEvent: [query("event", "Only deliveries of events of this label.", Label::schema())];
     /// `webhook` of deliveries.
     OfWebhook: [query("webhook", "Only deliveries to this webhook.", WebhookKey::schema())];
+    /// `q` of events and deliveries.
+    Search: [query("q", "Only what has this text in its path, its subject or one of its ids.", words())];
     /// What is shown of a delivery's request.
     View: [query(
         "view",
@@ -110,7 +112,19 @@ queries! {
         query("label", "Only events of this label.", Label::schema()),
         query("status", "Only events with a delivery in this state.", DeliveryState::schema()),
         query("code", "Only calls that were answered with this status.", StatusCode::schema()),
+        query("webhook", "Only events with a delivery to this webhook.", WebhookKey::schema()),
     ];
+}
+
+/// Text that holds something to look for.
+fn words() -> Schema {
+    let schema = Object::builder()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(Settings::Q_CHARS_MAX))
+        .pattern(Some(r"[^\s\u0000-\u001f\u007f-\u009f]"))
+        .examples(["/tasks/7"]);
+    Schema::Object(schema.build())
 }
 
 fn limit() -> Parameter {

@@ -11,9 +11,15 @@ use utoipa::openapi::{Content, RefOr, Required, Response};
 use crate::model::{EventId, Format, Timestamp, WebhookId};
 
 /// The headers of every attempt.
-const HEADERS: [(&str, bool, &str); 4] = [
+const HEADERS: [(&str, bool, &str); 13] = [
     ("webhook-id", true, "The delivery's id: the same on every attempt. Use it to ignore repeats."),
     ("webhook-timestamp", true, "When the attempt was made, seconds since the Unix epoch."),
+    ("x-webhook-id", true, "The webhook's id."),
+    ("x-webhook-event", true, "The event's label."),
+    ("x-webhook-timestamp", true, "The same as `webhook-timestamp`."),
+    ("x-webhook-attempt", true, "The attempt's number, from 1, counting on over retries by hand."),
+    ("traceparent", false, "Where the call carried one: the same trace (W3C Trace Context)."),
+    ("tracestate", false, "Beside `traceparent`."),
     (
         "webhook-signature",
         false,
@@ -25,6 +31,35 @@ const HEADERS: [(&str, bool, &str); 4] = [
         false,
         "With scheme `sha256`: `sha256=` and the HMAC-SHA256 of the body in hexadecimal digits.",
     ),
+    (
+        "x-vikunja-signature",
+        false,
+        "With scheme `vikunja`: the HMAC-SHA256 of the body in hexadecimal digits.",
+    ),
+    (
+        "x-hub-signature-256",
+        false,
+        "With scheme `github`: `sha256=` and the HMAC-SHA256 of the body in hexadecimal digits.",
+    ),
+    (
+        "stripe-signature",
+        false,
+        "With scheme `stripe`: `t={timestamp},v1=` and the HMAC-SHA256 of `{timestamp}.{body}` in \
+         hexadecimal digits.",
+    ),
+];
+
+/// The further headers of `cloudevents-binary`.
+const CLOUD_EVENT: [(&str, bool, &str); 9] = [
+    ("ce-specversion", true, "`1.0`."),
+    ("ce-id", true, "The event's id."),
+    ("ce-source", true, "`//` and the authority of the upstream."),
+    ("ce-type", true, "The event's label."),
+    ("ce-time", true, "When the upstream's response was complete."),
+    ("ce-subject", false, "What the event is about."),
+    ("ce-sidehooktruncated", false, "`true` where the body is cut."),
+    ("ce-sidehooksize", false, "Bytes of the whole body on the wire, where it is cut."),
+    ("ce-sidehookdepth", false, "How many webhooks stand before the call in a chain."),
 ];
 
 /// The `webhooks` of the document.
@@ -38,7 +73,8 @@ pub(super) fn webhooks() -> Paths {
 
 fn received(format: &Format) -> Operation {
     let name = format.name();
-    let parameters = HEADERS.map(|(name, is_required, description)| {
+    let own: &[_] = if *format == Format::CloudEventsBinary { &CLOUD_EVENT } else { &[] };
+    let parameters = HEADERS.iter().chain(own).map(|&(name, is_required, description)| {
         Parameter::builder()
             .name(name)
             .parameter_in(ParameterIn::Header)
@@ -63,9 +99,11 @@ fn received(format: &Format) -> Operation {
         .summary(Some(format!("An event in format `{name}`.")))
         .description(Some(
             "Sent to the webhook's URL with its method, until an answer is 2xx or the retries are \
-             exhausted. Other signature schemes put their own header.",
+             exhausted. The scheme `authorization` puts the secret, basic authentication its user \
+             and password, into `authorization`; signatures of your own and the webhook's headers \
+             have the names that you gave them.",
         ))
-        .parameters(Some(parameters))
+        .parameters(Some(parameters.collect::<Vec<_>>()))
         .request_body(Some(request.build()))
         .response("2XX", Response::new("The event is taken; it is not sent again."))
         .response("default", Response::new("The event is sent again later."))

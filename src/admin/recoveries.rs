@@ -13,7 +13,7 @@ use super::openapi::{Conflict, NoMembers};
 use super::params::{Id, NoBody, OptionalObject, Params};
 use super::problem::{Problem, json};
 use super::queries::RecoveryPaging;
-use super::schemas::{Moment, RecoveryKey, WebhookKey};
+use super::schemas::{Moment, RecoveryKey, RecoveryState, WebhookKey};
 use super::state::Api;
 use crate::model::{DeliveryState, Timestamp, WebhookId};
 use crate::store::{Recovery, RecoverySpec, RecoveryStatus};
@@ -30,11 +30,9 @@ struct RecoverOrder {
     /// Deliveries in this state; default: `failed`.
     status: Option<Ended>,
     /// Also events that the webhook wants and never got.
-    #[serde(default)]
-    backfill: bool,
+    backfill: Option<bool>,
     /// Only counts.
-    #[serde(default)]
-    dry_run: bool,
+    dry_run: Option<bool>,
 }
 
 /// How a delivery has ended.
@@ -53,7 +51,7 @@ struct Counted {
     count: u64,
     /// The recovery; absent from a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<RecoveryKey>)]
+    #[schema(value_type = RecoveryKey)]
     id: Option<Uuid>,
 }
 
@@ -72,8 +70,7 @@ struct RecoveryView {
     #[schema(value_type = RecoveryKey)]
     id: Uuid,
     webhook_id: WebhookId,
-    /// `running`, `done` or `stopped`.
-    #[schema(examples("running"))]
+    #[schema(value_type = RecoveryState)]
     status: &'static str,
     /// Deliveries that were found at the start.
     count: u64,
@@ -81,13 +78,17 @@ struct RecoveryView {
     done: u64,
     asked: Asked,
     started_at: Timestamp,
+    /// Null while it runs.
+    #[schema(required)]
     ended_at: Option<Timestamp>,
 }
 
 /// What was asked for.
 #[derive(Serialize, ToSchema)]
 struct Asked {
+    #[schema(required)]
     since: Option<Timestamp>,
+    #[schema(required)]
     until: Option<Timestamp>,
     #[schema(value_type = Ended)]
     status: &'static str,
@@ -161,13 +162,11 @@ pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<R
         params.take("cursor", "the `next` of a page before", |text| text.parse().ok())?;
     params.finish()?;
     let recoveries = api.state.store.recoveries();
-    let start = match after {
-        None => 0,
-        Some(id) => match recoveries.iter().position(|recovery| recovery.id == id) {
-            Some(at) => at + 1,
-            None => return Err(Problem::bad_query("`cursor` must be the `next` of a page before")),
-        },
-    };
+    // Newest first, and ids grow with time: a cursor stays good when its recovery is forgotten.
+    let start = after.map_or(0, |id| match recoveries.iter().position(|one| one.id == id) {
+        Some(at) => at + 1,
+        None => recoveries.partition_point(|one| one.id > id),
+    });
     let page = &recoveries[start..recoveries.len().min(start + limit)];
     let next = page.last().filter(|_| start + page.len() < recoveries.len()).map(|last| last.id);
     Ok(json(StatusCode::OK, &RecoveryList { data: page.iter().map(view).collect(), next }))

@@ -33,10 +33,20 @@ pub(super) struct WebhookKey;
 pub(super) struct AnyKey;
 /// A recovery's id.
 pub(super) struct RecoveryKey;
+/// How a recovery stands.
+pub(super) struct RecoveryState;
+/// What a probe is told in a word.
+pub(super) struct Probed;
 /// The name of a format.
 pub(super) struct FormatName;
 /// The name of a signature scheme.
 pub(super) struct SchemeName;
+/// How a signature is written.
+pub(super) struct SignatureEncodingName;
+/// What is signed.
+pub(super) struct SignedContentName;
+/// The hash of an HMAC.
+pub(super) struct SignatureAlgorithmName;
 /// A status code of HTTP.
 pub(super) struct StatusCode;
 /// An RFC 3339 time that a request may hold, with any offset.
@@ -86,6 +96,10 @@ written! {
     RecoveryKey as "RecoveryId": text("A recovery: a UUID.")
         .format(Some(SchemaFormat::Custom("uuid".to_owned())))
         .examples(["019ab1c2-d3e4-7f5a-8b6c-7d8e9f0a1b2c"]);
+    RecoveryState as "RecoveryState": text("How a recovery stands.")
+        .enum_values(Some(["running", "done", "stopped"]));
+    Probed as "Probed": text("What a probe is told in a word.")
+        .enum_values(Some(["alive", "ready", "not ready"]));
     Timestamp as "Timestamp": text("A time (RFC 3339), in UTC, with milliseconds.")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .examples(["2026-01-31T09:30:00.123Z"]);
@@ -113,6 +127,13 @@ written! {
         .enum_values(Some(Format::NAMED.map(|format| format.name())));
     SchemeName as "SchemeName": text("A signature scheme.")
         .enum_values(Some(Scheme::NAMED.map(|scheme| scheme.name())));
+    SignatureEncodingName as "SignatureEncoding": text("How a signature is written.")
+        .enum_values(Some(["hex", "base64"]));
+    SignedContentName as "SignedContent":
+        text("What is signed: the body, alone or after the timestamp, or the id and the timestamp.")
+        .enum_values(Some(["body", "timestamp.body", "id.timestamp.body"]));
+    SignatureAlgorithmName as "SignatureAlgorithm": text("The hash of an HMAC.")
+        .enum_values(Some(["sha256", "sha512"]));
     StatusCode as "StatusCode": Object::builder()
         .schema_type(Type::Integer)
         .description(Some("A status code of HTTP."))

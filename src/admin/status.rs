@@ -11,6 +11,7 @@ use super::auth::Rights;
 use super::control::ConfigProblem;
 use super::params::Params;
 use super::problem::{Problem, json};
+use super::schemas::Probed;
 use super::state::{Api, Shared};
 use crate::clock;
 use crate::model::{Timestamp, Webhook, WebhookId, WebhookStatus};
@@ -22,7 +23,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What a probe is told.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
-    #[schema(examples("ready"))]
+    #[schema(value_type = Probed)]
     status: &'static str,
     /// Why not, in words.
     reasons: Vec<String>,
@@ -70,6 +71,7 @@ struct StoreStatus {
     commit_p99_ms: Option<f64>,
     /// What of the journal could not be read at this start; absent when all could.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     damage: Vec<String>,
 }
 

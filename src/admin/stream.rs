@@ -30,6 +30,7 @@ use super::params::Params;
 use super::problem::Problem;
 use super::queries::Following;
 use super::state::Api;
+use super::stream_data::StreamData;
 use super::{Settings, views, webhook_view};
 use crate::model::WebhookId;
 use crate::store::{Change, ChangeMark, Changes, Store, StoreError};
@@ -112,8 +113,8 @@ struct Pieces(mpsc::Receiver<Bytes>);
     params(Following),
     responses((
         status = 200,
-        description = "The stream; it does not end by itself.",
-        body = String,
+        description = "The stream; it does not end by itself. The schema is that of each `data`.",
+        body = StreamData,
         content_type = "text/event-stream",
     ))
 )]

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::captured::Base64;
 use super::fields::Fields;
 use super::openapi::Conflict;
 use super::params::{Id, OptionalObject, Params};
@@ -52,18 +53,26 @@ struct TestResult<'a> {
     /// Its delivery.
     delivery_id: DeliveryId,
     /// `delivered` or `failed`; `pending` or `held` where no attempt has ended in time.
+    #[schema(value_type = DeliveryState)]
     status: &'static str,
+    /// Status of the reply; null: there was none.
+    #[schema(required, value_type = Option<super::schemas::StatusCode>)]
     response_code: Option<u16>,
     /// The first `[delivery] max_response_kept` bytes.
+    #[schema(required)]
     response_body: Option<String>,
     /// `base64` where the body is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Base64)]
     response_body_encoding: Option<&'static str>,
     /// There was more of the body.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     response_body_truncated: bool,
+    /// Duration of the attempt.
+    #[schema(required)]
     response_time_ms: Option<u64>,
     /// Why it failed, or was not attempted in time.
+    #[schema(required)]
     error: Option<&'a str>,
 }
 

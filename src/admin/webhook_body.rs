@@ -8,7 +8,9 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Object, OneOf, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::schemas::{FormatName, SchemeName};
+use super::schemas::{
+    FormatName, SchemeName, SignatureAlgorithmName, SignatureEncodingName, SignedContentName,
+};
 
 /// The keys of a `[[webhook]]`; null is as absent. Files and the environment of the machine
 /// (`ca_file`, `client_cert`, `{ env }`, `{ file }`) can be named in the configuration file only.
@@ -35,8 +37,13 @@ pub(super) struct NewWebhook {
     /// `ed25519_key` is given.
     #[schema(min_length = 1, write_only)]
     signing_secret: Option<String>,
-    /// The key of `standard-ed25519`: `whsk_` and base64.
-    #[schema(min_length = 1, write_only)]
+    /// The key of `standard-ed25519`: `whsk_` and the base64 of its 32-byte seed, or of the seed and
+    /// the public key.
+    #[schema(
+        write_only,
+        pattern = "^whsk_([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/]{85}[AQgw]==)$",
+        examples("whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
+    )]
     ed25519_key: Option<String>,
     /// Headers of its own.
     headers: Option<BTreeMap<String, String>>,
@@ -114,10 +121,28 @@ enum NewMethod {
 enum NewFormat {
     #[schema(value_type = FormatName)]
     Named(String),
-    /// An expression whose value is the body.
-    Json { json: String },
-    /// Text with `{{ }}`; the content type is `text/plain; charset=utf-8` by default.
-    Template { template: String, content_type: Option<String> },
+    Json(NewJson),
+    Template(NewTemplate),
+}
+
+/// An expression whose value is the body.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "tells the document")]
+struct NewJson {
+    #[schema(examples("{'text': event.label ~ ' ' ~ request.path}"))]
+    json: String,
+}
+
+/// Text with `{{ }}`.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "tells the document")]
+struct NewTemplate {
+    #[schema(examples("{{ event.label }}: {{ request.path }}"))]
+    template: String,
+    /// Default: `text/plain; charset=utf-8`.
+    content_type: Option<String>,
 }
 
 /// How its deliveries are signed.
@@ -127,19 +152,28 @@ enum NewFormat {
 enum NewSignature {
     #[schema(value_type = SchemeName)]
     Named(String),
-    /// An HMAC in a header of your choice.
-    Custom {
-        header: String,
-        /// Default: none.
-        #[schema(max_length = 128)]
-        prefix: Option<String>,
-        /// `hex` (default) or `base64`.
-        encoding: Option<String>,
-        /// `body` (default), `timestamp.body` or `id.timestamp.body`.
-        content: Option<String>,
-        /// `sha256` (default) or `sha512`.
-        algorithm: Option<String>,
-    },
+    Custom(NewCustomSignature),
+}
+
+/// An HMAC in a header of your choice.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "tells the document")]
+struct NewCustomSignature {
+    #[schema(pattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", examples("X-Signature"))]
+    header: String,
+    /// What stands before the signature. Default: nothing.
+    #[schema(max_length = 128)]
+    prefix: Option<String>,
+    /// Default: `hex`.
+    #[schema(value_type = Option<SignatureEncodingName>)]
+    encoding: Option<String>,
+    /// Default: `body`.
+    #[schema(value_type = Option<SignedContentName>)]
+    content: Option<String>,
+    /// Default: `sha256`.
+    #[schema(value_type = Option<SignatureAlgorithmName>)]
+    algorithm: Option<String>,
 }
 
 /// What is wanted of a webhook's status.

@@ -7,7 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::keys::MASK;
-use super::schemas::{FormatName, SchemeName};
+use super::schemas::{
+    FormatName, SchemeName, SignatureAlgorithmName, SignatureEncodingName, SignedContentName,
+};
 use crate::model::{
     CustomScheme, Format, LabelPattern, RateLimit, Scheme, SignatureAlgorithm, SignatureEncoding,
     SignedContent, Timestamp, Webhook, WebhookId, WebhookSource, WebhookStatus,
@@ -69,18 +71,23 @@ pub(super) struct WebhookView<'a> {
     updated_at: Timestamp,
     /// Until when a key that was replaced signs beside the present one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     previous_secret_until: Option<Timestamp>,
     /// In the answer to its creation, and where a rotation has made it: never again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(super) secret: Option<&'a str>,
     /// In the answer to its creation, and where a rotation has made it: never again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(super) signing_secret: Option<&'a str>,
     /// In the answer to its creation, and never again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(super) ed25519_key: Option<&'a str>,
     /// In the answer to a creation or change: what works but may not be meant.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
     pub(super) warnings: &'a [String],
 }
 
@@ -125,11 +132,11 @@ enum SchemeView<'a> {
     Custom {
         header: &'a str,
         prefix: &'a str,
-        /// `hex` or `base64`.
+        #[schema(value_type = SignatureEncodingName)]
         encoding: &'static str,
-        /// `body`, `timestamp.body` or `id.timestamp.body`.
+        #[schema(value_type = SignedContentName)]
         content: &'static str,
-        /// `sha256` or `sha512`.
+        #[schema(value_type = SignatureAlgorithmName)]
         algorithm: &'static str,
     },
 }
