@@ -10,7 +10,9 @@ use super::Committer;
 use super::batch::Staged;
 use super::recover::{begun, progress};
 use crate::clock;
-use crate::model::{Delivery, DeliveryId, DeliveryState, EventId, Secret, Webhook, WebhookId};
+use crate::model::{
+    Delivery, DeliveryId, DeliveryState, EventId, Secret, Webhook, WebhookId, WebhookState,
+};
 use crate::store::StoreError;
 use crate::store::index::keys::{self, Chain};
 use crate::store::index::rows::{EventRow, is_whole_subject};
@@ -227,6 +229,18 @@ impl Committer {
         let record = DefinitionRecord { webhook_id: id, text: None, at: clock::now() };
         staged.push(batch, Record::Definition(record));
         Some(Promised::Delete(id, waiter))
+    }
+
+    /// What has been set of how webhooks stand. Attempts of one that is deleted may end after it:
+    /// what they set would be kept for ever.
+    pub(super) fn states_to_write(&self) -> Vec<(WebhookId, WebhookState)> {
+        let definitions = self.tallies.kept().definitions();
+        let is_deleted = |id: &WebhookId| definitions.get(id).is_some_and(|row| row.text.is_none());
+        let mut states = self.shared.states.take_unwritten();
+        for (id, _) in states.extract_if(.., |(id, _)| is_deleted(id)) {
+            self.shared.states.forget(id);
+        }
+        states
     }
 
     /// The batch is durable: what defines webhooks is in force from now on.

@@ -98,7 +98,7 @@ impl Committer {
         work.attempts = std::mem::take(&mut self.attempts);
         work.attempts.extend(taken.attempts);
         // A change is in there before its request is in the queue: whoever waits, waits for these.
-        work.states = self.shared.states.take_unwritten();
+        work.states = self.states_to_write();
         for request in taken.requests {
             match request {
                 Request::Stand { waiter } => work.state_waiters.push(waiter),

@@ -100,7 +100,8 @@ async fn what_was_asked_for_is_brought_to_its_end_wherever_the_journal_ends() {
     let whole = fs::read(journal(&fixture)).expect("read");
     let ends = ends(&whole, usize::try_from(begin).expect("small"));
     assert!(ends.len() > 3 * N && ends.last().is_some_and(|(end, ..)| *end == whole.len()));
-    let is_tried = |at: usize, kind: u8| kind == DEFINITION || kind == RECOVERY || at % 45 == 0;
+    let is_tried =
+        |at: usize, kind: u8| kind == DEFINITION || kind == RECOVERY || at.is_multiple_of(45);
     for (at, &(end, kind, said)) in ends.iter().enumerate().filter(|(at, end)| is_tried(*at, end.1))
     {
         let cut = fixture.crashed();

@@ -293,7 +293,19 @@ impl Run {
 
     /// Goes on with a copy of the files as they stand, as after a kill.
     fn crash(&mut self) {
-        let crashed = self.fixture.crashed();
+        // Retention may write while the files are copied: no kill leaves an index that is ahead.
+        let journal = || {
+            let files = std::fs::read_dir(self.fixture.path("journal")).expect("readable");
+            let len = |file: std::fs::DirEntry| Some((file.path(), file.metadata().ok()?.len()));
+            files.flatten().filter_map(len).collect::<BTreeMap<_, _>>()
+        };
+        let crashed = loop {
+            let before = journal();
+            let crashed = self.fixture.crashed();
+            if journal() == before {
+                break crashed;
+            }
+        };
         self.store = None;
         self.fixture = crashed;
         self.store = Some(self.fixture.open());

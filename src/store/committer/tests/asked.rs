@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::Bench;
-use crate::model::{DeliveryState, Secret, Webhook, WebhookId};
+use crate::model::{DeliveryState, Secret, Webhook, WebhookId, WebhookState, WebhookStatus};
 use crate::store::StoreError;
 use crate::store::changes::{Change, Missed};
 use crate::store::queue::{Answer, Request};
@@ -78,4 +78,23 @@ fn followers_are_not_told_what_cannot_be_read_yet_and_are_told_that_they_missed_
     bench.commit();
     let told = changes.after(again, 10).expect("remembered");
     assert_eq!(told.iter().map(|&(_, change)| change).collect::<Vec<_>>(), [Change::Event(next)]);
+}
+
+/// Its last attempts end after it: what they make of its health is nobody's any more.
+#[test]
+fn nothing_is_kept_of_how_a_deleted_webhook_stands() {
+    let mut bench = Bench::new();
+    let id = bench.define();
+    let _deleted = bench.ask(|waiter| Request::Delete { id, waiter });
+    bench.commit();
+    let gone = WebhookState { status: WebhookStatus::Disabled, ..WebhookState::default() };
+    bench.shared.states.set(id, gone);
+    let mut told = bench.ask(|waiter| Request::Stand { waiter });
+    bench.commit();
+    told.try_recv().expect("answered").expect("there is nothing to write");
+    for _ in ["running", "rebuilt"] {
+        assert!(bench.shared.states.all().is_empty());
+        assert!(bench.committer.tallies.standings().is_empty());
+        bench = bench.reopen_without_index();
+    }
 }
