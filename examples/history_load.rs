@@ -298,6 +298,7 @@ fn measure(addr: SocketAddr) {
         &format!("/v1/events?q={newest}"),
         &format!("/v1/events?q={bare}"),
         &format!("/v1/events?q={beginning}"),
+        &format!("/v1/events?q={}", &oldest[..6]),
         "/v1/events?q=subject-77",
         "/v1/events?q=lists/5/",
         "/v1/events?q=nowhere",

@@ -3,7 +3,9 @@
 //!
 //! `cargo run --release --example recover_load [DELIVERIES [PRODUCERS]]`: so many deliveries have
 //! failed, and all of them are queued again while others commit events.
+//! `... recover_load count DIRECTORY`: only counts, in a store that `history_load` has filled.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +23,10 @@ const WARM_UP: Duration = Duration::from_secs(5);
 const PACE: Duration = Duration::from_millis(20);
 
 fn main() {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() == Some("count") {
+        return count_in(Path::new(&args.next().expect("a directory")));
+    }
     let mut args = std::env::args().skip(1).filter_map(|text| text.parse::<usize>().ok());
     let n = args.next().unwrap_or(100_000);
     let n_producers = args.next().unwrap_or(8);
@@ -30,27 +36,20 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    let settings = Settings {
-        path: dir.path().to_owned(),
-        retain: Duration::from_secs(86_400),
-        max_bytes: 20 << 30,
-        segment_bytes: 16 << 20,
-        queue_bytes_max: 64 << 20,
-        free_bytes_min: 0,
-    };
-    let store = Store::open(settings, Arc::new(Metrics::default())).expect("open");
-    let url = url::Url::parse("http://127.0.0.1:1/").expect("a URL");
-    let events = vec![LabelPattern::new("task.*")];
-    store.set_webhooks(vec![Webhook { events, ..Webhook::new("a", url) }]);
+    let store = open(dir.path(), "a", "task.*");
     runtime.block_on(async {
         commit(&store, n, 256).await;
         fail_all(&store, n);
-        count(&store, None);
-        count(&store, Some(clock::now()));
+        while store.count_recoverable(&spec("a", DeliveryState::Failed)).expect("readable")
+            < n as u64
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        count(&store, &spec("a", DeliveryState::Failed));
         let before = committing(&store, n_producers, WARM_UP).await;
         eprintln!("commits before: {before}");
         let start = Instant::now();
-        let recovering = store.recover(spec(None)).await.expect("starts");
+        let recovering = store.recover(spec("a", DeliveryState::Failed)).await.expect("starts");
         eprintln!("recovery of {} answered in {:?}", recovering.count, start.elapsed());
         let is_over = Arc::new(AtomicBool::new(false));
         let (watched, over) = (store.clone(), Arc::clone(&is_over));
@@ -80,16 +79,46 @@ fn main() {
     store.close();
 }
 
-fn spec(until: Option<Timestamp>) -> RecoverySpec {
-    let (webhook, state) = (WebhookId::of_name("a"), DeliveryState::Failed);
-    RecoverySpec { webhook, since: None, until, state, backfill: false }
+fn open(path: &Path, name: &str, labels: &str) -> Store {
+    let settings = Settings {
+        path: path.to_owned(),
+        retain: Duration::from_secs(30 * 86_400),
+        max_bytes: 40 << 30,
+        segment_bytes: 16 << 20,
+        queue_bytes_max: 64 << 20,
+        free_bytes_min: 0,
+    };
+    let store = Store::open(settings, Arc::new(Metrics::default())).expect("open");
+    let url = url::Url::parse("http://127.0.0.1:1/").expect("a URL");
+    let events = vec![LabelPattern::new(labels)];
+    store.set_webhooks(vec![Webhook { events, ..Webhook::new(name, url) }]);
+    store
 }
 
-fn count(store: &Store, until: Option<Timestamp>) {
+fn count_in(dir: &Path) {
+    let store = open(dir, "all", "*");
+    let half_a_year_ago = Timestamp::from_millis(clock::now().as_millis() - 180 * 86_400_000);
+    for (state, until, backfill) in [
+        (DeliveryState::Failed, None, false),
+        (DeliveryState::Delivered, None, false),
+        (DeliveryState::Delivered, Some(half_a_year_ago), true),
+    ] {
+        count(&store, &RecoverySpec { until, backfill, ..spec("all", state) });
+    }
+    store.close();
+}
+
+fn spec(name: &str, state: DeliveryState) -> RecoverySpec {
+    let webhook = WebhookId::of_name(name);
+    RecoverySpec { webhook, since: None, until: None, state, backfill: false }
+}
+
+fn count(store: &Store, spec: &RecoverySpec) {
     let start = Instant::now();
-    let n = store.count_recoverable(&spec(until)).expect("readable");
-    let what = if until.is_some() { " before a time" } else { "" };
-    eprintln!("{n} counted{what} in {:?}", start.elapsed());
+    let n = store.count_recoverable(spec).expect("readable");
+    let (state, took) = (spec.state, start.elapsed());
+    let until = spec.until.map_or(String::new(), |until| format!(", until {until}"));
+    eprintln!("{n} counted in {took:?} ({state:?}, backfill {}{until})", spec.backfill);
 }
 
 /// So many, as fast as they go.

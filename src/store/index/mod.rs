@@ -16,11 +16,12 @@ pub(crate) mod rows;
 pub(crate) mod stands;
 pub(crate) mod tallies;
 pub(crate) mod walk;
+mod warm;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,12 +42,12 @@ const FLUSH_EVERY_MS: u64 = 500;
 pub(crate) struct Index {
     dir: PathBuf,
     db: RwLock<Option<sled::Db>>,
-    is_closed: AtomicBool,
+    is_closed: Arc<AtomicBool>,
 }
 
 impl Index {
     pub(crate) fn new(dir: PathBuf) -> Self {
-        Self { dir, db: RwLock::new(None), is_closed: AtomicBool::new(false) }
+        Self { dir, db: RwLock::new(None), is_closed: Arc::default() }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -90,6 +91,7 @@ impl Index {
             Err(_) => return Err(broken("sled panicked while it opened its files")),
         };
         *self.db.write().unwrap_or_else(PoisonError::into_inner) = Some(db);
+        warm::start(&self.dir, &self.is_closed);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use crate::store::shared::Shared;
 use crate::store::types::{Cursor, DeliveryFilter, EventFilter, EventSummary, Listed, Page};
 
 /// A page is looked for this long.
-const TIME_MAX: Duration = Duration::from_millis(20);
+const TIME_MAX: Duration = Duration::from_millis(10);
 /// So much is looked at even when it takes longer: whole pages come on any machine.
 const N_STEPS_MIN: usize = 2000;
 /// The same where rows must be read to find any, each of which may be read from the disk.

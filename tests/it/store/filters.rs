@@ -119,7 +119,8 @@ fn everything(store: &Store, ids: &[EventId]) -> Vec<Known> {
 fn some_q(dice: &mut Dice, all: &[Known]) -> String {
     let (event, deliveries) = dice.one_of(all);
     let of_event = event.id.uuid().simple().to_string();
-    let of_delivery = deliveries.first().map_or(of_event.clone(), |d| d.id.to_string());
+    let with_hyphens = event.id.uuid().hyphenated().to_string();
+    let of_delivery = deliveries.first().map_or(with_hyphens, |d| d.id.to_string());
     match dice.below(10) {
         0 => "tAsKs".to_owned(),
         1 => "/ORDERS".to_owned(),
@@ -311,7 +312,7 @@ async fn every_filter_finds_what_a_look_at_everything_finds() {
             attempt(&store, &mut dice).await;
         }
     }
-    by_hand(&store, &mut dice, &ids).await;
+    by_hand(&store, &mut dice, &ids[N_FINISHED..]).await;
     compare(&store, &mut dice, &mut ids).await;
     attempt(&store, &mut dice).await;
     drop(store);
