@@ -141,6 +141,7 @@ pub(super) async fn recover(
     }
     let recovery = api.state.store.recover(spec).await;
     let recovery = recovery.map_err(|error| Problem::of_store(&error))?;
+    tracing::info!(recovery = %recovery.id, webhook = %id, count = recovery.count, "a recovery has begun");
     let counted = Counted { count: recovery.count, id: Some(recovery.id) };
     Ok(json(StatusCode::ACCEPTED, &counted))
 }

@@ -3,6 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::screen;
+use crate::model::Timestamp;
+
 /// A page of a list.
 #[derive(Debug, Deserialize)]
 pub(super) struct Page<T> {
@@ -77,6 +80,16 @@ pub(super) struct Delivery<A> {
     pub(super) timestamp: Option<String>,
     pub(super) next_attempt_at: Option<String>,
     pub(super) error: Option<String>,
+}
+
+impl<A> Delivery<A> {
+    /// When it goes out, in words; one that is held waits for something else than a time.
+    pub(super) fn next(&self, now: Timestamp) -> Option<String> {
+        let next = self.next_attempt_at.as_deref().filter(|_| self.status != "held")?;
+        // Both are written alike: the order of the texts is that of the times.
+        let is_due = next <= now.to_string().as_str();
+        Some(if is_due { "due now".to_owned() } else { format!("next {}", screen::cell(next)) })
+    }
 }
 
 /// One attempt.

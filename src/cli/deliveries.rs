@@ -7,6 +7,7 @@ use super::client::AdminFlags;
 use super::filters::{Filters, show};
 use super::names::{id_of, name_of};
 use super::screen::{self, Cell};
+use crate::clock;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,12 +67,9 @@ fn row(delivery: &Delivery<u32>, webhooks: &[Webhook]) -> Vec<Cell> {
 /// The last attempt in words, and when the next one is.
 fn outcome<A>(delivery: &Delivery<A>) -> String {
     let last = match (&delivery.error, delivery.response_code) {
-        (Some(error), _) => screen::cell(error),
-        (None, Some(code)) => code.to_string(),
-        (None, None) => "-".to_owned(),
+        (Some(error), _) => Some(screen::cell(error)),
+        (None, code) => code.map(|code| code.to_string()),
     };
-    match &delivery.next_attempt_at {
-        Some(next) => format!("{last}; next {}", screen::cell(next)),
-        None => last,
-    }
+    let told: Vec<String> = last.into_iter().chain(delivery.next(clock::now())).collect();
+    if told.is_empty() { "-".to_owned() } else { told.join("; ") }
 }

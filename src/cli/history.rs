@@ -8,6 +8,7 @@ use super::client::{AdminFlags, Client};
 use super::names::name_of;
 use super::receiver::{excerpt, passage};
 use super::screen::{self, Cell, Looks, Tone};
+use crate::clock;
 
 /// Characters shown of a body.
 const BODY_CHARS_MAX: usize = 1000;
@@ -105,10 +106,7 @@ fn tell_body(told: &mut String, side: &str, part: Option<&Part>) {
 }
 
 fn tell_delivery(told: &mut String, looks: Looks, delivery: &WholeDelivery, webhooks: &[Webhook]) {
-    let next = match &delivery.next_attempt_at {
-        Some(next) => format!(", next attempt {}", screen::cell(next)),
-        None => String::new(),
-    };
+    let next = delivery.next(clock::now()).map_or_else(String::new, |next| format!(", {next}"));
     write_line(told, "");
     write_line(
         told,

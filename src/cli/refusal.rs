@@ -57,6 +57,9 @@ pub(super) fn in_words(
         {
             format!("the sidehook at {admin} cannot do that ({detail}); is it of another version?")
         }
+        StatusCode::NOT_FOUND if detail.contains("recovery") => {
+            format!("{detail}; GET {admin}v1/recoveries lists those under way and the last")
+        }
         StatusCode::NOT_FOUND if !detail.is_empty() => format!(
             "{detail}; `sidehook events` and `sidehook deliveries` list what is kept \
              ([store] retain and max_size say how long), `sidehook webhooks` the webhooks"

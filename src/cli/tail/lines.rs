@@ -201,8 +201,8 @@ impl Scene {
         if let Some(error) = &delivery.error {
             line.push_str(&format!("  {}", screen::cell(error)));
         }
-        if let Some(next) = &delivery.next_attempt_at {
-            line.push_str(&format!("; next {}", screen::cell(next)));
+        if let Some(next) = delivery.next(clock::now()) {
+            line.push_str(&format!("; {next}"));
         }
         line
     }
@@ -272,6 +272,21 @@ mod tests {
             "2026-01-31T09:31:00.000Z  delivery  task.created  POST /tasks 201 -> billing failed  \
              attempt 2 503 12 ms  the receiver \\u{1b}[31m answered 503"
         );
+    }
+
+    #[test]
+    fn one_that_waits_says_until_when_unless_that_is_over_or_it_is_held() {
+        let line = |status: &str, next: &str| {
+            let mut change = delivery(status);
+            let Change::Delivery(of) = &mut change else { panic!("a delivery") };
+            of.next_attempt_at = Some(next.to_owned());
+            Scene::default().line(&change, true)
+        };
+        let (past, future) = ("2026-01-31T09:31:00.000Z", "9999-01-31T09:31:00.000Z");
+        assert!(line("pending", future).ends_with(&format!("503; next {future}")));
+        assert!(line("pending", past).ends_with("503; due now"));
+        assert!(line("held", past).ends_with("answered 503"));
+        assert!(line("held", future).ends_with("answered 503"));
     }
 
     #[test]

@@ -261,6 +261,9 @@ impl Recovery {
     pub(super) fn end(&mut self, status: RecoveryStatus) {
         self.status = status;
         self.ended_at = Some(clock::now());
+        let is_done = status == RecoveryStatus::Done;
+        let (recovery, queued, count) = (self.id, self.n_done, self.count);
+        tracing::info!(%recovery, is_done, queued, count, "a recovery has ended");
     }
 }
 
