@@ -165,7 +165,7 @@ def run_schemathesis(admin, is_full, folder):
         # against the document, tests/it/admin/stream.rs and src/admin/stream/tests.rs do the rest.
         "--exclude-path", "/v1/stream",
         "--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure",
-        "--max-examples", "200" if is_full else "15", "--seed", "1",
+        "--max-examples", "200" if is_full else "40", "--seed", "1",
         # One: its generator falls over its own threads before Python 3.11.5.
         "--workers", "1",
         "--request-timeout", "30",

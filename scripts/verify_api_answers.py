@@ -284,7 +284,12 @@ def recoveries(call):
     assert began["count"] == 1, began
     call("GET", f"/v1/recoveries/{began['id']}", expect=200, operation="/v1/recoveries/{id}")
     call("GET", "/v1/recoveries?limit=1", expect=200, members="data next")
-    call("GET", f"/v1/recoveries?cursor={began['id']}", expect=200)
+    after, _ = call("GET", f"/v1/recoveries?cursor={began['id']}", expect=200)
+    assert after["data"] == [], after
+    # A cursor stays good when its recovery is forgotten.
+    forgotten = "ffffffff-ffff-7fff-bfff-ffffffffffff"
+    after, _ = call("GET", f"/v1/recoveries?cursor={forgotten}", expect=200)
+    assert [one["id"] for one in after["data"]] == [began["id"]], after
     call("POST", f"/v1/recoveries/{began['id']}/stop", expect=200, operation="/v1/recoveries/{id}/stop")
 
 
@@ -331,7 +336,7 @@ def mistakes(call):
                 {"format": {"json": "("}}, {"format": {"json": "1", "x": 1}}, {"secret": {"env": "HOME"}}]:
         assert wrong("POST", "/v1/webhooks", {**hook, **bad}, expect=422)["errors"], bad
     for query in ["limit=0", "limit=201", "limit=x", "cursor=x", "since=yesterday", "status=odd", "code=99",
-                  "q=%20", "webhook=x", "nothing=1", "limit=1&limit=2"]:
+                  "q=%20", "q=%00", "webhook=x", "nothing=1", "limit=1&limit=2"]:
         assert wrong("GET", f"/v1/events?{query}", expect=400)["code"] == "bad_query", query
     wrong("GET", "/v1/webhooks?status=active", expect=400)
     for kind in ["webhooks", "events", "deliveries", "recoveries", "history"]:
