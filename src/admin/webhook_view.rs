@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn the_keys_read_as_the_configuration_writes_them() {
         let custom = CustomScheme {
-            header: http::HeaderName::from_static("x-sig"),
+            header: HeaderName::from_static("x-sig"),
             prefix: "v1=".to_owned(),
             encoding: SignatureEncoding::Base64,
             content: SignedContent::IdTimestampBody,
@@ -324,7 +324,7 @@ mod tests {
         );
 
         let template = Template::parse("{{ event.label }}").expect("parses");
-        let content_type = http::HeaderValue::from_static("text/plain");
+        let content_type = HeaderValue::from_static("text/plain");
         let webhook = Webhook { format: Format::Template { template, content_type }, ..webhook };
         let shown = serde_json::to_value(view(&webhook, &Default::default())).expect("JSON");
         let template = json!({"template": "{{ event.label }}", "content_type": "text/plain"});
