@@ -38,7 +38,7 @@ impl Fields {
 
     pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
         self.take(name, "an RFC 3339 time such as 2026-01-31T09:30:00Z", |value| {
-            value.as_str().and_then(Timestamp::parse)
+            value.as_str().and_then(Timestamp::parse_bound)
         })
     }
 

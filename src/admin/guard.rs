@@ -41,6 +41,7 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
 
 /// What the sender may do; on the open paths nobody asks.
 fn admit(api: &Api, access: &Access, request: &Request) -> Result<Rights, Problem> {
+    check_framing(request.headers())?;
     check_host(&access.hosts, request)?;
     check_origin(&access.hosts, request.headers())?;
     if OPEN.contains(&request.uri().path()) {
@@ -54,6 +55,15 @@ fn admit(api: &Api, access: &Access, request: &Request) -> Result<Rights, Proble
         return Err(Problem::forbidden("read_only", detail));
     }
     Ok(rights)
+}
+
+/// hyper takes any list of codings that ends in `chunked` as that. Whoever stands before this
+/// listener may read it differently, and so see other requests.
+fn check_framing(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let first = codings.next();
+    let is_chunked = first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if is_chunked && codings.next().is_none() { Ok(()) } else { Err(Problem::bad_framing()) }
 }
 
 fn check_host(names: &Hosts, request: &Request) -> Result<(), Problem> {

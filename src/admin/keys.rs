@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::problem::FieldError;
+use super::registry::ReadWebhook;
 use crate::model::{Scheme, Webhook, WebhookStatus};
 
 /// What stands for a value that is not shown.
@@ -42,6 +43,15 @@ pub(super) fn take_status(
         wrong("active", "says the opposite of `status`; leave one out");
     }
     if errors.is_empty() { Ok(status.or(active)) } else { Err(errors) }
+}
+
+/// Members of a body that are null and that there are not: nothing would be reset.
+pub(super) fn unknown_resets(
+    members: &Map<String, Value>,
+    reader: &dyn ReadWebhook,
+) -> Vec<FieldError> {
+    let unknown = members.iter().filter(|(key, value)| value.is_null() && !reader.knows(key));
+    unknown.take(20).map(|(key, _)| FieldError::unknown(key.clone())).collect()
 }
 
 /// Lays a patch over the keys: null takes a key away, `headers` and `basic_auth` are merged member

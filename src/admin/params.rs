@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
 use super::Settings;
@@ -67,11 +67,8 @@ impl Params {
     }
 
     pub(super) fn time(&mut self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
-        self.take(name, "an RFC 3339 time such as 2026-01-31T09:30:00Z", |text| {
-            let time: jiff::Timestamp = text.parse().ok()?;
-            // Before 1970 nothing happened: as good as its begin.
-            Some(Timestamp::from_millis(u64::try_from(time.as_millisecond()).unwrap_or(0)))
-        })
+        let form = "an RFC 3339 time such as 2026-01-31T09:30:00Z";
+        self.take(name, form, Timestamp::parse_bound)
     }
 
     pub(super) fn state(&mut self) -> Result<Option<DeliveryState>, Problem> {
@@ -208,7 +205,11 @@ async fn read(body: Body) -> Result<Vec<u8>, Problem> {
     let mut body = Limited::new(body, Settings::BODY_BYTES_MAX);
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| {
+        let frame = frame.map_err(|error| {
+            if !error.is::<LengthLimitError>() {
+                let detail = "the body is broken: it ends too early, or its chunks are not chunks";
+                return Problem::new(StatusCode::BAD_REQUEST, "bad_json", detail);
+            }
             Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body_too_large",

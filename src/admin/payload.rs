@@ -150,12 +150,12 @@ async fn outgoing(api: &Api, id: DeliveryId) -> Result<Outgoing, Problem> {
 fn request(outgoing: &Outgoing) -> RequestPreview {
     let mut headers = BTreeMap::<String, String>::new();
     for (name, value) in &outgoing.headers {
-        let name = name.as_str();
         let text = if may_be_credential(name, value) {
             MASK.into()
         } else {
             String::from_utf8_lossy(value.as_bytes())
         };
+        let name = name.as_str();
         match headers.get_mut(name) {
             Some(known) => {
                 known.push_str(", ");

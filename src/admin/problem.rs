@@ -39,7 +39,8 @@ pub struct FieldError {
 }
 
 /// Every `code`; a problem of another one is a mistake that a test finds.
-pub(super) const CODES: [&str; 27] = [
+pub(super) const CODES: [&str; 28] = [
+    "bad_framing",
     "bad_json",
     "bad_query",
     "body_too_large",
@@ -106,6 +107,13 @@ impl Problem {
 
     pub(super) fn bad_query(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_query", detail)
+    }
+
+    /// What follows on the connection cannot be told from the body.
+    pub(super) fn bad_framing() -> Self {
+        let detail = "send a body with a length, or as `transfer-encoding: chunked` and no other";
+        Self::new(StatusCode::BAD_REQUEST, "bad_framing", detail)
+            .with(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
     /// Also for a malformed id: it names nothing.

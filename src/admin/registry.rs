@@ -31,6 +31,9 @@ pub trait ReadWebhook: Send + Sync {
     /// # Errors
     /// What is wrong, field by field.
     fn read(&self, keys: &Map<String, Value>) -> Result<ReadKeys, Vec<FieldError>>;
+
+    /// Whether there is such a key at all.
+    fn knows(&self, key: &str) -> bool;
 }
 
 /// A webhook that passed every check.
@@ -118,6 +121,7 @@ impl Registry {
             return Err(Problem::conflict("too_many_webhooks", detail));
         }
         let wanted = keys::take_status(&mut keys);
+        let unknown = keys::unknown_resets(&keys, state.reader.as_ref());
         keys.retain(|_, value| !value.is_null());
         let is_named = keys.contains_key("name");
         if !is_named {
@@ -128,7 +132,8 @@ impl Registry {
         }
         let stored = Stored::new(keys, clock::now());
         let id = WebhookId::from_uuid(Uuid::now_v7());
-        let (wanted, read) = checked(wanted, stored.read(id, state.reader.as_ref()))?;
+        let read = refused(unknown, stored.read(id, state.reader.as_ref()));
+        let (wanted, read) = checked(wanted, read)?;
         self.check_name(&read.webhook)?;
         if wanted == Some(WebhookStatus::Disabled) {
             // Before it gets its first event.
@@ -155,7 +160,8 @@ impl Registry {
             return Ok(warnings);
         }
         let mut stored = self.stored(id)?;
-        let masked = keys::merge(&mut stored.keys, patch);
+        let mut wrong = keys::unknown_resets(&patch, state.reader.as_ref());
+        wrong.extend(keys::merge(&mut stored.keys, patch));
         if !stored.keys.contains_key("name") {
             let name = self.free_name(&stored.keys, Some(id));
             stored.keys.insert("name".to_owned(), name.into());
@@ -163,8 +169,7 @@ impl Registry {
         let now = clock::now();
         stored.updated_at = now;
         stored.drop_expired(now);
-        let read = stored.read(id, state.reader.as_ref());
-        let read = if masked.is_empty() { read } else { Err(masked) };
+        let read = refused(wrong, stored.read(id, state.reader.as_ref()));
         let (wanted, mut read) = checked(wanted, read)?;
         self.check_name(&read.webhook)?;
         if read.webhook.hmac_key() != webhook.hmac_key() {
@@ -295,6 +300,20 @@ impl Registry {
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}
+
+/// What was found wrong before the keys were read, and with them.
+fn refused(
+    mut wrong: Vec<FieldError>,
+    read: Result<ReadKeys, Vec<FieldError>>,
+) -> Result<ReadKeys, Vec<FieldError>> {
+    match read {
+        Ok(read) if wrong.is_empty() => Ok(read),
+        read => {
+            wrong.extend(read.err().unwrap_or_default());
+            Err(wrong)
+        }
     }
 }
 

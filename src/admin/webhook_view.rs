@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,11 +14,8 @@ use super::schemas::{
 use crate::model::{
     CustomScheme, Format, LabelPattern, RateLimit, Scheme, SignatureAlgorithm, SignatureEncoding,
     SignedContent, Timestamp, Webhook, WebhookId, WebhookSource, WebhookStatus,
+    may_hold_credential,
 };
-
-/// Parts of the names of headers whose values may be credentials.
-const CREDENTIAL_PARTS: [&str; 8] =
-    ["auth", "token", "key", "secret", "cookie", "password", "credential", "signature"];
 
 /// A webhook: the keys of the configuration, and how it stands. Never its secrets.
 #[derive(Serialize, ToSchema)]
@@ -220,20 +218,24 @@ impl<'a> SchemeView<'a> {
 }
 
 /// Whether a header's value is not to be shown.
-pub(super) fn may_be_credential(name: &str, value: &http::HeaderValue) -> bool {
-    value.is_sensitive() || CREDENTIAL_PARTS.iter().any(|part| name.contains(part))
+pub(super) fn may_be_credential(name: &HeaderName, value: &HeaderValue) -> bool {
+    let begins = |scheme: &[u8]| {
+        let begin = value.as_bytes().get(..scheme.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(scheme))
+    };
+    value.is_sensitive() || may_hold_credential(name) || begins(b"bearer ") || begins(b"basic ")
 }
 
 /// The webhook's own headers; values that may be credentials are masked.
 fn headers(webhook: &Webhook) -> BTreeMap<&str, String> {
     let mut shown = BTreeMap::<&str, String>::new();
     for (name, value) in &webhook.headers {
-        let name = name.as_str();
         let value = if may_be_credential(name, value) {
             MASK.into()
         } else {
             String::from_utf8_lossy(value.as_bytes())
         };
+        let name = name.as_str();
         match shown.get_mut(name) {
             Some(before) => *before = format!("{before}, {value}"),
             None => drop(shown.insert(name, value.into_owned())),
@@ -301,7 +303,7 @@ mod tests {
     #[test]
     fn the_keys_read_as_the_configuration_writes_them() {
         let custom = CustomScheme {
-            header: http::HeaderName::from_static("x-sig"),
+            header: HeaderName::from_static("x-sig"),
             prefix: "v1=".to_owned(),
             encoding: SignatureEncoding::Base64,
             content: SignedContent::IdTimestampBody,
@@ -329,7 +331,7 @@ mod tests {
         );
 
         let template = Template::parse("{{ event.label }}").expect("parses");
-        let content_type = http::HeaderValue::from_static("text/plain");
+        let content_type = HeaderValue::from_static("text/plain");
         let webhook = Webhook { format: Format::Template { template, content_type }, ..webhook };
         let shown = serde_json::to_value(view(&webhook, &Default::default())).expect("JSON");
         let template = json!({"template": "{{ event.label }}", "content_type": "text/plain"});

@@ -67,13 +67,21 @@ impl ReadWebhook for WebhookReader {
                     },
                     message: format!("{}; {}", problem.message, problem.cure).into(),
                 });
-                // What is wrong with a stand-in is not the caller's mistake.
-                let is_new = |e: &FieldError| refused.iter().all(|known| known.field != e.field);
-                let errors: Vec<FieldError> = errors.filter(is_new).take(N_ERRORS_MAX).collect();
-                refused.extend(errors);
+                for error in errors {
+                    // One error is enough for a field; what is wrong with a stand-in is not the
+                    // caller's mistake.
+                    let is_new = refused.iter().all(|known| known.field != error.field);
+                    if is_new && refused.len() < N_ERRORS_MAX {
+                        refused.push(error);
+                    }
+                }
                 Err(refused)
             }
         }
+    }
+
+    fn knows(&self, key: &str) -> bool {
+        Section::of_name("webhook").is_some_and(|section| section.kind(key).is_some())
     }
 }
 

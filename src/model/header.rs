@@ -27,6 +27,28 @@ const RESERVED: [&str; 22] = [
     "x-webhook-attempt",
 ];
 
+/// Parts of the names of headers whose values may be credentials.
+const CREDENTIAL_PARTS: [&str; 13] = [
+    "auth",
+    "token",
+    "key",
+    "secret",
+    "cookie",
+    "pass",
+    "pwd",
+    "session",
+    "credential",
+    "signature",
+    "hmac",
+    "jwt",
+    "csrf",
+];
+
+/// Whether a header of this name may hold a credential: its value is not to be shown.
+pub fn may_hold_credential(name: &HeaderName) -> bool {
+    CREDENTIAL_PARTS.iter().any(|part| name.as_str().contains(part))
+}
+
 /// Whether sidehook or HTTP itself writes this header of an attempt (contract 3.1): neither a
 /// webhook's own headers nor a signature of the operator's making can have its name.
 pub fn is_reserved_header(name: &HeaderName) -> bool {

@@ -45,6 +45,18 @@ impl Timestamp {
         let parsed: jiff::Timestamp = text.parse().ok()?;
         u64::try_from(parsed.as_millisecond()).ok().filter(|&ms| ms <= Self::MAX.0).map(Self)
     }
+
+    /// Reads an end of a range, RFC 3339 with any offset: what lies before 1970 is as good as its
+    /// begin, what lies after [`Timestamp::MAX`] as good as that.
+    pub fn parse_bound(text: &str) -> Option<Self> {
+        if let Ok(parsed) = text.parse::<jiff::Timestamp>() {
+            return Some(Self::from_millis(u64::try_from(parsed.as_millisecond()).unwrap_or(0)));
+        }
+        // The last two days of the year 9999, which jiff has no instants for.
+        let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
+        let is_time = pieces.time().is_some() && pieces.offset().is_some();
+        (is_time && pieces.date() >= jiff::civil::date(9999, 12, 30)).then_some(Self::MAX)
+    }
 }
 
 impl fmt::Display for Timestamp {

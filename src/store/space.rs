@@ -116,6 +116,18 @@ pub(crate) fn create_dir(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
+/// Takes from everybody else what `create_dir` would not have given: what sled writes into a
+/// directory is readable by all, and holds keys and bodies.
+pub(crate) fn keep_private(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    create_dir(dir)?;
+    let mode = fs::metadata(dir)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(dir, fs::Permissions::from_mode(mode & 0o700))
+}
+
 /// Replaces a small file as a whole: old or new content, never a mixture, also after a power cut.
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     use std::io::Write as _;

@@ -58,6 +58,9 @@ impl ReadWebhook for Rest {
     ) -> Result<ReadKeys, Vec<FieldError>> {
         unreachable!("not asked for")
     }
+    fn knows(&self, _: &str) -> bool {
+        unreachable!("not asked for")
+    }
 }
 
 struct World {

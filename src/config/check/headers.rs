@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 use super::Check;
 use crate::config::node::{Entry, Node, Place, Value};
 use crate::config::problem::quoted;
-use crate::model::{BasicAuth, is_reserved_header};
+use crate::model::{BasicAuth, is_reserved_header, may_hold_credential};
 
 pub(super) fn basic_auth(c: &mut Check<'_>, node: &Node) -> Option<BasicAuth> {
     let form = "basic_auth = { username = \"u\", password = { env = \"NAME\" } }";
@@ -70,9 +70,7 @@ pub(super) fn headers(
 
 /// Whether a header's value is likely to be a secret even when it is written as text.
 pub(in crate::config) fn is_confidential(name: &HeaderName) -> bool {
-    ["auth", "token", "key", "secret", "cookie", "password"]
-        .iter()
-        .any(|word| name.as_str().contains(word))
+    may_hold_credential(name)
 }
 
 /// A header that a webhook may set to a fixed value.

@@ -162,10 +162,21 @@ fn nowhere() -> url::Url {
     url::Url::parse("http://stand-in.invalid/").expect("a constant, valid URL")
 }
 
+/// Characters without a look of their own: names that hold them are taken for others.
+const fn is_hidden(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
 fn name_of(c: &mut Check<'_>, node: &Node) -> String {
     let Some(text) = c.text(node, "a string") else { return String::new() };
-    if text.is_empty() || text.len() > NAME_BYTES_MAX || text.chars().any(char::is_control) {
-        let cure = "write 1 to 128 bytes without control characters, such as \"billing\"";
+    let is_plain = text.trim() == text && !text.chars().any(|c| c.is_control() || is_hidden(c));
+    if text.is_empty() || text.len() > NAME_BYTES_MAX || !is_plain {
+        let cure = "write 1 to 128 bytes without control characters, invisible ones and blanks at \
+                    its ends, such as \"billing\"";
         c.problem(&node.place, format!("{} is not a name", quoted(text)), cure);
     }
     text.to_owned()

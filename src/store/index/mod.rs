@@ -26,7 +26,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::StoreError;
+use super::{StoreError, space};
 
 /// Its rows, for reads; whoever has one names it by the index, not by the library.
 pub(crate) type Tree = sled::Tree;
@@ -74,6 +74,7 @@ impl Index {
     /// Opens sled in a thread of its own, so that a panic in it ends only that thread.
     pub(crate) fn open_db(&self) -> Result<(), StoreError> {
         let dir = self.dir.clone();
+        space::keep_private(&dir).map_err(|e| StoreError::io("make private", &dir, e))?;
         let opened = std::thread::Builder::new()
             .name("index-open".to_owned())
             .spawn(move || {

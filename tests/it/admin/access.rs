@@ -1,4 +1,5 @@
 use super::desk::{Desk, READ_TOKEN, TOKEN, assert_problem, json};
+use crate::support::client::RawClient;
 
 #[tokio::test]
 async fn without_the_token_nothing_is_told() {
@@ -222,4 +223,40 @@ async fn no_site_is_ever_told_that_it_may() {
     }
     let reply = desk.send("GET", &format!("{retry}?_method=POST"), "", "").await;
     assert_problem(&reply, 405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn a_broken_body_is_not_called_too_large() {
+    let desk = Desk::open().await;
+    let head = format!(
+        "POST /v1/rules/test HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    assert_problem(&desk.raw(&format!("{head}zz\r\n")).await, 400, "bad_json");
+    assert_problem(
+        &desk.raw(&format!("{head}11000\r\n{}", "x".repeat(70_000))).await,
+        413,
+        "body_too_large",
+    );
+}
+
+/// Whoever stands before this listener and reads such a head differently would see other requests.
+#[tokio::test]
+async fn a_body_has_one_framing() {
+    let desk = Desk::open().await;
+    for coding in [
+        "transfer-encoding: gzip, chunked",
+        "transfer-encoding: chunked, chunked",
+        "transfer-encoding: identity\r\ntransfer-encoding: chunked",
+    ] {
+        let request = format!(
+            "POST /livez HTTP/1.1\r\nhost: localhost\r\n{coding}\r\n\r\n0\r\n\r\n\
+             GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"
+        );
+        let mut client = RawClient::connect(desk.addr).await;
+        client.send(&request).await;
+        let rest = String::from_utf8_lossy(&client.rest().await.bytes).into_owned();
+        assert!(rest.starts_with("HTTP/1.1 400"), "{coding}: {rest}");
+        assert_eq!(rest.matches("HTTP/1.1 ").count(), 1, "{coding}: {rest}");
+    }
 }

@@ -6,6 +6,7 @@ mod commands;
 mod desk;
 mod encrypted;
 mod lists;
+mod managed_strictly;
 mod managing;
 mod openapi;
 mod previews;

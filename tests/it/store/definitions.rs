@@ -188,3 +188,20 @@ async fn a_webhook_of_the_file_is_not_deleted() {
     };
     failed(&store, lease, Verdict::Failed);
 }
+
+/// sled writes files that everybody may read, and a store's directory is often made by somebody
+/// else first, for all to enter.
+#[tokio::test]
+async fn nobody_else_can_read_the_index_whoever_made_its_directory() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fixture = Fixture::new();
+    let index = fixture.settings.path.join("index");
+    std::fs::create_dir_all(&index).expect("created");
+    for dir in [&fixture.settings.path, &index] {
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).expect("changed");
+    }
+    let store = fixture.open();
+    store.define_webhook(new("late"), text("{\"secret\": \"x\"}")).await.expect("stored");
+    let mode = std::fs::metadata(&index).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "{mode:o}");
+}
