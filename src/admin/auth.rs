@@ -36,7 +36,7 @@ pub(super) enum Rights {
 }
 
 /// A token, as a digest: lengths and prefixes leak nothing.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Token([u8; 32]);
 
 /// Who sent wrong tokens lately.
@@ -58,6 +58,11 @@ impl Access {
             read_token: settings.read_token.as_ref().map(Token::new),
             hosts: Hosts::new(listen, &settings.allowed_hosts, settings.tls.is_some()),
         }
+    }
+
+    /// Whether the tokens are the same.
+    pub(super) fn has_tokens_of(&self, other: &Self) -> bool {
+        self.token == other.token && self.read_token == other.read_token
     }
 
     /// What this token allows; `None`: it is none of ours.

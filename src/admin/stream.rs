@@ -25,6 +25,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
+use super::auth::Access;
 use super::link::Link;
 use super::params::Params;
 use super::problem::Problem;
@@ -76,6 +77,8 @@ struct Follower {
     out: mpsc::Sender<Bytes>,
     link: Link,
     heard_at: Instant,
+    /// The tokens under which it was let in.
+    access: Arc<Access>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -87,6 +90,8 @@ enum End {
     Stalled,
     /// It fell behind by more than is remembered.
     Overrun,
+    /// There are other tokens now: whether it holds one of them is not known here.
+    Revoked,
     /// sidehook stops.
     Stopping,
     /// The store cannot be read.
@@ -137,6 +142,7 @@ pub(super) async fn follow(
     let start = mark.filter(|_| !is_missed).unwrap_or(now);
     let (out, pieces) = mpsc::channel(N_PIECES_MAX);
     link.last();
+    let access = api.access.load_full();
     let follower = Follower {
         api,
         changes,
@@ -145,6 +151,7 @@ pub(super) async fn follow(
         out,
         link: link.clone(),
         heard_at: Instant::now(),
+        access,
         _place: place,
     };
     link.spawn(follower.run(is_missed));
@@ -255,6 +262,7 @@ impl Follower {
                 ("too_slow", "more has changed than is remembered; connect again")
             }
             End::Unreadable => ("store_unavailable", "the store cannot be read; connect again"),
+            End::Revoked => ("token_changed", "the admin tokens have changed; connect again"),
             End::Stopping => ("stopping", "sidehook stops; connect again"),
         };
         let data = json!({"reason": reason, "detail": detail});
@@ -310,6 +318,10 @@ impl Follower {
     }
 
     async fn write(&mut self, text: String) -> Result<(), End> {
+        // A stream outlives its request: a token that was taken away ends it all the same.
+        if !self.access.has_tokens_of(&self.api.access.load()) {
+            return Err(End::Revoked);
+        }
         match tokio::time::timeout(self.api.pace.stall, self.out.send(text.into())).await {
             Ok(Ok(())) => {
                 self.heard_at = Instant::now();

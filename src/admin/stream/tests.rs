@@ -189,3 +189,32 @@ async fn a_silent_stream_says_that_it_is_alive() {
     drop(client);
     world.all_places_free().await;
 }
+
+/// Who was let in with a token that leaked does not go on listening when it is replaced.
+#[tokio::test]
+async fn a_stream_ends_with_the_tokens_it_was_opened_under() {
+    let world = World::open(Pace::default());
+    let mark = world.api.state.store.changes().now();
+    let mut client = world.follow(mark).await;
+    world.change_webhook(1);
+    read_until(&mut client, "event: webhook").await;
+    let listen = "127.0.0.1:1".parse().expect("an address");
+    let mut settings = Settings {
+        listen,
+        token: Secret::new(TOKEN),
+        read_token: None,
+        allowed_hosts: vec!["another.example".to_owned()],
+        tls: None,
+    };
+    world.api.access.store(Arc::new(Access::new(&settings, listen)));
+    world.change_webhook(1);
+    read_until(&mut client, "event: webhook").await;
+    settings.token = Secret::new("another");
+    world.api.access.store(Arc::new(Access::new(&settings, listen)));
+    world.change_webhook(1);
+    let told = read_until(&mut client, "event: closed").await;
+    assert!(!told.contains("event: webhook"), "{told}");
+    let mut rest = told;
+    client.read_to_string(&mut rest).await.expect("the connection ends");
+    assert!(rest.contains("token_changed"), "{rest}");
+}
