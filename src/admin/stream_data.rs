@@ -49,4 +49,5 @@ enum Reason {
     TooSlow,
     StoreUnavailable,
     Stopping,
+    TokenChanged,
 }

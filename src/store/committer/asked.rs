@@ -278,6 +278,7 @@ impl Committer {
             Promised::Cancel(id, waiter) => {
                 let told = |delivery: Option<Delivery>| match delivery {
                     Some(delivery) if delivery.state == DeliveryState::Cancelled => {
+                        self.count_cancelled(&delivery);
                         Cancelled::Done(delivery)
                     }
                     Some(delivery) => Cancelled::TooLate(delivery),
@@ -287,6 +288,15 @@ impl Committer {
             }
             Promised::Replay(n, waiter) => give(waiter, Ok(Some(n))),
             other => other.durable(),
+        }
+    }
+}
+
+impl Committer {
+    /// One of a webhook that is gone has no series any more.
+    fn count_cancelled(&self, delivery: &Delivery) {
+        if let Some(webhook) = self.shared.webhooks.load().get(delivery.webhook_id) {
+            self.shared.metrics.delivery_finished(&webhook.name, "cancelled");
         }
     }
 }

@@ -29,6 +29,9 @@ async fn a_delivery_that_waits_is_cancelled() {
         assert_eq!((reply.status(), &json(&reply)["status"]), (200, &json!("cancelled")));
         assert_problem(&desk.send("POST", &path, "", "").await, 409, "ended");
     }
+    let metrics = desk.get("/metrics").await.text();
+    let counted = "deliveries_finished_total{webhook=\"billing\",status=\"cancelled\"} 1\n";
+    assert!(metrics.contains(counted), "{metrics}");
     let unknown = format!("/v1/deliveries/{NOBODY}/cancel");
     assert_problem(&desk.send("POST", &unknown, "", "").await, 404, "not_found");
 }

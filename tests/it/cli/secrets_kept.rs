@@ -20,7 +20,7 @@ const READ_TOKEN: &str = "tok-read-Hb5k9w3e6r0t";
 const SHOWN: &str = "shared-Yd2g6j8l1p5s";
 const SIGNING: &str = "whsec_bXlzaWduaW5nLUtmNHQ3dTFvM2k5YQ==";
 const SIGNING_RAW: &str = "mysigning-Kf4t7u1o3i9a";
-const ED25519: &str = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+const ED25519: &str = "whsk_qWxeFNMGI6IQSxtqHWDbJI2FmamZXx0JwP9SIOPEBgA=";
 const BASIC: &str = "basic-Wn3c8v5b2x7z";
 const PROXY: &str = "proxy-Qa1s9d4f6g0h";
 const HEADER: &str = "header-Pl7o2i5u8y1t";
