@@ -234,7 +234,7 @@ fn event(i: usize, n: usize) -> NewEvent {
 
 async fn serve(store: &Store, of_file: Vec<Webhook>, metrics: Arc<Metrics>) -> SocketAddr {
     let reader = Box::new(WebhookReader::default());
-    let registry = Registry::start(store.clone(), of_file, reader).expect("three names");
+    let registry = Registry::start(store.clone(), of_file, reader);
     let state = admin::State {
         store: store.clone(),
         metrics,

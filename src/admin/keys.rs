@@ -111,10 +111,40 @@ pub(super) fn free_name(keys: &Map<String, Value>, is_free: impl Fn(&String) -> 
     let url = keys.get("url").and_then(Value::as_str).and_then(|url| url::Url::parse(url).ok());
     let host = url.as_ref().and_then(url::Url::host_str).unwrap_or("webhook");
     let host = host[..host.floor_char_boundary(HOST_BYTES_MAX)].to_owned();
-    if is_free(&host) {
-        return host;
+    if is_free(&host) { host } else { numbered(&host, is_free) }
+}
+
+/// The first of `-2`, `-3`, ... behind a name that is free.
+pub(super) fn numbered(name: &str, is_free: impl Fn(&String) -> bool) -> String {
+    let mut numbered = (2..).map(|n: u64| format!("{name}-{n}"));
+    numbered.find(is_free).unwrap_or_else(|| name.to_owned())
+}
+
+/// What a new key means for the signatures that receivers check, where they may not expect it.
+pub(super) fn warnings_of_rotation(before: &Webhook, after: &Webhook) -> Vec<String> {
+    let names = |webhook: &Webhook| {
+        let names = webhook.signatures.iter().map(|scheme| format!("`{}`", scheme.name()));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let keyless =
+        |scheme: &Scheme| matches!(scheme, Scheme::Authorization | Scheme::StandardEd25519);
+    let mut warnings = Vec::new();
+    if before.signatures != after.signatures {
+        warnings.push(format!(
+            "the signatures were {} and are {} now, the default with this key; set `signatures` if the \
+             receiver checks others",
+            names(before),
+            names(after)
+        ));
     }
-    (2..).map(|n: u64| format!("{host}-{n}")).find(is_free).unwrap_or(host)
+    if after.signatures.iter().all(keyless) {
+        warnings.push(format!(
+            "no signature uses the new key (signatures: {}): what the receiver checks is as before; \
+             change `secret`, `ed25519_key` or `signatures` with PATCH",
+            names(after)
+        ));
+    }
+    warnings
 }
 
 /// The key of the configuration that holds the HMAC key, or would. A `secret` that is shown or sent

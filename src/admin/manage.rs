@@ -171,5 +171,6 @@ pub(super) async fn rotate_secret(
     let mut shown = view(webhook, &stands);
     let key = if made.key == "secret" { &mut shown.secret } else { &mut shown.signing_secret };
     *key = Some(made.secret.reveal());
+    shown.warnings = &made.warnings;
     Ok(json(StatusCode::OK, &shown))
 }

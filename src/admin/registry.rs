@@ -63,20 +63,16 @@ pub(super) struct NewKey {
     /// `secret` or `signing_secret`.
     pub(super) key: &'static str,
     pub(super) secret: Secret,
+    pub(super) warnings: Vec<String>,
 }
 
 impl Registry {
-    /// Puts the webhooks of both origins in force.
-    ///
-    /// # Errors
-    /// Names that both have, in words: nothing has changed.
-    pub fn start(
-        store: Store,
-        of_file: Vec<Webhook>,
-        reader: Box<dyn ReadWebhook>,
-    ) -> Result<Self, Vec<String>> {
-        store.set_webhooks(both(&store, of_file, reader.as_ref())?);
-        Ok(Self { store, state: Mutex::new(State { reader }), changes: Tasks::default() })
+    /// Puts the webhooks of both origins in force. Where both have a name, the configuration's goes
+    /// first and the other waits for a new one: a start is never stopped by that.
+    pub fn start(store: Store, of_file: Vec<Webhook>, reader: Box<dyn ReadWebhook>) -> Self {
+        let of_api = of_api(&store, reader.as_ref());
+        store.set_webhooks(both(of_file, of_api));
+        Self { store, state: Mutex::new(State { reader }), changes: Tasks::default() }
     }
 
     /// A new configuration: its webhooks replace those of the old one, and the API's are read again
@@ -92,9 +88,19 @@ impl Registry {
         before: impl FnOnce() + Send,
     ) -> Result<(), Vec<String>> {
         let mut state = self.state.lock().await;
-        let webhooks = both(&self.store, of_file, reader.as_ref())?;
+        let of_api = of_api(&self.store, reader.as_ref());
+        let running = self.store.webhooks();
+        let waits = |id| running.iter().any(|now| now.id == id && now.unusable.is_some());
+        let taken = of_file.iter().filter_map(|webhook| {
+            let clashes = |other: &&Webhook| other.name == webhook.name && !waits(other.id);
+            Some(name_taken(&webhook.name, of_api.iter().find(clashes)?.id))
+        });
+        let taken: Vec<String> = taken.collect();
+        if !taken.is_empty() {
+            return Err(taken);
+        }
         before();
-        self.store.set_webhooks(webhooks);
+        self.store.set_webhooks(both(of_file, of_api));
         *state = State { reader };
         Ok(())
     }
@@ -225,7 +231,8 @@ impl Registry {
         let read = stored.read(id, state.reader.as_ref()).map_err(Problem::invalid)?;
         self.define(&read.webhook, &stored).await?;
         tracing::info!(webhook = webhook.name, %id, "its key was rotated on the admin API");
-        Ok(NewKey { key, secret })
+        let warnings = keys::warnings_of_rotation(&webhook, &read.webhook);
+        Ok(NewKey { key, secret, warnings })
     }
 
     /// Enables or disables a webhook, where that is not so already.
@@ -332,29 +339,33 @@ fn checked(
     }
 }
 
-/// The webhooks of the file and those of the store, read under the same configuration.
-fn both(
-    store: &Store,
-    mut of_file: Vec<Webhook>,
-    reader: &dyn ReadWebhook,
-) -> Result<Vec<Webhook>, Vec<String>> {
-    let definitions = store.definitions();
-    let of_api: Vec<Webhook> = definitions.iter().map(|one| webhook_of(one, reader)).collect();
-    let taken = of_file.iter().filter_map(|webhook| {
-        let other = of_api.iter().find(|other| other.name == webhook.name)?;
-        Some(format!(
-            "the name `{}` of a webhook of the configuration is taken by {}, which was created on \
-             the admin API: give the one of the configuration another name, or first change or \
-             delete the other (PATCH or DELETE /v1/webhooks/{})",
-            webhook.name, other.id, other.id
-        ))
-    });
-    let taken: Vec<String> = taken.collect();
-    if !taken.is_empty() {
-        return Err(taken);
+/// The webhooks of the store, read under a configuration.
+fn of_api(store: &Store, reader: &dyn ReadWebhook) -> Vec<Webhook> {
+    store.definitions().iter().map(|one| webhook_of(one, reader)).collect()
+}
+
+/// The webhooks of both origins. One of the API whose name the configuration has waits for another.
+fn both(of_file: Vec<Webhook>, of_api: Vec<Webhook>) -> Vec<Webhook> {
+    let mut all = of_file;
+    let n_of_file = all.len();
+    for mut webhook in of_api {
+        if all[..n_of_file].iter().any(|other| other.name == webhook.name) {
+            let reason = name_taken(&webhook.name, webhook.id);
+            tracing::error!(reason, "a webhook of the admin API waits for another name");
+            let is_free = |name: &String| !all.iter().any(|other| other.name == *name);
+            webhook.name = keys::numbered(&webhook.name, is_free);
+            webhook.unusable = Some(reason);
+        }
+        all.push(webhook);
     }
-    of_file.extend(of_api);
-    Ok(of_file)
+    all
+}
+
+fn name_taken(name: &str, id: WebhookId) -> String {
+    format!(
+        "the name `{name}` of a webhook of the configuration is that of {id}, which was created on \
+         the admin API: give one of them another name (PATCH /v1/webhooks/{id}), or delete that one"
+    )
 }
 
 /// `whsec_` and the base64 of 32 random bytes.

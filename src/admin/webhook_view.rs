@@ -14,7 +14,7 @@ use super::schemas::{
 use crate::model::{
     CustomScheme, Format, LabelPattern, RateLimit, Scheme, SignatureAlgorithm, SignatureEncoding,
     SignedContent, Timestamp, Webhook, WebhookId, WebhookSource, WebhookStatus,
-    may_hold_credential,
+    looks_like_credential,
 };
 
 /// A webhook: the keys of the configuration, and how it stands. Never its secrets.
@@ -219,11 +219,7 @@ impl<'a> SchemeView<'a> {
 
 /// Whether a header's value is not to be shown.
 pub(super) fn may_be_credential(name: &HeaderName, value: &HeaderValue) -> bool {
-    let begins = |scheme: &[u8]| {
-        let begin = value.as_bytes().get(..scheme.len());
-        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(scheme))
-    };
-    value.is_sensitive() || may_hold_credential(name) || begins(b"bearer ") || begins(b"basic ")
+    value.is_sensitive() || looks_like_credential(name, value.as_bytes())
 }
 
 /// The webhook's own headers; values that may be credentials are masked.

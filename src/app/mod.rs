@@ -109,8 +109,7 @@ impl App {
         let (delivery, admin) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
         let reloads = Arc::new(Reloads::new(&config, Arc::clone(&metrics), admin.clone()));
         let reader = Box::new(config.webhook_reader());
-        let registry = Registry::start(store.clone(), config.webhooks, reader)
-            .map_err(|taken| anyhow::anyhow!(taken.join("; ")))?;
+        let registry = Registry::start(store.clone(), config.webhooks, reader);
         let registry = Arc::new(registry);
         warn_about_orphans(&store);
         let n_webhooks = store.webhooks().len();

@@ -38,7 +38,8 @@ pub(super) fn start(format: LogFormat) {
         complain(&format!("warning: SIDEHOOK_LOG is not a filter ({error}); using info"));
         EnvFilter::new("info")
     });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    // Whoever reads stderr may go, or its disk be full: lines are lost then, and nothing else.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
     let started = match format {
         LogFormat::Json => builder
             .json()

@@ -10,6 +10,7 @@ use super::check::{has_credentials, is_confidential};
 use super::keys::{Kind, SECTIONS, Section};
 use super::node::{Node, Table, Value};
 use super::restart::Key;
+use crate::model::looks_like_credential;
 
 /// Stands for a secret.
 const MASK: &str = "\"***\"";
@@ -115,8 +116,13 @@ fn egress_proxy(node: &Node) -> String {
 
 fn headers(node: &Node) -> String {
     inline(node, |name, value| {
+        let text = match &value.value {
+            Value::Text(text) => text.as_bytes(),
+            _ => b"",
+        };
         let name = http::HeaderName::from_bytes(name.as_bytes());
-        if name.is_ok_and(|name| is_confidential(&name)) { secret(value) } else { plain(value) }
+        let hides = |name| is_confidential(&name) || looks_like_credential(&name, text);
+        if name.is_ok_and(hides) { secret(value) } else { plain(value) }
     })
 }
 

@@ -23,7 +23,7 @@ pub use event::{DeliveryCounts, Event, NewEvent, RuleRef};
 pub use exchange::{Body, BodyState, Exchange, HeaderList, RequestPart, ResponsePart};
 pub use failure::{Failure, FailurePhase, GuardReason, TlsFailure};
 pub use format::Format;
-pub use header::{is_reserved_header, may_hold_credential};
+pub use header::{is_reserved_header, looks_like_credential, may_hold_credential};
 pub use id::{AnyId, DeliveryId, EventId, IdError, WebhookId};
 pub use label::{LabelPattern, SYSTEM_LABELS};
 pub use rule::{EventRule, RuleId, StatusRange};

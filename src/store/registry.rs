@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::changes::Change;
 use super::queue::Request;
 use super::shared::WebhookSet;
 use super::{Store, StoreError, answered};
@@ -35,8 +36,15 @@ impl Store {
                 drop(self.set_webhook_state(webhook.id, state));
             }
         }
-        self.shared.webhooks.store(Arc::new(WebhookSet::new(webhooks)));
+        let before = self.shared.webhooks.swap(Arc::new(WebhookSet::new(webhooks)));
         self.shared.leases.wake.notify_one();
+        let now = self.shared.webhooks.load();
+        let is_other = |webhook: &&Arc<Webhook>, set: &WebhookSet| {
+            set.get(webhook.id).is_none_or(|other| **other != ***webhook)
+        };
+        let new = now.list.iter().filter(|webhook| is_other(webhook, &before));
+        let gone = before.list.iter().filter(|webhook| now.get(webhook.id).is_none());
+        self.shared.changes.publish(new.chain(gone).map(|webhook| Change::Webhook(webhook.id)));
     }
 
     /// The current set.

@@ -84,8 +84,7 @@ impl World {
         let store = Store::open(settings, Arc::clone(&metrics)).expect("a new store");
         let webhook = Webhook::new("w", url::Url::parse("http://example.com/").expect("a URL"));
         let id = webhook.id;
-        let registry =
-            Registry::start(store.clone(), vec![webhook], Box::new(Rest)).expect("one name");
+        let registry = Registry::start(store.clone(), vec![webhook], Box::new(Rest));
         let state = admin::State {
             store,
             metrics,

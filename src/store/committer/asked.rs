@@ -108,6 +108,10 @@ impl Committer {
         staged: &mut Staged,
     ) -> Option<Promised> {
         match self.delivery_row(id) {
+            Ok(Some(row)) if self.tallies.kept().is_deleted(row.webhook_id) => {
+                let reason = "its webhook was deleted: it cannot be sent again".to_owned();
+                answered(waiter, Err(StoreError::Declined { reason }))
+            }
             Ok(Some(_)) => {
                 let now = clock::now();
                 let state = StateRecord::of(id, DeliveryState::Pending, now, Why::Requeue);

@@ -62,6 +62,11 @@ impl Kept {
         &self.definitions
     }
 
+    /// Whether a webhook was created at run time, and deleted since.
+    pub(crate) fn is_deleted(&self, webhook: WebhookId) -> bool {
+        self.definitions.get(&webhook).is_some_and(|row| row.text.is_none())
+    }
+
     pub(crate) const fn recoveries(&self) -> &HashMap<Uuid, RecoveryRow> {
         &self.recoveries
     }

@@ -108,8 +108,7 @@ impl Desk {
         };
         let store = Store::open(settings, Arc::clone(&metrics)).expect("a new store");
         let of_file = vec![webhook("billing", true), webhook("audit", false)];
-        let registry = Registry::start(store.clone(), of_file, Box::new(WebhookReader::default()))
-            .expect("two names");
+        let registry = Registry::start(store.clone(), of_file, Box::new(WebhookReader::default()));
         let draining = Arc::new(AtomicBool::new(false));
         let when = Expression::parse("response.body.id").expect("an expression");
         let rules = RuleSet::new(vec![EventRule {
@@ -160,7 +159,7 @@ impl Desk {
         self.store.commit(event, OnFailure::Refuse).await.expect("durable");
         // Durable is before indexed: reads follow a moment later.
         crate::support::until("the event can be read", || {
-            self.store.deliveries_of(id).is_ok_and(|deliveries| deliveries.len() == 2)
+            self.store.deliveries_of(id).is_ok_and(|deliveries| !deliveries.is_empty())
         })
         .await;
         let mut deliveries = self.store.deliveries_of(id).expect("readable");

@@ -160,11 +160,17 @@ async fn a_change_is_all_or_nothing() {
 async fn a_deleted_webhook_is_gone_and_those_of_the_file_stay() {
     let desk = Desk::open().await;
     let (path, _) = created(&desk, json!({"url": "https://a.example/", "events": ["*"]})).await;
+    let id: WebhookId = path.rsplit('/').next().expect("a path").parse().expect("an id");
+    let (_, deliveries) = desk.commit("task.created", 1).await;
+    let its = deliveries.iter().find(|delivery| delivery.webhook_id == id).expect("it wants all");
     let reply = desk.send("DELETE", &path, "", "").await;
     assert_eq!((reply.status(), reply.text().as_str()), (204, ""));
     assert_problem(&desk.get(&path).await, 404, "not_found");
     assert_problem(&desk.send("DELETE", &path, "", "").await, 404, "not_found");
     assert!(desk.store.definitions().is_empty());
+    // What was for it cannot go out any more.
+    let retry = format!("/v1/deliveries/{}/retry", its.id);
+    assert_problem(&desk.send("POST", &retry, "", "").await, 409, "declined");
     let of_file = format!("/v1/webhooks/{}", WebhookId::of_name("billing"));
     assert_problem(&desk.send("DELETE", &of_file, "", "").await, 409, "defined_in_file");
     let rotate = format!("{of_file}/rotate-secret");
@@ -215,15 +221,17 @@ async fn a_key_is_rotated_and_the_one_before_lives_on_for_a_while() {
 #[tokio::test]
 async fn the_key_that_is_rotated_is_the_one_that_signs() {
     let desk = Desk::open().await;
-    for (body, key) in [
-        (json!({"secret": "s", "format": "standard"}), "secret"),
+    let ed25519 = json!({"ed25519_key": format!("whsk_{}AQE=", "AQEB".repeat(10))});
+    for (body, key, warning) in [
+        (json!({"secret": "s", "format": "standard"}), "secret", ""),
         // Shown to the receiver, and so no key: it gets a first one.
-        (json!({"secret": "s"}), "signing_secret"),
+        (json!({"secret": "s"}), "signing_secret", "the signatures were"),
         (
             json!({"secret": "s", "format": "standard", "signatures": ["authorization"]}),
             "signing_secret",
+            "no signature uses the new key",
         ),
-        (json!({"ed25519_key": format!("whsk_{}AQE=", "AQEB".repeat(10))}), "signing_secret"),
+        (ed25519, "signing_secret", "the signatures were `standard-ed25519`"),
     ] {
         let mut body = body;
         body["url"] = "https://a.example/".into();
@@ -235,5 +243,7 @@ async fn the_key_that_is_rotated_is_the_one_that_signs() {
         for name in ["secret", "signing_secret"] {
             assert_eq!(rotated.get(name).is_some(), name == key, "{body}: {rotated}");
         }
+        let warned = rotated.get("warnings").map(ToString::to_string).unwrap_or_default();
+        assert!(warned.contains(warning) && warned.is_empty() == warning.is_empty(), "{rotated}");
     }
 }

@@ -115,7 +115,7 @@ async fn a_webhook_that_the_configuration_no_longer_allows_waits_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_of_the_file_that_the_api_has_is_told_at_the_start() {
+async fn a_name_that_the_file_has_too_stops_no_start_and_waits_for_another() {
     let folder = TempDir::new().expect("a temporary folder");
     let upstream = upstream().await;
     let app = start(configuration(&folder, &upstream, "")).await;
@@ -123,10 +123,19 @@ async fn a_name_of_the_file_that_the_api_has_is_told_at_the_start() {
     let path = create(&app, body).await;
     stop(app).await;
     let both = "[[webhook]]\nname = \"w\"\nurl = \"https://example.com/\"\nevents = [\"*\"]\n";
-    let config = configuration(&folder, &upstream, both);
-    let failed = tokio::task::spawn_blocking(|| App::start(config)).await.expect("no panic");
-    let error = format!("{:#}", failed.expect_err("the name is taken"));
-    assert!(error.contains("`w`") && error.contains(&path), "{error}");
+    let app = start(configuration(&folder, &upstream, both)).await;
+    let waits = get(&app, &path).await;
+    assert_eq!((&waits["name"], &waits["status"]), (&json!("w-2"), &json!("disabled")));
+    let reason = waits["disabled_reason"].as_str().expect("a reason");
+    assert!(reason.contains("`w`") && reason.contains(&path), "{reason}");
+    // It was so at the start: no reload is refused for it.
+    assert_eq!(ask(&app, "POST /v1/reload", "").await.status(), 200);
+    call(&app).await;
+    let reply = ask(&app, &format!("PATCH {path}"), "{\"name\": \"other\"}").await;
+    assert_eq!(reply.status(), 200, "{}", reply.text());
+    let mended = get(&app, &path).await;
+    assert_eq!((&mended["name"], &mended["status"]), (&json!("other"), &json!("active")));
+    stop(app).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -134,3 +134,25 @@ async fn nothing_that_comes_from_outside_moves_the_terminal_or_forges_a_line() {
     .await
     .expect("no panic");
 }
+
+/// A log collector that dies, a disk that is full: the lines are lost, and nothing else.
+#[test]
+fn whoever_reads_the_log_may_go() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let folder = TempDir::new().expect("a folder");
+    fs::write(folder.path().join("sidehook.toml"), super::GOOD).expect("written");
+    for format in ["text", "json"] {
+        let mut command = super::sidehook(folder.path(), &["run", "--log-format", format]);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let log = BufReader::new(child.stderr.take().expect("piped"));
+        let mut lines = log.lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("sidehook is running")), "{format}");
+        drop(lines);
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{format}");
+    }
+}

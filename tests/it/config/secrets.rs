@@ -172,6 +172,8 @@ fn the_effective_configuration_is_toml_without_secrets() {
          [delivery]\nretry = [\"5s\"]\nuser_agent = \"a \\\"b\\\" \\u0007\"\n"
     );
     let toml = toml.replace(" \\u0007", "");
+    let headers = "headers = { \"X-My\" = \"Bearer hunter4\", \"X-Env\" = \"prod\" }\n[delivery]";
+    let toml = toml.replace("[delivery]", headers);
     let folder = Folder::new(&toml);
     folder.write("s.txt", "hunter3");
     let effective = folder.load_with(&[], Flags::default()).expect("good").effective;

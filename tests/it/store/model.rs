@@ -11,7 +11,9 @@ use sidehook::model::{
     DeliveryId, DeliveryState, EventId, NewEvent, Verdict, Webhook, WebhookId, WebhookState,
     WebhookStatus,
 };
-use sidehook::store::{Cancelled, DeliveryFilter, EventFilter, Lease, OnFailure, Page, Store};
+use sidehook::store::{
+    Cancelled, DeliveryFilter, EventFilter, Lease, OnFailure, Page, Store, StoreError,
+};
 
 use super::fixture::*;
 
@@ -241,15 +243,14 @@ impl Run {
 
     async fn requeue(&mut self) {
         let Some(id) = self.any_delivery() else { return };
-        self.store().requeue(id).await.expect("stored").expect("known");
-        let expected = self.reference.deliveries.get_mut(&id).expect("known");
-        expected.requeue();
-        let webhook = expected.webhook;
-        if !self.is_there(webhook) {
-            // It was deleted: nothing waits for it for ever.
-            self.drained(webhook).await;
-            self.reference.deliveries.get_mut(&id).expect("known").cancel();
+        let answer = self.store().requeue(id).await;
+        if !self.is_there(self.reference.deliveries[&id].webhook) {
+            // It was deleted: nothing waits for it any more.
+            assert!(matches!(answer, Err(StoreError::Declined { .. })), "{answer:?}");
+            return;
         }
+        answer.expect("stored").expect("known");
+        self.reference.deliveries.get_mut(&id).expect("known").requeue();
     }
 
     fn toggle(&mut self) {
