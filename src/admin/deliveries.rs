@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::openapi::NoMembers;
+use super::openapi::{Conflict, NoMembers};
 use super::params::{Id, NoBody, Params};
 use super::problem::{Problem, json};
 use super::queries::{Between, InState, OfEvent, OfWebhook, Paging, Search};
@@ -77,7 +77,8 @@ pub(super) async fn one(
 
 /// Tries a delivery again.
 ///
-/// Now, whatever its state; the `webhook-id` that the receiver gets stays the same.
+/// Now, whatever its state; the `webhook-id` that the receiver gets stays the same. 409 where its
+/// webhook was deleted.
 #[utoipa::path(
     post,
     path = "/v1/deliveries/{id}/retry",
@@ -85,7 +86,10 @@ pub(super) async fn one(
     tag = "deliveries",
     params(("id" = DeliveryKey, Path)),
     request_body = Option<NoMembers>,
-    responses((status = 202, description = "The delivery, due now.", body = DeliveryInList))
+    responses(
+        (status = 202, description = "The delivery, due now.", body = DeliveryInList),
+        (status = 409, response = Conflict),
+    )
 )]
 pub(super) async fn retry(
     State(api): State<Api>,
