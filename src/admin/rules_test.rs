@@ -15,7 +15,7 @@ use crate::rules::{self, BadField, Call, Explained, Message, Redaction, Verdict}
 
 /// A call that is thought of, not made. Only its description for readers: the handler reads the
 /// members one by one to name every one that is wrong.
-#[allow(dead_code)]
+#[expect(dead_code, reason = "tells the document what `test` reads")]
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TestedCall {
@@ -33,7 +33,7 @@ pub(super) struct TestedCall {
 }
 
 /// Headers and body of a request or a response.
-#[allow(dead_code)]
+#[expect(dead_code, reason = "tells the document what `test` reads")]
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TestedMessage {
