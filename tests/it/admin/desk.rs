@@ -156,12 +156,13 @@ impl Desk {
             rule: RuleRef { id: 7, label: label.to_owned(), tag: Some("tasks".to_owned()) },
             exchange: exchange(n),
         };
+        let changes = self.store.changes();
+        let before = changes.now();
         self.store.commit(event, OnFailure::Refuse).await.expect("durable");
-        // Durable is before indexed: reads follow a moment later.
-        crate::support::until("the event can be read", || {
-            self.store.deliveries_of(id).is_ok_and(|deliveries| !deliveries.is_empty())
-        })
-        .await;
+        // Durable is before indexed, and indexed is before told: whoever follows from now on is not
+        // told of this event.
+        let is_told = || changes.after(before, 1).is_ok_and(|told| !told.is_empty());
+        crate::support::until("the event can be read and is told", is_told).await;
         let mut deliveries = self.store.deliveries_of(id).expect("readable");
         deliveries.sort_by_key(|delivery| delivery.webhook_id != WebhookId::of_name("billing"));
         (id, deliveries)
@@ -182,11 +183,11 @@ impl Desk {
             verdict,
         };
         let id = attempt.delivery_id;
-        self.store.finish(lease, attempt.clone());
-        crate::support::until("the attempt is recorded", || {
-            self.store.attempts(id).is_ok_and(|attempts| attempts.contains(&attempt))
-        })
-        .await;
+        let changes = self.store.changes();
+        let before = changes.now();
+        self.store.finish(lease, attempt);
+        let is_told = || changes.after(before, 1).is_ok_and(|told| !told.is_empty());
+        crate::support::until("the attempt is recorded and told", is_told).await;
         id
     }
 
