@@ -6,28 +6,64 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
+use super::crowd::Place;
 use super::error::Problem;
 use super::exchange::exchange;
 use super::io::ClientIo;
+use super::stream::Stream;
 use super::terms::Terms;
 use super::timers::Slot;
 use super::worker::Worker;
 
+/// A connection that was accepted.
+pub(super) struct Accepted {
+    pub(super) stream: Stream,
+    pub(super) peer: Peer,
+    pub(super) scheme: Scheme,
+    pub(super) protocol: Protocol,
+    /// Bytes that were read already.
+    pub(super) buffered: BytesMut,
+    /// Among all that are open.
+    pub(super) place: Place,
+}
+
+/// Who connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    Ip(IpAddr),
+    /// Through a Unix socket.
+    Local,
+}
+
+/// What the client called us by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+}
+
+/// What the client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
 /// What a call needs to know of its connection.
 pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
-    pub(super) peer: IpAddr,
+    pub(super) peer: Peer,
+    pub(super) scheme: Scheme,
     /// The peer's address, as `X-Forwarded-For` shows it.
     pub(super) address: HeaderValue,
     /// As the connection's parser has it.
@@ -63,15 +99,18 @@ enum Phase {
 }
 
 impl Client {
-    fn new(worker: Rc<Worker>, terms: &Terms, peer: IpAddr) -> Self {
-        let peer = peer.to_canonical();
-        let address = HeaderValue::try_from(peer.to_string())
-            .expect("an IP address is made of visible characters");
+    fn new(worker: Rc<Worker>, terms: &Terms, peer: Peer, scheme: Scheme) -> Self {
+        let address = match peer {
+            Peer::Local => HeaderValue::from_static("unknown"),
+            Peer::Ip(ip) => HeaderValue::try_from(ip.to_string())
+                .expect("an IP address is made of visible characters"),
+        };
         let deadline = worker.timers.slot();
         deadline.arm(terms.settings.idle_timeout);
         Self {
             worker,
             peer,
+            scheme,
             address,
             head_bytes_max: terms.settings.head_bytes_max,
             phase: Cell::new(Phase::Idle),
@@ -182,15 +221,15 @@ impl Drop for Call {
 }
 
 /// Serves one connection until it ends.
-pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
-    let open = Open::new(&worker);
-    let terms = worker.terms();
-    let limit = terms.settings.connections_max;
-    if open.above > limit {
-        return refuse(stream, &Problem::too_many_connections(limit)).await;
+pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
+    let Accepted { stream, peer, scheme, protocol, buffered, place: _place } = accepted;
+    if protocol == Protocol::Http2 {
+        tracing::debug!(?peer, "HTTP/2 is not served yet");
+        return;
     }
-    let client = Rc::new(Client::new(Rc::clone(&worker), &terms, peer));
-    let io = TokioIo::new(ClientIo::new(stream, Rc::clone(&client)));
+    let terms = worker.terms();
+    let client = Rc::new(Client::new(Rc::clone(&worker), &terms, peer, scheme));
+    let io = TokioIo::new(ClientIo::new(stream, buffered, Rc::clone(&client)));
     let service = service_fn({
         let client = Rc::clone(&client);
         move |request| {
@@ -215,18 +254,21 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
     match ended {
         Some(Ok(())) => {}
         Some(Err(error)) => {
-            tracing::debug!(%error, peer = %peer, "client connection broke");
+            tracing::debug!(%error, ?peer, "client connection broke");
             if client.must_reset.get() {
                 connection.into_parts().io.into_inner().reset();
             }
         }
         None if client.phase.get() == Phase::Head => {
             let io = connection.into_parts().io.into_inner();
-            refuse(io.into_stream(), &Problem::slow_head(worker.terms().settings.header_timeout))
-                .await;
+            turn_away(
+                io.into_stream(),
+                &Problem::slow_head(worker.terms().settings.header_timeout),
+            )
+            .await;
         }
         None if client.phase.get() == Phase::Call => {
-            tracing::debug!(peer = %peer, "a client does not read its response");
+            tracing::debug!(?peer, "a client does not read its response");
             connection.into_parts().io.into_inner().reset();
         }
         None => {}
@@ -248,7 +290,7 @@ fn builder(head_bytes_max: usize) -> http1::Builder {
 
 /// Answers outside of any call and closes; what the client still sends is read for a moment, since
 /// closing over unread bytes is a reset that takes the answer with it (RFC 9112 9.6).
-async fn refuse(mut stream: TcpStream, problem: &Problem) {
+pub(super) async fn turn_away(mut stream: Stream, problem: &Problem) {
     const LINGER_MAX: Duration = Duration::from_secs(1);
     const READ_BYTES_MAX: u64 = 64 << 10;
     let answered = async {
@@ -260,27 +302,5 @@ async fn refuse(mut stream: TcpStream, problem: &Problem) {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::debug!(%error, "a client left before it was answered"),
         Err(_) => tracing::debug!("a client that was turned away does not leave"),
-    }
-}
-
-/// An open connection, counted.
-struct Open<'a> {
-    worker: &'a Worker,
-    /// Open connections, this one included.
-    above: usize,
-}
-
-impl<'a> Open<'a> {
-    fn new(worker: &'a Worker) -> Self {
-        worker.metrics().connections("client", 1);
-        let above = worker.shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        Self { worker, above }
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.worker.metrics().connections("client", -1);
-        self.worker.shared.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Version, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use super::client::Client;
+use super::client::{Client, Peer, Scheme};
 use super::terms::Terms;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -117,10 +117,19 @@ fn keep_trailers_of_te(headers: &mut HeaderMap) {
 /// Says who called: a trusted proxy's word is kept and added to, anyone else's is replaced.
 fn forwarded(headers: &mut HeaderMap, client: &Client, terms: &Terms) {
     let host = headers.get(header::HOST).cloned();
-    let proto = HeaderValue::from_static("http");
-    if terms.settings.trusted_proxies.iter().any(|net| net.contains(&client.peer)) {
-        let chain = chain(headers, &client.address);
-        headers.insert(FORWARDED_FOR, chain);
+    let proto = HeaderValue::from_static(match client.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    });
+    let is_trusted = match client.peer {
+        Peer::Local => true,
+        Peer::Ip(ip) => terms.settings.trusted_proxies.iter().any(|net| net.contains(&ip)),
+    };
+    if is_trusted {
+        if client.peer != Peer::Local {
+            let chain = chain(headers, &client.address);
+            headers.insert(FORWARDED_FOR, chain);
+        }
         headers.entry(FORWARDED_PROTO).or_insert(proto);
         if let Some(host) = host {
             headers.entry(FORWARDED_HOST).or_insert(host);

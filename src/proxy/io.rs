@@ -6,15 +6,18 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::client::Client;
 use super::error::Problem;
+use super::stream::Stream;
 
 /// A client's socket.
 pub(super) struct ClientIo {
-    stream: TcpStream,
+    stream: Stream,
+    /// What was read already.
+    ahead: BytesMut,
     client: Rc<Client>,
     /// Our own words in place of the parser's bare answer, and how much of them is written.
     answer: Option<(Vec<u8>, usize)>,
@@ -23,32 +26,28 @@ pub(super) struct ClientIo {
 }
 
 impl ClientIo {
-    pub(super) fn new(stream: TcpStream, client: Rc<Client>) -> Self {
-        Self { stream, client, answer: None, is_armed: false }
+    pub(super) fn new(stream: Stream, ahead: BytesMut, client: Rc<Client>) -> Self {
+        Self { stream, ahead, client, answer: None, is_armed: false }
     }
 
-    pub(super) fn into_stream(self) -> TcpStream {
+    pub(super) fn into_stream(self) -> Stream {
         self.stream
     }
 
     /// Closes with a reset: the only way to tell a client that a response without a length and
     /// without chunks is not complete (RFC 9112 8).
     pub(super) fn reset(self) {
-        if let Err(error) = self.stream.set_zero_linger() {
-            tracing::debug!(%error, "cannot reset a client's connection");
-        }
+        self.stream.reset_on_close(true);
     }
 
     /// While the end of a response is held back that only the connection's end tells, the socket
     /// is set so that whatever ends it early (a panic, the end of the grace, a kill) is a reset.
-    fn follow_end(&mut self) -> io::Result<()> {
+    fn follow_end(&mut self) {
         let is_held = self.client.end_is_held();
         if self.is_armed != is_held {
-            let linger = is_held.then_some(std::time::Duration::ZERO);
-            socket2::SockRef::from(&self.stream).set_linger(linger)?;
+            self.stream.reset_on_close(is_held);
             self.is_armed = is_held;
         }
-        Ok(())
     }
 
     /// Tells the connection's state what became of a write.
@@ -90,7 +89,13 @@ impl AsyncRead for ClientIo {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if self.ahead.is_empty() {
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        } else {
+            let n = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead[..n]);
+            self.ahead.advance(n);
+        }
         let received = &buf.filled()[before..];
         if !received.is_empty() {
             self.client.received(received);
@@ -108,7 +113,7 @@ impl AsyncWrite for ClientIo {
         if let Some(result) = ready!(self.poll_own_answer(cx, buf)) {
             return Poll::Ready(result);
         }
-        self.follow_end()?;
+        self.follow_end();
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note(written)
     }
@@ -124,7 +129,7 @@ impl AsyncWrite for ClientIo {
         {
             return Poll::Ready(result);
         }
-        self.follow_end()?;
+        self.follow_end();
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.note(written)
     }
@@ -138,7 +143,7 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.follow_end()?;
+        self.follow_end();
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

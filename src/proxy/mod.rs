@@ -10,10 +10,12 @@
 //! request is forwarded as an ordinary one, which RFC 9110 7.8 allows.
 
 mod admit;
+mod arrive;
 mod body;
 mod capture;
 mod client;
 mod commit;
+mod crowd;
 mod error;
 mod events;
 mod exchange;
@@ -25,8 +27,11 @@ mod io;
 mod listen;
 mod loops;
 mod pool;
+mod proxy_protocol;
 mod release;
 mod settings;
+mod sockets;
+mod stream;
 mod terms;
 mod timers;
 mod upstream_tls;
