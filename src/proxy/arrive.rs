@@ -181,7 +181,9 @@ async fn begun(
     }
     let acceptor = tls.acceptor();
     let handshake = async {
-        read_some(&mut stream, &mut buffered, HELLO_BYTES).await?;
+        if buffered.is_empty() {
+            read_some(&mut stream, &mut buffered, HELLO_BYTES).await?;
+        }
         if buffered.first().is_some_and(u8::is_ascii_alphabetic) {
             return Err(Refusal::Plain(Box::new(stream)));
         }
