@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -29,6 +29,9 @@ const BLOCKING_THREADS_MAX: usize = 4;
 /// After a failed accept (too many open files): the pause before the next one, and its longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// So long after the last failure it is over.
+const CALM: Duration = Duration::from_secs(1);
 
 /// How soon a renewed certificate is noticed.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -297,11 +300,14 @@ async fn accept(worker: &Rc<Worker>, unused: Unused) {
         }
     };
     let mut pause = PAUSE_FIRST;
+    let mut failed: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if pause != PAUSE_FIRST {
-                    pause = PAUSE_FIRST;
+                pause = PAUSE_FIRST;
+                // One file that was given back is not the end of it.
+                if failed.is_some_and(|at| at.elapsed() > CALM) {
+                    failed = None;
                     if worker.shared.is_starved.swap(false, Ordering::Relaxed) {
                         tracing::info!("clients are accepted again");
                     }
@@ -313,6 +319,7 @@ async fn accept(worker: &Rc<Worker>, unused: Unused) {
             }
             Err(error) => {
                 worker.metrics().unserved(Unserved::Accept);
+                failed = Some(Instant::now());
                 if !worker.shared.is_starved.swap(true, Ordering::Relaxed) {
                     tracing::error!(
                         %error,

@@ -6,6 +6,7 @@ mod callers;
 mod capture;
 mod conditions;
 mod errors;
+mod files;
 mod framing;
 mod head;
 mod listening;
