@@ -49,7 +49,7 @@ def attack(stage, sidehook, mode, arguments, seconds):
     """One mode, with a normal client beside it."""
     url = f"http://127.0.0.1:{sidehook.port}/{'big' if mode == 'slow reading' else ''}"
     command = [shutil.which("slowhttptest"), *arguments, "-c", str(CONNECTIONS), "-r", str(CONNECTIONS // 2),
-               "-l", str(seconds), "-p", "2", "-u", url]
+               "-l", str(seconds), "-p", "5", "-u", url]
     client = Client(sidehook.port)
     client.start()
     begin, most, gone, output = time.monotonic(), 0, None, []
