@@ -16,7 +16,6 @@ use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{Ping, PingPong, Reason, RecvStream};
 use http::Request;
-use tokio::io::AsyncWriteExt as _;
 
 pub(in crate::proxy) use body::Http2Body;
 pub(super) use call::Answering;
@@ -129,20 +128,6 @@ fn builder(head_bytes_max: usize) -> h2::server::Builder {
         .max_pending_accept_reset_streams(RESET_AT_ONCE_MAX)
         .max_local_error_reset_streams(Some(FAULTS_MAX));
     builder
-}
-
-/// Tells a client that it is not served: SETTINGS, which must come first, and GOAWAY with
-/// ENHANCE_YOUR_CALM (RFC 9113 3.4, 6.8).
-pub(super) async fn turn_away(mut stream: Stream) {
-    const FRAMES: &[u8] = b"\0\0\0\x04\0\0\0\0\0\
-                            \0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0b";
-    let told = async {
-        stream.write_all(FRAMES).await?;
-        stream.shutdown().await
-    };
-    if !matches!(tokio::time::timeout(FAREWELL_MAX, told).await, Ok(Ok(()))) {
-        tracing::debug!("a client left before it was turned away");
-    }
 }
 
 impl Connection {
