@@ -11,3 +11,4 @@ mod load;
 mod loops;
 mod promise;
 mod stand;
+mod upstream_tls;
