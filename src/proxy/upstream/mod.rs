@@ -1,6 +1,7 @@
 //! The other side: connections to the upstream, and calls on them.
 
 mod answer;
+mod connect;
 mod connection;
 mod pool;
 mod send;

@@ -3,19 +3,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
+use super::connect::{Connected, Protocol, connect};
 use super::connection::Connection;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::spare::Spare;
-use crate::proxy::stream::Stream;
 use crate::proxy::timers::Timers;
-use crate::proxy::{Settings, UpstreamAddress, UpstreamProtocol, UpstreamSettings};
+use crate::proxy::{Settings, UpstreamSettings};
 use crate::telemetry::Metrics;
 
 /// Idle connections of one worker; more are closed.
@@ -24,12 +21,11 @@ const IDLE_MAX: usize = 1024;
 /// One worker's idle connections to the upstream.
 pub(in crate::proxy) struct Pool {
     home: Rc<Home>,
-    metrics: Arc<Metrics>,
-    upstream: UpstreamSettings,
 }
 
 /// Where a connection goes when its call is over.
 pub(super) struct Home {
+    pub(super) upstream: UpstreamSettings,
     #[expect(clippy::vec_box, reason = "connections go to calls and come back without a copy")]
     idle: RefCell<Vec<Box<Connection>>>,
     /// No further call comes here: nothing is kept.
@@ -49,6 +45,7 @@ impl Pool {
     ) -> Self {
         let idle_ms_max = u64::try_from(settings.upstream_idle_timeout.as_millis());
         let home = Home {
+            upstream: settings.upstream.clone(),
             idle: RefCell::default(),
             is_closed: Cell::new(false),
             timers: Rc::clone(timers),
@@ -56,16 +53,12 @@ impl Pool {
             idle_ms_max: idle_ms_max.unwrap_or(u64::MAX),
             metrics: Arc::clone(metrics),
         };
-        Self {
-            home: Rc::new(home),
-            metrics: Arc::clone(metrics),
-            upstream: settings.upstream.clone(),
-        }
+        Self { home: Rc::new(home) }
     }
 
     /// Whether it leads to the upstream of these settings.
     pub(in crate::proxy) fn leads_to(&self, settings: &Settings) -> bool {
-        self.upstream == settings.upstream
+        self.home.upstream == settings.upstream
     }
 
     /// No further call comes here: what is idle is closed, and the rest when its call is over.
@@ -94,10 +87,12 @@ impl Pool {
         &self,
         limit: Duration,
     ) -> Result<Box<Connection>, UpstreamError> {
-        match tokio::time::timeout(limit, self.open()).await {
-            Ok(Ok(stream)) => Ok(Connection::new(stream, Rc::clone(&self.home), &self.metrics)),
-            Ok(Err(source)) => Err(UpstreamError::Connect { source }),
-            Err(_elapsed) => Err(UpstreamError::ConnectTimeout { limit }),
+        let Connected { stream, protocol } = connect(&self.home.upstream, false, limit).await?;
+        match protocol {
+            Protocol::Http1 => Ok(Connection::new(stream, Rc::clone(&self.home))),
+            Protocol::Http2 => {
+                Err(UpstreamError::Connect { source: io::ErrorKind::Unsupported.into() })
+            }
         }
     }
 
@@ -109,20 +104,6 @@ impl Pool {
                 && !connection.stream.is_stale()
         });
         !idle.is_empty()
-    }
-
-    async fn open(&self) -> io::Result<Stream> {
-        let UpstreamSettings { protocol, address, .. } = &self.upstream;
-        let (UpstreamProtocol::Http, UpstreamAddress::Tcp { host, port }) = (protocol, address)
-        else {
-            return Err(io::ErrorKind::Unsupported.into());
-        };
-        let stream = match host.parse::<IpAddr>() {
-            Ok(address) => TcpStream::connect((address, *port)).await?,
-            Err(_is_a_name) => TcpStream::connect((host.as_str(), *port)).await?,
-        };
-        stream.set_nodelay(true)?;
-        Ok(Stream::Tcp(stream))
     }
 }
 

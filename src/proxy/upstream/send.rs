@@ -15,6 +15,7 @@ use crate::proxy::error::UpstreamError;
 use crate::proxy::terms::Terms;
 use crate::proxy::upload::{BodyError, RequestBody};
 use crate::proxy::wire::{self, Framing, Head, Name};
+use crate::tls::{handshake_failure, tls_error};
 
 /// Bytes of a response's head.
 const HEAD_BYTES_MAX: usize = 128 << 10;
@@ -197,9 +198,26 @@ impl Attempt<'_> {
             // Half a request must not look like a whole one (RFC 9112 8).
             self.connection.stream.reset_on_close(true);
         }
+        let error = self.of_tls(error);
         let body = self.sending.body;
         let body = body.is_untouched().then_some(body);
         Failed { error, body, is_unsent, is_stale }
+    }
+
+    /// With TLS 1.3 the handshake is over for us before the upstream has judged our certificate.
+    fn of_tls(&self, error: UpstreamError) -> UpstreamError {
+        let (UpstreamError::Broken { source }, Some(tls)) =
+            (&error, &self.connection.home.upstream.tls)
+        else {
+            return error;
+        };
+        match tls_error(source) {
+            Some(rustls::Error::AlertReceived(_)) if !self.connection.is_reused => {
+                let (failure, detail) = handshake_failure(source, tls.has_client_certificate());
+                UpstreamError::Tls { failure, detail }
+            }
+            _ => error,
+        }
     }
 }
 
