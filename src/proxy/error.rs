@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{StatusCode, header};
 
 use super::content::Content;
+use super::http2::Unsayable;
 use super::wire::{Head, Version};
 use super::{Settings, upstream_tls};
 use crate::model::TlsFailure;
@@ -33,6 +34,8 @@ pub(super) enum UpstreamError {
     Broken { source: io::Error },
     #[error("the upstream broke its answer off before its end")]
     Incomplete,
+    #[error("the request cannot be sent over HTTP/2")]
+    Unsayable { unsayable: Unsayable },
     #[error("the client broke its request off")]
     BrokenByClient,
     #[error("the client was too slow with its request's body")]
@@ -61,7 +64,7 @@ impl UpstreamError {
             Self::ResponseTimeout { .. } => Some(UpstreamErrorKind::ResponseTimeout),
             Self::BadResponse { .. } | Self::UnaskedUpgrade => Some(UpstreamErrorKind::BadResponse),
             Self::Broken { .. } | Self::Incomplete => Some(UpstreamErrorKind::Broken),
-            Self::BrokenByClient | Self::SlowClient { .. } => None,
+            Self::BrokenByClient | Self::SlowClient { .. } | Self::Unsayable { .. } => None,
         }
     }
 
@@ -111,6 +114,10 @@ impl UpstreamError {
                 "The upstream {upstream} closed the connection before its response was complete. \
                  It may have crashed; see its log."
             ),
+            Self::Unsayable { unsayable } => format!(
+                "The upstream {upstream} speaks HTTP/2, and the request is not one that it can be \
+                 sent: {unsayable}."
+            ),
             Self::BrokenByClient => "The request's body ended early or is not framed as its head \
                                      announces."
                 .into(),
@@ -135,7 +142,7 @@ impl UpstreamError {
             Self::UnaskedUpgrade => (StatusCode::BAD_GATEWAY, "http_upgrade_failed"),
             Self::Broken { .. } => (StatusCode::BAD_GATEWAY, "connection_terminated"),
             Self::Incomplete => (StatusCode::BAD_GATEWAY, "http_response_incomplete"),
-            Self::BrokenByClient => (StatusCode::BAD_REQUEST, "http_request_error"),
+            Self::BrokenByClient | Self::Unsayable { .. } => (StatusCode::BAD_REQUEST, "http_request_error"),
             Self::SlowClient { .. } => (StatusCode::REQUEST_TIMEOUT, "http_request_error"),
         };
         let closes = self.kind().is_none();

@@ -34,7 +34,7 @@ pub(in crate::proxy) struct Connection {
 }
 
 /// An open connection, counted.
-struct Open(Arc<Metrics>);
+pub(super) struct Open(Arc<Metrics>);
 
 impl Connection {
     pub(super) fn new(stream: Stream, home: Rc<Home>) -> Box<Self> {
@@ -82,7 +82,7 @@ impl Connection {
 }
 
 impl Open {
-    fn new(metrics: &Arc<Metrics>) -> Self {
+    pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
         metrics.connections("upstream", 1);
         Self(Arc::clone(metrics))
     }

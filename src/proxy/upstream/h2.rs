@@ -18,8 +18,8 @@ use h2::{Ping, PingPong};
 use http::uri::Scheme;
 use tokio::sync::Notify;
 
-pub(super) use answer::Http2Download;
-pub(super) use call::send;
+pub(in crate::proxy) use answer::Http2Download;
+pub(in crate::proxy) use call::send;
 
 use super::connection::Open;
 use crate::proxy::error::UpstreamError;
@@ -79,13 +79,6 @@ pub(in crate::proxy) struct Lease {
 /// The right to open the next connection.
 pub(super) struct Opening(Rc<Connections>);
 
-/// What there is for a call.
-pub(super) enum Place {
-    Free(Lease),
-    /// None is free, and another connection may be opened.
-    Open(Opening),
-}
-
 impl Connections {
     pub(super) fn new(timers: &Rc<Timers>, metrics: &Arc<Metrics>, idle_ms_max: u64) -> Rc<Self> {
         Rc::new(Self {
@@ -98,46 +91,65 @@ impl Connections {
         })
     }
 
-    /// Waits for a place, at most `limit`.
-    ///
-    /// # Errors
-    /// There was none in time.
-    pub(super) async fn place(
-        self: &Rc<Self>,
-        scheme: &Scheme,
-        limit: Duration,
-    ) -> Result<Place, UpstreamError> {
-        let waited = async {
-            loop {
-                // Before looking, so that no change is missed.
-                let mut changed = std::pin::pin!(self.changed.notified());
-                changed.as_mut().enable();
-                if let Some(place) = self.place_now(scheme) {
-                    return place;
-                }
-                changed.await;
-            }
-        };
-        if let Some(place) = self.place_now(scheme) {
-            return Ok(place);
-        }
-        let waited = crate::proxy::timers::within(&self.timers, Some(limit), waited).await;
-        waited.ok_or(UpstreamError::ConnectTimeout { limit })
-    }
-
-    fn place_now(self: &Rc<Self>, scheme: &Scheme) -> Option<Place> {
+    /// A place for a call, if there is one.
+    pub(super) fn place(self: &Rc<Self>, scheme: &Scheme) -> Option<Lease> {
         let mut open = self.open.borrow_mut();
         open.retain(|connection| connection.is_usable());
         // The fullest that has room: the others become idle and go.
         let free = open.iter().filter(|connection| connection.has_room());
-        if let Some(connection) = free.max_by_key(|connection| connection.calls.get()) {
-            return Some(Place::Free(Lease::new(connection, self, scheme.clone())));
-        }
-        if self.is_opening.get() || open.len() >= CONNECTIONS_MAX {
+        let connection = free.max_by_key(|connection| connection.calls.get())?;
+        Some(Lease::new(connection, self, scheme.clone()))
+    }
+
+    /// The right to open another connection, if nobody has it and there are not too many.
+    pub(super) fn opening(self: &Rc<Self>) -> Option<Opening> {
+        if self.is_opening.get() || self.open.borrow().len() >= CONNECTIONS_MAX {
             return None;
         }
         self.is_opening.set(true);
-        Some(Place::Open(Opening(Rc::clone(self))))
+        Some(Opening(Rc::clone(self)))
+    }
+
+    /// Ready when a place has become free, or a connection has come or gone, or failed to.
+    pub(super) fn changed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Speaks HTTP/2 on a connection.
+    ///
+    /// # Errors
+    /// The upstream does not take our first bytes.
+    pub(super) async fn add(
+        self: &Rc<Self>,
+        stream: Stream,
+        scheme: Scheme,
+    ) -> Result<Lease, UpstreamError> {
+        let (socket, meter) = Socket::new(stream, BytesMut::new(), &self.timers);
+        let (requests, connection) = builder()
+            .handshake(socket)
+            .await
+            .map_err(|error| UpstreamError::Broken { source: std::io::Error::other(error) })?;
+        let driver = Driver::new(connection, Rc::clone(&meter), &self.timers);
+        let multiplexed = Rc::new(Multiplexed {
+            requests,
+            calls: Cell::new(0),
+            is_over: Cell::new(false),
+            idle_since: Cell::new(self.timers.now()),
+            has_served: Cell::new(false),
+            meter,
+        });
+        let counted = Open::new(&self.metrics);
+        let (weak, home) = (Rc::downgrade(&multiplexed), Rc::clone(self));
+        tokio::task::spawn_local(async move {
+            driver.await;
+            drop(counted);
+            if let Some(multiplexed) = weak.upgrade() {
+                multiplexed.is_over.set(true);
+            }
+            home.changed.notify_waiters();
+        });
+        self.open.borrow_mut().push(Rc::clone(&multiplexed));
+        Ok(Lease::new(&multiplexed, self, scheme))
     }
 
     /// Closes connections that have been idle for too long; whether any are left.
@@ -154,46 +166,6 @@ impl Connections {
     /// No further call comes here.
     pub(super) fn close(&self) {
         self.open.borrow_mut().clear();
-    }
-}
-
-impl Opening {
-    /// A connection is there: speaks HTTP/2 on it.
-    ///
-    /// # Errors
-    /// The upstream does not take our first bytes.
-    pub(super) async fn opened(
-        self,
-        stream: Stream,
-        scheme: Scheme,
-    ) -> Result<Lease, UpstreamError> {
-        let home = Rc::clone(&self.0);
-        let (socket, meter) = Socket::new(stream, BytesMut::new(), &home.timers);
-        let (requests, connection) = builder()
-            .handshake(socket)
-            .await
-            .map_err(|error| UpstreamError::Broken { source: std::io::Error::other(error) })?;
-        let connection = Driver::new(connection, Rc::clone(&meter), &home.timers);
-        let multiplexed = Rc::new(Multiplexed {
-            requests,
-            calls: Cell::new(0),
-            is_over: Cell::new(false),
-            idle_since: Cell::new(home.timers.now()),
-            has_served: Cell::new(false),
-            meter,
-        });
-        let counted = Open::new(&home.metrics);
-        let (weak, changed) = (Rc::downgrade(&multiplexed), Rc::clone(&home));
-        tokio::task::spawn_local(async move {
-            connection.await;
-            drop(counted);
-            if let Some(multiplexed) = weak.upgrade() {
-                multiplexed.is_over.set(true);
-            }
-            changed.changed.notify_waiters();
-        });
-        home.open.borrow_mut().push(Rc::clone(&multiplexed));
-        Ok(Lease::new(&multiplexed, &home, scheme))
     }
 }
 
@@ -277,7 +249,7 @@ impl Driver {
         mut connection: h2::client::Connection<Socket, Bytes>,
         meter: Rc<Meter>,
         timers: &Rc<Timers>,
-    ) -> impl Future<Output = ()> {
+    ) -> impl Future<Output = ()> + use<> {
         let pings = connection.ping_pong();
         let (timers, slot) = (Rc::clone(timers), timers.slot());
         let mut driver = Self { connection, pings, pinged: None, meter, timers, slot };

@@ -2,14 +2,12 @@
 //! out so that few stay warm.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::connect::{Connected, Protocol, connect};
+use super::connect::Protocol;
 use super::connection::Connection;
-use crate::proxy::error::UpstreamError;
+use super::h2::Connections;
 use crate::proxy::spare::Spare;
 use crate::proxy::timers::Timers;
 use crate::proxy::{Settings, UpstreamSettings};
@@ -20,7 +18,10 @@ const IDLE_MAX: usize = 1024;
 
 /// One worker's idle connections to the upstream.
 pub(in crate::proxy) struct Pool {
-    home: Rc<Home>,
+    pub(super) home: Rc<Home>,
+    /// What the upstream chose when it was last asked.
+    pub(super) chosen: Cell<Option<Protocol>>,
+    pub(super) http2: Rc<Connections>,
 }
 
 /// Where a connection goes when its call is over.
@@ -53,7 +54,8 @@ impl Pool {
             idle_ms_max: idle_ms_max.unwrap_or(u64::MAX),
             metrics: Arc::clone(metrics),
         };
-        Self { home: Rc::new(home) }
+        let http2 = Connections::new(timers, metrics, home.idle_ms_max);
+        Self { home: Rc::new(home), chosen: Cell::new(None), http2 }
     }
 
     /// Whether it leads to the upstream of these settings.
@@ -66,6 +68,7 @@ impl Pool {
         self.home.is_closed.set(true);
         let closed = self.home.idle.take();
         drop(closed);
+        self.http2.close();
     }
 
     /// An idle connection, if there is one.
@@ -79,23 +82,6 @@ impl Pool {
         }
     }
 
-    /// A new connection.
-    ///
-    /// # Errors
-    /// Nobody answers there, or not within `connect_timeout`.
-    pub(in crate::proxy) async fn connect(
-        &self,
-        limit: Duration,
-    ) -> Result<Box<Connection>, UpstreamError> {
-        let Connected { stream, protocol } = connect(&self.home.upstream, false, limit).await?;
-        match protocol {
-            Protocol::Http1 => Ok(Connection::new(stream, Rc::clone(&self.home))),
-            Protocol::Http2 => {
-                Err(UpstreamError::Connect { source: io::ErrorKind::Unsupported.into() })
-            }
-        }
-    }
-
     /// Closes connections that have been idle for too long; whether any are left.
     pub(in crate::proxy) fn evict(&self, now: u64) -> bool {
         let mut idle = self.home.idle.borrow_mut();
@@ -103,7 +89,8 @@ impl Pool {
             now.saturating_sub(connection.idle_since) < connection.idle_ms_max
                 && !connection.stream.is_stale()
         });
-        !idle.is_empty()
+        let is_any_http2 = self.http2.evict(now);
+        !idle.is_empty() || is_any_http2
     }
 }
 

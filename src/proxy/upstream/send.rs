@@ -20,9 +20,9 @@ use crate::tls::{handshake_failure, tls_error};
 /// Bytes of a response's head.
 const HEAD_BYTES_MAX: usize = 128 << 10;
 /// Interim responses of one call; more are a flood.
-const INTERIM_MAX: usize = 1000;
+pub(super) const INTERIM_MAX: usize = 1000;
 /// How long an upstream is waited for that was asked whether it wants a body: many never answer.
-const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+pub(super) const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// There is no response.
 pub(in crate::proxy) struct Failed {
@@ -221,7 +221,7 @@ impl Attempt<'_> {
     }
 }
 
-fn of_body(error: BodyError) -> UpstreamError {
+pub(super) fn of_body(error: BodyError) -> UpstreamError {
     match error {
         BodyError::Broken => UpstreamError::BrokenByClient,
         BodyError::TooSlow { limit } => UpstreamError::SlowClient { limit },
