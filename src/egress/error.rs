@@ -4,10 +4,8 @@
 use std::error::Error;
 use std::io;
 
-use rustls::{AlertDescription as Alert, CertificateError as Certificate, PeerIncompatible};
-
-use crate::model::{Failure, FailurePhase, TlsFailure};
-use crate::tls::SelfSigned;
+use crate::model::{Failure, FailurePhase};
+use crate::tls::{handshake_failure, tls_error};
 
 /// Characters of a detail.
 const DETAIL_MAX: usize = 300;
@@ -28,9 +26,10 @@ pub(super) fn of_request(
             return failure.clone();
         }
         // With TLS 1.3 the handshake is over for us before the receiver has judged it.
-        if let Some(rustls::Error::AlertReceived(alert)) = tls_inside(inner) {
-            let cause = of_alert(*alert, has_client_certificate);
-            return Failure::Tls { cause, detail: format!("received alert {alert:?}") };
+        if let Some(rustls::Error::AlertReceived(_)) = tls_error(inner)
+            && let Some(error) = inner.downcast_ref()
+        {
+            return of_handshake(error, has_client_certificate);
         }
         cause = inner.source();
     }
@@ -39,15 +38,7 @@ pub(super) fn of_request(
 
 /// The failure of a handshake.
 pub(super) fn of_handshake(error: &io::Error, has_client_certificate: bool) -> Failure {
-    let cause = match tls_inside(error) {
-        Some(error) => of_tls(error, has_client_certificate),
-        None => TlsFailure::Closed,
-    };
-    let detail = match tls_inside(error) {
-        // The library has only its debugging form for what is not its own.
-        Some(rustls::Error::InvalidCertificate(Certificate::Other(other))) => other.0.to_string(),
-        _ => error.to_string(),
-    };
+    let (cause, detail) = handshake_failure(error, has_client_certificate);
     Failure::Tls { cause, detail: bounded(&detail) }
 }
 
@@ -94,65 +85,4 @@ pub(super) fn bounded(text: &str) -> String {
         kept.push_str("...");
     }
     kept
-}
-
-fn tls_inside<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
-    error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
-}
-
-fn of_tls(error: &rustls::Error, has_client_certificate: bool) -> TlsFailure {
-    use rustls::Error as Tls;
-    match error {
-        Tls::InvalidCertificate(error) => of_certificate(error),
-        Tls::AlertReceived(alert) => of_alert(*alert, has_client_certificate),
-        Tls::InvalidMessage(_) => TlsFailure::NotTls,
-        Tls::PeerIncompatible(
-            PeerIncompatible::ServerDoesNotSupportTls12Or13
-            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
-            | PeerIncompatible::NoCipherSuitesInCommon
-            | PeerIncompatible::NoKxGroupsInCommon
-            | PeerIncompatible::NoSignatureSchemesInCommon,
-        ) => TlsFailure::ProtocolVersion,
-        Tls::NoCertificatesPresented => TlsFailure::BadCertificate,
-        _ => TlsFailure::Other,
-    }
-}
-
-fn of_certificate(error: &Certificate) -> TlsFailure {
-    match error {
-        Certificate::Expired | Certificate::ExpiredContext { .. } => TlsFailure::Expired,
-        Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
-            TlsFailure::NotYetValid
-        }
-        Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-            TlsFailure::WrongName
-        }
-        Certificate::UnknownIssuer => TlsFailure::UnknownIssuer,
-        Certificate::BadSignature => TlsFailure::BadSignature,
-        Certificate::Other(other) if other.0.is::<SelfSigned>() => TlsFailure::SelfSigned,
-        _ => TlsFailure::BadCertificate,
-    }
-}
-
-fn of_alert(alert: Alert, has_client_certificate: bool) -> TlsFailure {
-    match alert {
-        Alert::CertificateRequired => TlsFailure::ClientCertificateRequired,
-        // Only a receiver that asked for a certificate complains of one.
-        Alert::NoCertificate
-        | Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateRevoked
-        | Alert::CertificateExpired
-        | Alert::CertificateUnknown
-        | Alert::UnknownCA
-        | Alert::AccessDenied => {
-            if has_client_certificate {
-                TlsFailure::ClientCertificateRefused
-            } else {
-                TlsFailure::ClientCertificateRequired
-            }
-        }
-        Alert::ProtocolVersion => TlsFailure::ProtocolVersion,
-        _ => TlsFailure::HandshakeRefused,
-    }
 }

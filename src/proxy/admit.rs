@@ -89,6 +89,9 @@ fn host(head: &mut Head, authority: Option<&[u8]>) -> Result<(), Problem> {
         (None, _) if head.version() == Version::Http11 => {
             Err(bad("An HTTP/1.1 request must have a Host field (RFC 9112 3.2)."))
         }
+        (None, _) if head.version() == Version::Http2 => {
+            Err(bad("An HTTP/2 request must have an :authority or a Host field (RFC 9113 8.3.1)."))
+        }
         (None, None) => Ok(()),
         (None, Some(authority)) => {
             head.push("host", authority);

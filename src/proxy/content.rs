@@ -100,6 +100,14 @@ impl Content {
         }
     }
 
+    /// How the upstream broke it off, where it spoke HTTP/2.
+    pub(super) fn reset_reason(&self) -> Option<h2::Reason> {
+        match self {
+            Self::Streamed(body) => body.reset_reason(),
+            _ => None,
+        }
+    }
+
     /// Goes on with what is left of the request, where nobody takes the response at the moment.
     pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) {
         if let Self::Streamed(body) = self {

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use http::{StatusCode, header};
 
-use super::Settings;
 use super::content::Content;
+use super::http2::Unsayable;
 use super::wire::{Head, Version};
+use super::{Settings, upstream_tls};
+use crate::model::TlsFailure;
 use crate::telemetry::UpstreamErrorKind;
 
 /// Why there is no response to pass on.
@@ -18,6 +20,10 @@ pub(super) enum UpstreamError {
     Connect { source: io::Error },
     #[error("the upstream did not accept a connection in time")]
     ConnectTimeout { limit: Duration },
+    #[error("the upstream's name is not known")]
+    Unresolved { source: io::Error },
+    #[error("no TLS connection to the upstream")]
+    Tls { failure: TlsFailure, detail: String },
     #[error("the upstream did not answer in time")]
     ResponseTimeout { limit: Duration },
     #[error("the upstream's answer is not valid HTTP/1.1")]
@@ -28,6 +34,8 @@ pub(super) enum UpstreamError {
     Broken { source: io::Error },
     #[error("the upstream broke its answer off before its end")]
     Incomplete,
+    #[error("the request cannot be sent over HTTP/2")]
+    Unsayable { unsayable: Unsayable },
     #[error("the client broke its request off")]
     BrokenByClient,
     #[error("the client was too slow with its request's body")]
@@ -49,12 +57,14 @@ impl UpstreamError {
     /// What is counted; `None` where the client is the cause.
     pub(super) const fn kind(&self) -> Option<UpstreamErrorKind> {
         match self {
-            Self::Connect { .. } => Some(UpstreamErrorKind::Connect),
+            Self::Connect { .. } | Self::Unresolved { .. } | Self::Tls { .. } => {
+                Some(UpstreamErrorKind::Connect)
+            }
             Self::ConnectTimeout { .. } => Some(UpstreamErrorKind::ConnectTimeout),
             Self::ResponseTimeout { .. } => Some(UpstreamErrorKind::ResponseTimeout),
             Self::BadResponse { .. } | Self::UnaskedUpgrade => Some(UpstreamErrorKind::BadResponse),
             Self::Broken { .. } | Self::Incomplete => Some(UpstreamErrorKind::Broken),
-            Self::BrokenByClient | Self::SlowClient { .. } => None,
+            Self::BrokenByClient | Self::SlowClient { .. } | Self::Unsayable { .. } => None,
         }
     }
 
@@ -76,6 +86,14 @@ impl UpstreamError {
                 "The upstream {upstream} did not accept a connection within {limit:?} (`[proxy] \
                  connect_timeout`). It is overloaded, or a firewall drops the packets."
             ),
+            Self::Unresolved { source } => format!(
+                "The name of the upstream {upstream} cannot be resolved: {source}. Correct `[proxy] \
+                 upstream`, or see to the name service."
+            ),
+            Self::Tls { failure, detail } => format!(
+                "No TLS connection to the upstream {upstream}: {} ({detail}).",
+                upstream_tls::words(*failure)
+            ),
             Self::ResponseTimeout { limit } => format!(
                 "The upstream {upstream} sent no response within {limit:?} (`[proxy] \
                  response_timeout`)."
@@ -96,6 +114,10 @@ impl UpstreamError {
                 "The upstream {upstream} closed the connection before its response was complete. \
                  It may have crashed; see its log."
             ),
+            Self::Unsayable { unsayable } => format!(
+                "The upstream {upstream} speaks HTTP/2, and the request is not one that it can be \
+                 sent: {unsayable}."
+            ),
             Self::BrokenByClient => "The request's body ended early or is not framed as its head \
                                      announces."
                 .into(),
@@ -112,13 +134,15 @@ impl UpstreamError {
                 (StatusCode::BAD_GATEWAY, "connection_refused")
             }
             Self::Connect { .. } => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
+            Self::Unresolved { .. } => (StatusCode::BAD_GATEWAY, "dns_error"),
+            Self::Tls { failure, .. } => (StatusCode::BAD_GATEWAY, tls_error(*failure)),
             Self::ConnectTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "connection_timeout"),
             Self::ResponseTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "http_response_timeout"),
             Self::BadResponse { .. } => (StatusCode::BAD_GATEWAY, "http_protocol_error"),
             Self::UnaskedUpgrade => (StatusCode::BAD_GATEWAY, "http_upgrade_failed"),
             Self::Broken { .. } => (StatusCode::BAD_GATEWAY, "connection_terminated"),
             Self::Incomplete => (StatusCode::BAD_GATEWAY, "http_response_incomplete"),
-            Self::BrokenByClient => (StatusCode::BAD_REQUEST, "http_request_error"),
+            Self::BrokenByClient | Self::Unsayable { .. } => (StatusCode::BAD_REQUEST, "http_request_error"),
             Self::SlowClient { .. } => (StatusCode::REQUEST_TIMEOUT, "http_request_error"),
         };
         let closes = self.kind().is_none();
@@ -258,6 +282,26 @@ impl Problem {
             "detail": self.detail,
         })
         .to_string()
+    }
+}
+
+/// RFC 9209 2.3.14 to 2.3.16.
+const fn tls_error(failure: TlsFailure) -> &'static str {
+    match failure {
+        TlsFailure::Expired
+        | TlsFailure::NotYetValid
+        | TlsFailure::WrongName
+        | TlsFailure::UnknownIssuer
+        | TlsFailure::SelfSigned
+        | TlsFailure::BadSignature
+        | TlsFailure::BadCertificate => "tls_certificate_error",
+        TlsFailure::ClientCertificateRequired
+        | TlsFailure::ClientCertificateRefused
+        | TlsFailure::HandshakeRefused => "tls_alert_received",
+        TlsFailure::ProtocolVersion
+        | TlsFailure::NotTls
+        | TlsFailure::Closed
+        | TlsFailure::Other => "tls_protocol_error",
     }
 }
 

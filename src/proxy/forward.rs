@@ -7,9 +7,12 @@ use super::client::Interim;
 use super::error::UpstreamError;
 use super::terms::Terms;
 use super::upload::RequestBody;
-use super::upstream::{Failed, ResponseBody, send};
+use super::upstream::{Failed, Reached, ResponseBody, send, send_http2};
 use super::wire::Head;
 use super::worker::Worker;
+
+/// How often a request is sent again, where that is safe.
+const RETRIES_MAX: usize = 2;
 
 /// How the upstream was doing when last seen. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -90,21 +93,25 @@ async fn attempts(
     mut body: RequestBody,
     interim: &Interim,
 ) -> Result<(Head, ResponseBody), UpstreamError> {
-    let mut may_reuse = true;
+    let mut retries = 0;
     loop {
-        let pooled = if may_reuse { terms.pool.take() } else { None };
-        let connection = match pooled {
-            Some(connection) => connection,
-            None => terms.pool.connect(terms.settings.connect_timeout).await?,
+        let limit = terms.settings.connect_timeout;
+        let sent = match terms.pool.reach(head, retries == 0, limit).await? {
+            Reached::Http1(connection) => send(connection, head, body, terms, interim).await,
+            Reached::Http2(place) => {
+                Box::pin(send_http2(place, head, body, terms, interim)).await
+            }
         };
-        match send(connection, head, body, terms, interim).await {
+        match sent {
             Ok(answered) => return Ok(answered),
             Err(Failed { error, body: Some(untouched), is_unsent, is_stale })
-                if is_stale && (is_unsent || is_idempotent(head.method())) =>
+                if is_stale
+                    && retries < RETRIES_MAX
+                    && (is_unsent || is_idempotent(head.method())) =>
             {
                 tracing::debug!(%error, "a kept connection was closed; another one is tried");
                 body = untouched;
-                may_reuse = false;
+                retries += 1;
             }
             Err(failed) => return Err(failed.error),
         }

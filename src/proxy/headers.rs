@@ -36,7 +36,7 @@ pub(super) fn to_upstream(head: &mut Head, body: &RequestBody, client: &Client, 
     frame(head, body);
     forwarded(head, client, terms);
     if terms.settings.via {
-        head.push("via", &client.worker.via[usize::from(head.version() == Version::Http10)]);
+        head.push("via", &client.worker.via[head.version() as usize]);
     }
 }
 

@@ -23,6 +23,7 @@ mod fields;
 mod forward;
 mod gate;
 mod headers;
+mod http2;
 mod listen;
 mod loops;
 mod outbox;

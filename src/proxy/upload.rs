@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::Frame;
 
 use super::capture::Tap;
-use super::client::Http1Body;
+use super::client::{Http1Body, Http2Body};
 use super::wire::Framing;
 
 /// The body does not come whole.
@@ -32,6 +32,7 @@ pub(super) struct RequestBody {
 pub(super) enum Source {
     Empty,
     Http1(Http1Body),
+    Http2(Box<Http2Body>),
 }
 
 impl RequestBody {
@@ -64,6 +65,7 @@ impl RequestBody {
         match &self.source {
             Source::Empty => true,
             Source::Http1(body) => body.is_end(),
+            Source::Http2(body) => body.is_end(),
         }
     }
 
@@ -75,6 +77,7 @@ impl RequestBody {
         let frame = match &mut self.source {
             Source::Empty => Poll::Ready(None),
             Source::Http1(body) => body.poll_frame(cx),
+            Source::Http2(body) => body.poll_frame(cx),
         };
         if let Poll::Ready(Some(Ok(_))) = &frame {
             self.is_untouched = false;

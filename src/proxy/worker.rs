@@ -38,8 +38,8 @@ pub(super) struct Worker {
     number: Cell<u64>,
     /// Client connections and matched calls: what a drain waits for.
     pub(super) tasks: Tasks,
-    /// Our `Via` on a request received as HTTP/1.1, and as HTTP/1.0.
-    pub(super) via: [Box<[u8]>; 2],
+    /// Our `Via` on a request received as HTTP/1.0, HTTP/1.1 and HTTP/2.
+    pub(super) via: [Box<[u8]>; 3],
     pub(super) spare: Rc<Spare>,
     /// The present second as `Date` shows it.
     date: RefCell<(u64, String)>,
@@ -62,7 +62,7 @@ impl Worker {
         let via = |version: &str| {
             format!("{version} sidehook-{}", given.settings.instance).into_bytes().into()
         };
-        let via = [via("1.1"), via("1.0")];
+        let via = [via("1.0"), via("1.1"), via("2.0")];
         let spare = Rc::<Spare>::default();
         let pool = Rc::new(Pool::new(&given.settings, &shared.metrics, &timers, &spare));
         let tasks = Tasks::new(Stop::new());

@@ -3,11 +3,13 @@
 //! switch that turns that off.
 
 mod client;
+mod failure;
 mod pem;
 mod server;
 mod verify;
 
 pub use client::{TlsIdentityError, check_identity, client_config, system_roots};
+pub use failure::{handshake_failure, tls_error};
 pub use server::{ServerTls, TlsError};
 pub use verify::SelfSigned;
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
 
+use super::h2::Answering;
 use crate::proxy::outbox::Outbox;
 use crate::proxy::spare::BUFFER_BYTES;
 use crate::proxy::stream::Stream;
@@ -44,7 +45,15 @@ pub(super) enum BodyProgress {
 
 /// Where interim responses go (RFC 9110 15.2).
 #[derive(Clone, Default)]
-pub(in crate::proxy) struct Interim(Option<Rc<RefCell<Link>>>);
+pub(in crate::proxy) struct Interim(Way);
+
+#[derive(Clone, Default)]
+enum Way {
+    #[default]
+    None,
+    Http1(Rc<RefCell<Link>>),
+    Http2(Rc<Answering>),
+}
 
 impl Link {
     pub(super) fn new(stream: Stream, inbox: BytesMut, worker: Rc<Worker>) -> Self {
@@ -125,13 +134,21 @@ impl Link {
 
 impl Interim {
     pub(super) fn to(link: &Rc<RefCell<Link>>) -> Self {
-        Self(Some(Rc::clone(link)))
+        Self(Way::Http1(Rc::clone(link)))
+    }
+
+    pub(super) fn to_http2(answering: &Rc<Answering>) -> Self {
+        Self(Way::Http2(Rc::clone(answering)))
     }
 
     /// Passes an interim response on. One that finds much unread already is left out, as RFC 9110
     /// 15.2 allows.
     pub(in crate::proxy) fn send(&self, head: &Head) {
-        let Some(link) = &self.0 else { return };
+        let link = match &self.0 {
+            Way::None => return,
+            Way::Http1(link) => link,
+            Way::Http2(answering) => return answering.interim(head),
+        };
         let mut link = link.borrow_mut();
         if !link.outbox.has_room() {
             return;

@@ -2,6 +2,7 @@
 
 mod body;
 mod h1;
+mod h2;
 mod link;
 mod pace;
 mod respond;
@@ -14,6 +15,7 @@ use bytes::BytesMut;
 
 pub(super) use body::Http1Body;
 pub(super) use h1::turn_away;
+pub(super) use h2::Http2Body;
 pub(super) use link::Interim;
 
 use super::crowd::Place;
@@ -76,12 +78,11 @@ pub(super) struct Call {
 /// Serves one connection until it ends.
 pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     let Accepted { stream, peer, scheme, protocol, buffered, place: _place } = accepted;
-    if protocol == Protocol::Http2 {
-        tracing::debug!(?peer, "HTTP/2 is not served yet");
-        return;
-    }
     let client = Rc::new(Client::new(Rc::clone(&worker), peer, scheme));
-    h1::serve(&client, stream, buffered).await;
+    match protocol {
+        Protocol::Http1 => h1::serve(&client, stream, buffered).await,
+        Protocol::Http2 => h2::serve(&client, stream, buffered).await,
+    }
 }
 
 impl Client {

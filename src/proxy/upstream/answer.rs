@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::Frame;
 
 use super::connection::Connection;
+use super::h2::Http2Download;
 use super::sending::Sending;
 use crate::proxy::wire::{Decoded, Decoder, Framing, Head, Name, Version};
 use crate::telemetry::UpstreamErrorKind;
@@ -22,6 +23,7 @@ pub(in crate::proxy) struct BrokenOff;
 pub(in crate::proxy) enum ResponseBody {
     Empty,
     Http1(Download),
+    Http2(Box<Http2Download>),
     /// Another protocol.
     Tunnel(Box<Connection>),
 }
@@ -59,14 +61,16 @@ impl ResponseBody {
     pub(in crate::proxy) const fn length(&self) -> Option<u64> {
         match self {
             Self::Http1(download) => download.length,
+            Self::Http2(download) => download.length(),
             Self::Empty | Self::Tunnel(_) => Some(0),
         }
     }
 
     /// Whether nothing follows.
-    pub(in crate::proxy) const fn is_end(&self) -> bool {
+    pub(in crate::proxy) fn is_end(&self) -> bool {
         match self {
             Self::Http1(download) => download.is_end(),
+            Self::Http2(download) => download.is_end(),
             Self::Empty | Self::Tunnel(_) => true,
         }
     }
@@ -78,15 +82,26 @@ impl ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self {
             Self::Http1(download) => download.poll_frame(cx),
+            Self::Http2(download) => download.poll_frame(cx),
             Self::Empty | Self::Tunnel(_) => Poll::Ready(None),
         }
     }
 
     /// Goes on with what is left of the request, where nobody takes the response at the moment.
     pub(in crate::proxy) fn poll_upload(&mut self, cx: &mut Context<'_>) {
-        if let Self::Http1(download) = self {
+        match self {
             // An error shows when the response is polled.
-            let _ = download.poll_upload(cx);
+            Self::Http1(download) => drop(download.poll_upload(cx)),
+            Self::Http2(download) => download.poll_upload(cx),
+            Self::Empty | Self::Tunnel(_) => {}
+        }
+    }
+
+    /// How the upstream broke it off, where it spoke HTTP/2.
+    pub(in crate::proxy) fn reset_reason(&self) -> Option<h2::Reason> {
+        match self {
+            Self::Http2(download) => download.reset_reason(),
+            _ => None,
         }
     }
 }

@@ -34,10 +34,10 @@ pub(in crate::proxy) struct Connection {
 }
 
 /// An open connection, counted.
-struct Open(Arc<Metrics>);
+pub(super) struct Open(Arc<Metrics>);
 
 impl Connection {
-    pub(super) fn new(stream: Stream, home: Rc<Home>, metrics: &Arc<Metrics>) -> Box<Self> {
+    pub(super) fn new(stream: Stream, home: Rc<Home>) -> Box<Self> {
         Box::new(Self {
             stream,
             inbox: BytesMut::new(),
@@ -46,7 +46,7 @@ impl Connection {
             is_reused: false,
             idle_since: 0,
             idle_ms_max: home.idle_ms_max,
-            _open: Open::new(metrics),
+            _open: Open::new(&home.metrics),
             home,
         })
     }
@@ -82,7 +82,7 @@ impl Connection {
 }
 
 impl Open {
-    fn new(metrics: &Arc<Metrics>) -> Self {
+    pub(super) fn new(metrics: &Arc<Metrics>) -> Self {
         metrics.connections("upstream", 1);
         Self(Arc::clone(metrics))
     }

@@ -2,20 +2,15 @@
 //! out so that few stay warm.
 
 use std::cell::{Cell, RefCell};
-use std::io;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::net::TcpStream;
-
+use super::connect::Protocol;
 use super::connection::Connection;
-use crate::proxy::error::UpstreamError;
+use super::h2::Connections;
 use crate::proxy::spare::Spare;
-use crate::proxy::stream::Stream;
 use crate::proxy::timers::Timers;
-use crate::proxy::{Settings, UpstreamAddress, UpstreamProtocol, UpstreamSettings};
+use crate::proxy::{Settings, UpstreamSettings};
 use crate::telemetry::Metrics;
 
 /// Idle connections of one worker; more are closed.
@@ -23,13 +18,15 @@ const IDLE_MAX: usize = 1024;
 
 /// One worker's idle connections to the upstream.
 pub(in crate::proxy) struct Pool {
-    home: Rc<Home>,
-    metrics: Arc<Metrics>,
-    upstream: UpstreamSettings,
+    pub(super) home: Rc<Home>,
+    /// What the upstream chose when it was last asked.
+    pub(super) chosen: Cell<Option<Protocol>>,
+    pub(super) http2: Rc<Connections>,
 }
 
 /// Where a connection goes when its call is over.
 pub(super) struct Home {
+    pub(super) upstream: UpstreamSettings,
     #[expect(clippy::vec_box, reason = "connections go to calls and come back without a copy")]
     idle: RefCell<Vec<Box<Connection>>>,
     /// No further call comes here: nothing is kept.
@@ -49,6 +46,7 @@ impl Pool {
     ) -> Self {
         let idle_ms_max = u64::try_from(settings.upstream_idle_timeout.as_millis());
         let home = Home {
+            upstream: settings.upstream.clone(),
             idle: RefCell::default(),
             is_closed: Cell::new(false),
             timers: Rc::clone(timers),
@@ -56,16 +54,13 @@ impl Pool {
             idle_ms_max: idle_ms_max.unwrap_or(u64::MAX),
             metrics: Arc::clone(metrics),
         };
-        Self {
-            home: Rc::new(home),
-            metrics: Arc::clone(metrics),
-            upstream: settings.upstream.clone(),
-        }
+        let http2 = Connections::new(timers, metrics, home.idle_ms_max);
+        Self { home: Rc::new(home), chosen: Cell::new(None), http2 }
     }
 
     /// Whether it leads to the upstream of these settings.
     pub(in crate::proxy) fn leads_to(&self, settings: &Settings) -> bool {
-        self.upstream == settings.upstream
+        self.home.upstream == settings.upstream
     }
 
     /// No further call comes here: what is idle is closed, and the rest when its call is over.
@@ -73,6 +68,7 @@ impl Pool {
         self.home.is_closed.set(true);
         let closed = self.home.idle.take();
         drop(closed);
+        self.http2.close();
     }
 
     /// An idle connection, if there is one.
@@ -86,21 +82,6 @@ impl Pool {
         }
     }
 
-    /// A new connection.
-    ///
-    /// # Errors
-    /// Nobody answers there, or not within `connect_timeout`.
-    pub(in crate::proxy) async fn connect(
-        &self,
-        limit: Duration,
-    ) -> Result<Box<Connection>, UpstreamError> {
-        match tokio::time::timeout(limit, self.open()).await {
-            Ok(Ok(stream)) => Ok(Connection::new(stream, Rc::clone(&self.home), &self.metrics)),
-            Ok(Err(source)) => Err(UpstreamError::Connect { source }),
-            Err(_elapsed) => Err(UpstreamError::ConnectTimeout { limit }),
-        }
-    }
-
     /// Closes connections that have been idle for too long; whether any are left.
     pub(in crate::proxy) fn evict(&self, now: u64) -> bool {
         let mut idle = self.home.idle.borrow_mut();
@@ -108,21 +89,8 @@ impl Pool {
             now.saturating_sub(connection.idle_since) < connection.idle_ms_max
                 && !connection.stream.is_stale()
         });
-        !idle.is_empty()
-    }
-
-    async fn open(&self) -> io::Result<Stream> {
-        let UpstreamSettings { protocol, address, .. } = &self.upstream;
-        let (UpstreamProtocol::Http, UpstreamAddress::Tcp { host, port }) = (protocol, address)
-        else {
-            return Err(io::ErrorKind::Unsupported.into());
-        };
-        let stream = match host.parse::<IpAddr>() {
-            Ok(address) => TcpStream::connect((address, *port)).await?,
-            Err(_is_a_name) => TcpStream::connect((host.as_str(), *port)).await?,
-        };
-        stream.set_nodelay(true)?;
-        Ok(Stream::Tcp(stream))
+        let is_any_http2 = self.http2.evict(now);
+        !idle.is_empty() || is_any_http2
     }
 }
 

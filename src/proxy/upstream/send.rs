@@ -15,13 +15,14 @@ use crate::proxy::error::UpstreamError;
 use crate::proxy::terms::Terms;
 use crate::proxy::upload::{BodyError, RequestBody};
 use crate::proxy::wire::{self, Framing, Head, Name};
+use crate::tls::{handshake_failure, tls_error};
 
 /// Bytes of a response's head.
 const HEAD_BYTES_MAX: usize = 128 << 10;
 /// Interim responses of one call; more are a flood.
-const INTERIM_MAX: usize = 1000;
+pub(super) const INTERIM_MAX: usize = 1000;
 /// How long an upstream is waited for that was asked whether it wants a body: many never answer.
-const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+pub(super) const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// There is no response.
 pub(in crate::proxy) struct Failed {
@@ -197,13 +198,30 @@ impl Attempt<'_> {
             // Half a request must not look like a whole one (RFC 9112 8).
             self.connection.stream.reset_on_close(true);
         }
+        let error = self.of_tls(error);
         let body = self.sending.body;
         let body = body.is_untouched().then_some(body);
         Failed { error, body, is_unsent, is_stale }
     }
+
+    /// With TLS 1.3 the handshake is over for us before the upstream has judged our certificate.
+    fn of_tls(&self, error: UpstreamError) -> UpstreamError {
+        let (UpstreamError::Broken { source }, Some(tls)) =
+            (&error, &self.connection.home.upstream.tls)
+        else {
+            return error;
+        };
+        match tls_error(source) {
+            Some(rustls::Error::AlertReceived(_)) if !self.connection.is_reused => {
+                let (failure, detail) = handshake_failure(source, tls.has_client_certificate());
+                UpstreamError::Tls { failure, detail }
+            }
+            _ => error,
+        }
+    }
 }
 
-fn of_body(error: BodyError) -> UpstreamError {
+pub(super) fn of_body(error: BodyError) -> UpstreamError {
     match error {
         BodyError::Broken => UpstreamError::BrokenByClient,
         BodyError::TooSlow { limit } => UpstreamError::SlowClient { limit },

@@ -12,6 +12,7 @@ use super::name::{Name, Names};
 pub(in crate::proxy) enum Version {
     Http10,
     Http11,
+    Http2,
 }
 
 /// A request's or a response's head.
@@ -54,6 +55,14 @@ impl Head {
             fields: Vec::new(),
             present: Names::none(),
         }
+    }
+
+    /// A request without fields.
+    pub(in crate::proxy) fn request(&mut self, method: &[u8], target: &[u8], version: Version) {
+        self.clear();
+        self.method = self.add_text(method);
+        self.target = self.add_text(target);
+        self.version = version;
     }
 
     /// A response without fields.

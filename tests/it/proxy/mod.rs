@@ -15,3 +15,4 @@ mod loops;
 mod promise;
 mod proxy_protocol;
 mod stand;
+mod upstream_tls;

@@ -1,0 +1,136 @@
+//! A socket under HTTP/2, which tells when it last moved: the frames' library does not.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::proxy::stream::Stream;
+use crate::proxy::timers::Timers;
+
+/// A socket.
+pub(in crate::proxy) struct Socket {
+    stream: Stream,
+    /// Was read already.
+    buffered: BytesMut,
+    meter: Rc<Meter>,
+}
+
+/// When a socket last moved, in the timers' milliseconds.
+pub(in crate::proxy) struct Meter {
+    timers: Rc<Timers>,
+    last_read: Cell<u64>,
+    /// It has taken nothing since; `None`: it takes what there is.
+    stuck_since: Cell<Option<u64>>,
+    must_reset: Cell<bool>,
+}
+
+impl Socket {
+    pub(in crate::proxy) fn new(
+        stream: Stream,
+        buffered: BytesMut,
+        timers: &Rc<Timers>,
+    ) -> (Self, Rc<Meter>) {
+        let meter = Rc::new(Meter {
+            timers: Rc::clone(timers),
+            last_read: Cell::new(timers.now()),
+            stuck_since: Cell::new(None),
+            must_reset: Cell::new(false),
+        });
+        (Self { stream, buffered, meter: Rc::clone(&meter) }, meter)
+    }
+
+    fn written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let since = match (&result, self.meter.stuck_since.get()) {
+            (Poll::Ready(_), _) => None,
+            (Poll::Pending, None) => Some(self.meter.timers.now()),
+            (Poll::Pending, since) => since,
+        };
+        self.meter.stuck_since.set(since);
+        result
+    }
+}
+
+impl Meter {
+    /// When something was last read.
+    pub(in crate::proxy) const fn last_read(&self) -> u64 {
+        self.last_read.get()
+    }
+
+    /// Since when the other side has taken nothing of what waits for it.
+    pub(in crate::proxy) const fn stuck_since(&self) -> Option<u64> {
+        self.stuck_since.get()
+    }
+
+    /// Whoever closes the socket closes it with a reset: nothing that waits for it goes out.
+    pub(in crate::proxy) fn reset_on_close(&self) {
+        self.must_reset.set(true);
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.meter.must_reset.get() {
+            self.stream.reset_on_close(true);
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.buffered.is_empty() {
+            let n = this.buffered.len().min(buf.remaining());
+            buf.put_slice(&this.buffered[..n]);
+            this.buffered.advance(n);
+            return Poll::Ready(Ok(()));
+        }
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if read.is_ready() {
+            this.meter.last_read.set(this.meter.timers.now());
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.written(written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.written(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}

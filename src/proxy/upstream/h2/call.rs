@@ -1,0 +1,260 @@
+//! One attempt of a call on an HTTP/2 connection: a stream, up to the head of its response.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream};
+use http::Response;
+use http_body::Frame;
+
+use super::{Http2Download, Lease};
+use crate::proxy::client::Interim;
+use crate::proxy::error::UpstreamError;
+use crate::proxy::http2::{self, Frames, Halt, Pump};
+use crate::proxy::terms::Terms;
+use crate::proxy::timers::Slot;
+use crate::proxy::upload::{BodyError, RequestBody};
+use crate::proxy::upstream::send::{CONTINUE_WAIT, INTERIM_MAX, of_body};
+use crate::proxy::upstream::{Failed, ResponseBody};
+use crate::proxy::wire::{self, Framing, Head, Name};
+
+/// A request's body on its way up.
+pub(super) struct Upload {
+    pump: Option<Pump>,
+    body: RequestBody,
+    /// The upstream is asked first whether it wants the body (RFC 9110 10.1.1).
+    is_held: bool,
+    /// What of the pump was seen when it was last asked whether it moves.
+    moves: u64,
+}
+
+/// A call on its stream, before its response's head.
+struct Attempt<'a> {
+    lease: Lease,
+    response: ResponseFuture,
+    upload: Upload,
+    slot: Slot,
+    request: &'a Head,
+    terms: &'a Terms,
+    interim: &'a Interim,
+    n_interim: usize,
+}
+
+/// Sends the request; its response's head and what follows it.
+///
+/// # Errors
+/// There is no response, with what decides whether to try again.
+pub(in crate::proxy) async fn send(
+    lease: Lease,
+    request: &Head,
+    body: RequestBody,
+    terms: &Terms,
+    interim: &Interim,
+) -> Result<(Head, ResponseBody), Failed> {
+    let authority = terms.settings.upstream.authority();
+    let message = match http2::to_request(request, lease.scheme.clone(), &authority) {
+        Ok(message) => message,
+        Err(unsayable) => {
+            let error = UpstreamError::Unsayable { unsayable };
+            return Err(Failed { error, body: None, is_unsent: true, is_stale: false });
+        }
+    };
+    let is_all = body.is_end();
+    let sent = lease.requests().send_request(message, is_all);
+    let (response, stream) = match sent {
+        Ok(sent) => sent,
+        Err(error) => {
+            let error = UpstreamError::Broken { source: io::Error::other(error) };
+            return Err(Failed { error, body: Some(body), is_unsent: true, is_stale: true });
+        }
+    };
+    let is_held = request.has(Name::Expect) && !is_all;
+    let upload = Upload { pump: Some(Pump::new(stream, is_all)), body, is_held, moves: 0 };
+    let slot = lease.slot();
+    let mut attempt =
+        Attempt { lease, response, upload, slot, request, terms, interim, n_interim: 0 };
+    attempt.arm();
+    match poll_fn(|cx| attempt.poll_head(cx)).await {
+        Ok(response) => attempt.answered(response),
+        Err((error, is_refused)) => Err(attempt.failed(error, is_refused)),
+    }
+}
+
+impl Attempt<'_> {
+    fn arm(&self) {
+        match self.terms.settings.response_timeout {
+            _ if self.upload.is_held => self.slot.arm(CONTINUE_WAIT),
+            Some(limit) => self.slot.arm(limit),
+            None => self.slot.disarm(),
+        }
+    }
+
+    /// The response's head; an error with whether the upstream has not looked at the request.
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<RecvStream>, (UpstreamError, bool)>> {
+        loop {
+            if let Poll::Ready(Err(error)) = self.upload.poll(cx) {
+                return Poll::Ready(Err((of_body(error), false)));
+            }
+            if let Poll::Ready(Some(Ok(interim))) = self.response.poll_informational(cx) {
+                if let Err(error) = self.pass_interim(&interim) {
+                    return Poll::Ready(Err((error, false)));
+                }
+                continue;
+            }
+            match Pin::new(&mut self.response).poll(cx) {
+                Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(of_stream(error))),
+                Poll::Pending => {
+                    ready!(self.slot.poll_passed(cx));
+                    if let Err(error) = self.late() {
+                        return Poll::Ready(Err((error, false)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn pass_interim(&mut self, interim: &Response<()>) -> Result<(), UpstreamError> {
+        self.n_interim += 1;
+        if self.n_interim > INTERIM_MAX {
+            let reason = format!("it has more than {INTERIM_MAX} interim heads");
+            return Err(UpstreamError::BadResponse { reason });
+        }
+        let is_continue = interim.status() == http::StatusCode::CONTINUE;
+        let was_held = is_continue && std::mem::take(&mut self.upload.is_held);
+        if was_held {
+            self.arm();
+        }
+        if !is_continue || was_held {
+            let mut head = Head::new();
+            http2::from_response(interim, &mut head);
+            crate::proxy::headers::of_interim(&mut head);
+            self.interim.send(&head);
+        }
+        Ok(())
+    }
+
+    /// The deadline has passed. A request that is still being sent, and moves, does not count
+    /// against the upstream.
+    fn late(&mut self) -> Result<(), UpstreamError> {
+        if self.upload.is_held {
+            self.upload.is_held = false;
+        } else if !self.upload.is_excused() {
+            self.lease.suspect();
+            let limit = self.terms.settings.response_timeout.unwrap_or_default();
+            return Err(UpstreamError::ResponseTimeout { limit });
+        }
+        self.arm();
+        Ok(())
+    }
+
+    fn answered(self, response: Response<RecvStream>) -> Result<(Head, ResponseBody), Failed> {
+        let mut head = Head::new();
+        http2::from_response(&response, &mut head);
+        let framing = match wire::of_response(&head, self.request.method()) {
+            Ok(framing) => framing,
+            Err(error) => {
+                let reason = error.detail.to_owned();
+                return Err(self.failed(UpstreamError::BadResponse { reason }, false));
+            }
+        };
+        let stream = response.into_body();
+        let length = match framing {
+            Framing::None => return Ok((head, ResponseBody::Empty)),
+            Framing::Exact(length) => Some(length),
+            Framing::Chunked | Framing::UntilClose if stream.is_end_stream() => {
+                return Ok((head, ResponseBody::Empty));
+            }
+            Framing::Chunked | Framing::UntilClose => None,
+        };
+        let timeout = self.terms.settings.upstream_body_timeout;
+        let Self { lease, upload, slot, .. } = self;
+        slot.disarm();
+        let download = Http2Download {
+            stream,
+            upload,
+            lease,
+            slot,
+            timeout,
+            length,
+            size: 0,
+            last: None,
+            has_ended: false,
+            is_waiting: false,
+            reset: None,
+        };
+        Ok((head, ResponseBody::Http2(Box::new(download))))
+    }
+
+    fn failed(self, error: UpstreamError, is_refused: bool) -> Failed {
+        let is_broken = matches!(error, UpstreamError::Broken { .. });
+        let is_stale = is_refused || self.lease.is_reused && is_broken && self.n_interim == 0;
+        let body = self.upload.body;
+        let body = body.is_untouched().then_some(body);
+        Failed { error, body, is_unsent: is_refused, is_stale }
+    }
+}
+
+/// In our words, and whether the upstream says that it has not looked at the request (RFC 9113 8.7).
+fn of_stream(error: h2::Error) -> (UpstreamError, bool) {
+    let is_refused = error.is_remote()
+        && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
+    if error.is_library() {
+        return (UpstreamError::BadResponse { reason: error.to_string() }, false);
+    }
+    (UpstreamError::Broken { source: io::Error::other(error) }, is_refused)
+}
+
+impl Upload {
+    /// Goes on; ready when nothing is left to do.
+    ///
+    /// # Errors
+    /// The client does not send the rest.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let Some(pump) = &mut self.pump else { return Poll::Ready(Ok(())) };
+        if pump.is_done() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.is_held {
+            return Poll::Pending;
+        }
+        match ready!(pump.poll(&mut self.body, cx)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(Halt::Peer) => {
+                // The upstream wants no more of it; what it has answered may still be read.
+                self.pump = None;
+                Poll::Ready(Ok(()))
+            }
+            Err(Halt::Source(error)) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Whether it has moved since the last time this was asked, or waits for the client.
+    fn is_excused(&mut self) -> bool {
+        let Some(pump) = &self.pump else { return false };
+        let has_moved = std::mem::replace(&mut self.moves, pump.moves()) != pump.moves();
+        !pump.is_done() && (has_moved || !pump.is_blocked())
+    }
+}
+
+impl Frames for RequestBody {
+    type Error = BodyError;
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Self::poll_frame(self, cx)
+    }
+
+    fn is_end(&self) -> bool {
+        Self::is_end(self)
+    }
+}
