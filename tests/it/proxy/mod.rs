@@ -10,4 +10,4 @@ mod head;
 mod load;
 mod loops;
 mod promise;
-mod stand;
+pub(crate) mod stand;
