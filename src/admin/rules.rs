@@ -12,7 +12,7 @@ use super::queries::RulePaging;
 use super::schemas::Label;
 use super::state::Api;
 use crate::expr::Expression;
-use crate::model::{EventRule, RuleId, StatusRange, Timestamp};
+use crate::model::{EventRule, OnDisconnect, RuleId, StatusRange, Timestamp};
 use crate::rules::Counts;
 
 /// One page of the rules.
@@ -50,6 +50,8 @@ pub(super) struct RuleView<'a> {
     /// The expression that says what the event is about.
     #[schema(required)]
     subject: Option<&'a str>,
+    /// What becomes of a call whose client hangs up.
+    on_disconnect: OnDisconnectView,
     /// Bytes of the request's body that are captured at most.
     #[schema(required)]
     max_request_body: Option<u64>,
@@ -83,6 +85,15 @@ enum Methods<'a> {
 enum StatusView {
     One(u16),
     Range(String),
+}
+
+/// As in the file.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OnDisconnect)]
+#[serde(rename_all = "lowercase")]
+enum OnDisconnectView {
+    Continue,
+    Cancel,
 }
 
 /// Lists the rules.
@@ -126,12 +137,22 @@ fn view(rule: &EventRule, counts: Counts) -> RuleView<'_> {
         status: rule.status.iter().map(StatusView::of).collect(),
         when: rule.when.as_ref().map(Expression::source),
         subject: rule.subject.as_ref().map(Expression::source),
+        on_disconnect: OnDisconnectView::of(rule.on_disconnect),
         max_request_body: rule.max_request_body,
         max_response_body: rule.max_response_body,
         hits: counts.hits,
         last_hit_at: counts.last_hit_at,
         condition_errors: counts.condition_errors,
         last_condition_error: counts.last_condition_error,
+    }
+}
+
+impl OnDisconnectView {
+    const fn of(what: OnDisconnect) -> Self {
+        match what {
+            OnDisconnect::Continue => Self::Continue,
+            OnDisconnect::Cancel => Self::Cancel,
+        }
     }
 }
 

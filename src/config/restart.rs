@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Config, print};
+use crate::proxy::ListenAddress;
 
 /// What a running sidehook keeps, whatever is put in force.
 #[derive(Clone, Debug)]
 pub struct Fixed {
-    proxy_listen: SocketAddr,
+    proxy_listen: ListenAddress,
     workers: usize,
     admin_listen: SocketAddr,
     store: (PathBuf, Duration, u64),
@@ -29,7 +30,7 @@ impl Fixed {
     pub fn of(config: &Config) -> Self {
         let store = &config.store;
         Self {
-            proxy_listen: config.proxy.listen,
+            proxy_listen: config.proxy.listen.clone(),
             workers: config.proxy.workers,
             admin_listen: config.admin.listen,
             store: (store.path.clone(), store.retain, store.max_bytes),

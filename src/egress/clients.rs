@@ -15,8 +15,9 @@ use tokio::time::Instant;
 use super::Settings;
 use super::connector::Connector;
 use super::resolve::Resolver;
-use super::tls::{Tls, TlsIdentityError};
+use super::tls::Tls;
 use crate::model::TlsIdentity;
+use crate::tls::TlsIdentityError;
 
 /// Idle connections kept per receiver, and for how long.
 const IDLE_MAX: usize = 64;
@@ -78,9 +79,9 @@ impl Clients {
         settings: Arc<Settings>,
         resolver: Resolver,
         roots: RootCertStore,
-    ) -> Result<Self, rustls::Error> {
+    ) -> Result<Self, TlsIdentityError> {
         let roots = Arc::new(roots);
-        let common = Pool::new(&settings, &resolver, Tls::common(Arc::clone(&roots))?);
+        let common = Pool::new(&settings, &resolver, Tls::common(&roots)?);
         Ok(Self { settings, resolver, roots, common, own: Mutex::default() })
     }
 

@@ -6,8 +6,8 @@ use std::io;
 
 use rustls::{AlertDescription as Alert, CertificateError as Certificate, PeerIncompatible};
 
-use super::verify::SelfSigned;
 use crate::model::{Failure, FailurePhase, TlsFailure};
+use crate::tls::SelfSigned;
 
 /// Characters of a detail.
 const DETAIL_MAX: usize = 300;

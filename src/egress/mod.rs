@@ -21,11 +21,10 @@ mod settings;
 mod stream;
 mod tls;
 mod tunnel;
-mod verify;
 
 pub use send::{Egress, EgressError, Outgoing};
 pub use settings::{EgressProxy, Settings};
-pub use tls::{TlsIdentityError, check_identity, plain_client};
+pub use tls::plain_client;
 
 #[cfg(test)]
 mod tests;

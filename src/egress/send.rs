@@ -18,8 +18,9 @@ use super::clients::{Clients, HttpClient};
 use super::progress::{PROGRESS, Progress};
 use super::resolve::Resolver;
 use super::stream::Life;
-use super::{Settings, error, guard, reply, tls};
+use super::{Settings, error, guard, reply};
 use crate::model::{Failure, FailurePhase, Reply, TlsIdentity};
+use crate::tls::{TlsIdentityError, system_roots};
 
 /// Interim (1xx) replies before the reply.
 const INTERIM_MAX: u32 = 100;
@@ -53,7 +54,7 @@ pub enum EgressError {
     },
     /// TLS cannot be set up.
     #[error("cannot set up TLS for webhooks")]
-    Tls(#[from] rustls::Error),
+    Tls(#[from] TlsIdentityError),
 }
 
 /// The way out. Clones share its connections; a change of settings needs a new one, which
@@ -85,7 +86,7 @@ impl Egress {
     /// # Errors
     /// `user_agent` is no header value, or TLS cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, EgressError> {
-        Self::with(settings, Resolver::system(), tls::system_roots())
+        Self::with(settings, Resolver::system(), system_roots())
     }
 
     /// The way out under other settings; itself where they are the same. The requests under way
@@ -98,7 +99,7 @@ impl Egress {
             return Ok(self.clone());
         }
         // The look-ups under way count on.
-        Self::with(settings, self.clients.resolver().clone(), tls::system_roots())
+        Self::with(settings, self.clients.resolver().clone(), system_roots())
     }
 
     /// What requests without one of their own say they are.

@@ -15,8 +15,9 @@ use tokio_rustls::TlsAcceptor;
 use url::Url;
 
 use super::resolve::Resolver;
-use super::{Egress, EgressProxy, Outgoing, Settings, tls};
+use super::{Egress, EgressProxy, Outgoing, Settings};
 use crate::model::{Failure, FailurePhase, GuardReason, Reply, TlsFailure, TlsIdentity};
+use crate::tls::system_roots;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -104,7 +105,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
 async fn a_name_is_dialled_where_its_addresses_are_good() {
     let server = Server::start(None).await;
     let url = format!("http://receiver.example:{}/", server.port);
-    let egress = egress(&[&["127.0.0.1"]], tls::system_roots());
+    let egress = egress(&[&["127.0.0.1"]], system_roots());
     assert_eq!(post(&egress, &url).await.expect("a reply").status, 200);
 }
 
@@ -113,7 +114,7 @@ async fn one_bad_address_refuses_the_whole_answer() {
     let server = Server::start(None).await;
     let url = format!("http://mixed.example:{}/", server.port);
     for answer in [["127.0.0.1", "10.0.0.1"], ["10.0.0.1", "127.0.0.1"]] {
-        let egress = egress(&[&answer], tls::system_roots());
+        let egress = egress(&[&answer], system_roots());
         let failure = post(&egress, &url).await.expect_err("refused");
         let expected = Failure::Refused {
             reason: GuardReason::NotPublic,
@@ -129,7 +130,7 @@ async fn a_name_is_judged_again_at_every_connection() {
     let server = Server::start(None).await;
     let url = format!("http://rebinding.example:{}/", server.port);
     let answers: [&[&str]; 3] = [&["127.0.0.1"], &["169.254.169.254"], &["127.0.0.1"]];
-    let egress = egress(&answers, tls::system_roots());
+    let egress = egress(&answers, system_roots());
     assert!(post(&egress, &url).await.is_ok());
     let failure = post(&egress, &url).await.expect_err("rebound");
     assert!(matches!(failure, Failure::Refused { .. }), "{failure:?}");
@@ -139,7 +140,7 @@ async fn a_name_is_judged_again_at_every_connection() {
 
 #[tokio::test]
 async fn a_silent_resolver_is_told_as_that() {
-    let egress = Egress::with(settings(), Resolver::Silent, tls::system_roots()).expect("builds");
+    let egress = Egress::with(settings(), Resolver::Silent, system_roots()).expect("builds");
     let outgoing = outgoing("http://receiver.example/");
     let (failure, _) =
         egress.send(outgoing, Duration::from_millis(50)).await.expect_err("no address");
@@ -154,7 +155,7 @@ async fn behind_a_proxy_a_name_is_judged_where_it_resolves() {
     let through = |resolver| {
         let proxy = EgressProxy { host: "127.0.0.1".to_owned(), port, credentials: None };
         let settings = Settings { proxy: Some(proxy), ..settings() };
-        Egress::with(settings, resolver, tls::system_roots()).expect("builds")
+        Egress::with(settings, resolver, system_roots()).expect("builds")
     };
     let scripted = |ip: &str| {
         let answers = vec![vec![ip.parse().expect("an address")]];
@@ -184,7 +185,7 @@ async fn behind_a_proxy_a_name_is_judged_where_it_resolves() {
 
 #[tokio::test]
 async fn identities_of_the_same_content_share_their_connections_and_unused_ones_go() {
-    let egress = egress(&[&["127.0.0.1"]], tls::system_roots());
+    let egress = egress(&[&["127.0.0.1"]], system_roots());
     let identity = |name: &str| {
         let made = rcgen::generate_simple_self_signed([name.to_owned()]).expect("valid");
         made.cert.pem().into_bytes()

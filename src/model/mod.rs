@@ -26,7 +26,7 @@ pub use format::Format;
 pub use header::{is_reserved_header, looks_like_credential, may_hold_credential};
 pub use id::{AnyId, DeliveryId, EventId, IdError, WebhookId};
 pub use label::{LabelPattern, SYSTEM_LABELS};
-pub use rule::{EventRule, RuleId, StatusRange};
+pub use rule::{EventRule, OnDisconnect, RuleId, StatusRange};
 pub use scheme::{CustomScheme, Scheme, SignatureAlgorithm, SignatureEncoding, SignedContent};
 pub use secret::Secret;
 pub use time::Timestamp;

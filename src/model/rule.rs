@@ -28,14 +28,36 @@ pub struct EventRule {
     pub when: Option<Expression>,
     /// Optional expression: what the event is about.
     pub subject: Option<Expression>,
+    /// What becomes of a call whose client hangs up.
+    pub on_disconnect: OnDisconnect,
     /// Override of `[capture] max_request_body`, bytes.
     pub max_request_body: Option<u64>,
     /// Override of `[capture] max_response_body`, bytes.
     pub max_response_body: Option<u64>,
 }
 
+/// What becomes of a call whose client hangs up before it has its response.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// It is carried to its end, and its event counts.
+    #[default]
+    Continue,
+    /// It is broken off at the upstream too; no event comes of it.
+    Cancel,
+}
+
 /// A range of status codes: `"2xx"` is 200..=299.
 pub type StatusRange = RangeInclusive<u16>;
+
+impl OnDisconnect {
+    /// As the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Cancel => "cancel",
+        }
+    }
+}
 
 impl EventRule {
     /// Whether a response with this status is a success of this rule.

@@ -63,7 +63,7 @@ impl UpstreamError {
 
     /// What happened, where, and what to do.
     pub(super) fn in_words(&self, settings: &Settings) -> String {
-        let upstream = format!("{}:{}", settings.upstream_host, settings.upstream_port);
+        let upstream = &settings.upstream.address;
         match self {
             Self::Connect { source } if source.kind() == io::ErrorKind::ConnectionRefused => {
                 format!(

@@ -12,11 +12,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-use super::Settings;
 use super::client::serve;
 use super::forward::UpstreamHealth;
 use super::terms::InForce;
 use super::worker::{Shared, Worker};
+use super::{ListenAddress, Settings};
 use crate::rules::RuleSet;
 use crate::shutdown::Stop;
 use crate::store::Store;
@@ -43,7 +43,7 @@ pub enum StartError {
     )]
     InUse {
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// As the system says it.
         source: io::Error,
     },
@@ -51,7 +51,7 @@ pub enum StartError {
     #[error("cannot listen on {address}: see `[proxy] listen`")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// As the system says it.
         source: io::Error,
     },
@@ -104,8 +104,8 @@ impl Proxy {
         let listeners = listeners(&settings)?;
         let local_addr = listeners
             .first()
-            .map_or(Ok(settings.listen), TcpListener::local_addr)
-            .map_err(|source| StartError::Listen { address: settings.listen, source })?;
+            .map_or(Err(io::ErrorKind::Unsupported.into()), TcpListener::local_addr)
+            .map_err(|source| StartError::Listen { address: settings.listen.clone(), source })?;
         let workers = settings.workers;
         let in_force = InForce::new(settings, rules);
         let shared =
@@ -194,13 +194,13 @@ impl Drained {
 /// One listener per worker on the same address.
 fn listeners(settings: &Settings) -> Result<Vec<TcpListener>, StartError> {
     let failed = |source: io::Error| {
-        let address = settings.listen;
+        let address = settings.listen.clone();
         match source.kind() {
             io::ErrorKind::AddrInUse => StartError::InUse { address, source },
             _ => StartError::Listen { address, source },
         }
     };
-    let mut address = settings.listen;
+    let ListenAddress::Tcp(mut address) = settings.listen else { return Ok(Vec::new()) };
     if address.port() != 0 {
         // With SO_REUSEPORT alone another process of the same user would share the port unseen.
         socket(address, false).map_err(failed)?;

@@ -29,9 +29,14 @@ mod release;
 mod settings;
 mod terms;
 mod timers;
+mod upstream_tls;
 mod worker;
 
 pub use forward::UpstreamHealth;
 pub use listen::{Drained, Proxy, StartError};
-pub use settings::{CaptureSettings, CommitMode, Settings};
+pub use settings::{
+    CaptureSettings, CommitMode, ListenAddress, Settings, UpstreamAddress, UpstreamProtocol,
+    UpstreamSettings,
+};
 pub use terms::InForce;
+pub use upstream_tls::UpstreamTls;

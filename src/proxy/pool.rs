@@ -14,10 +14,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
-use super::Settings;
 use super::body::{RequestBody, Upload, UploadState};
 use super::error::UpstreamError;
 use super::timers::Timers;
+use super::{Settings, UpstreamAddress, UpstreamProtocol, UpstreamSettings};
 use crate::shutdown::{Stop, Tasks};
 use crate::telemetry::{Metrics, UpstreamErrorKind};
 
@@ -34,8 +34,7 @@ pub(super) struct Pool {
     timers: Rc<Timers>,
     metrics: Arc<Metrics>,
     tasks: Tasks,
-    host: String,
-    port: u16,
+    upstream: UpstreamSettings,
 }
 
 /// A connection that carries a call; dropped, it is closed.
@@ -76,20 +75,18 @@ struct Open(Arc<Metrics>);
 
 impl Pool {
     pub(super) fn new(settings: &Settings, metrics: &Arc<Metrics>, timers: &Rc<Timers>) -> Self {
-        let host = bare(&settings.upstream_host);
         Self {
             idle: Rc::default(),
             timers: Rc::clone(timers),
             metrics: Arc::clone(metrics),
             tasks: Tasks::new(Stop::new()),
-            host: host.to_owned(),
-            port: settings.upstream_port,
+            upstream: settings.upstream.clone(),
         }
     }
 
     /// Whether it leads to the upstream of these settings.
     pub(super) fn leads_to(&self, settings: &Settings) -> bool {
-        self.host == bare(&settings.upstream_host) && self.port == settings.upstream_port
+        self.upstream == settings.upstream
     }
 
     /// No further call comes here: what is idle is closed, and the rest when its call is over.
@@ -150,9 +147,14 @@ impl Pool {
     }
 
     async fn open(&self) -> io::Result<TcpStream> {
-        let stream = match self.host.parse::<IpAddr>() {
-            Ok(address) => TcpStream::connect((address, self.port)).await?,
-            Err(_is_a_name) => TcpStream::connect((self.host.as_str(), self.port)).await?,
+        let UpstreamSettings { protocol, address, .. } = &self.upstream;
+        let (UpstreamProtocol::Http, UpstreamAddress::Tcp { host, port }) = (protocol, address)
+        else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let stream = match host.parse::<IpAddr>() {
+            Ok(address) => TcpStream::connect((address, *port)).await?,
+            Err(_is_a_name) => TcpStream::connect((host.as_str(), *port)).await?,
         };
         stream.set_nodelay(true)?;
         Ok(stream)
@@ -221,11 +223,6 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.connections("upstream", -1);
     }
-}
-
-/// An IPv6 address without its brackets.
-fn bare(host: &str) -> &str {
-    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 fn builder() -> http1::Builder {

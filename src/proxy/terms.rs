@@ -64,13 +64,12 @@ impl InForce {
     pub fn replace(&self, settings: Settings, rules: RuleSet) {
         let before = self.0.given.load_full();
         let settings = Settings {
-            listen: before.settings.listen,
+            listen: before.settings.listen.clone(),
             workers: before.settings.workers,
             instance: before.settings.instance.clone(),
             ..settings
         };
-        let is_same_upstream = (&settings.upstream_host, settings.upstream_port)
-            == (&before.settings.upstream_host, before.settings.upstream_port);
+        let is_same_upstream = settings.upstream == before.settings.upstream;
         self.0.budget.limit(settings.capture.total_max);
         self.0.given.store(Arc::new(Given::new(settings, rules)));
         // After the value: whoever sees the new number finds at least this value.

@@ -7,6 +7,7 @@ use super::{Check, section};
 use crate::config::node::{Place, Table};
 use crate::config::problem::{quoted, suggest};
 use crate::model::{Format, LabelPattern};
+use crate::proxy::{ListenAddress, UpstreamAddress};
 use crate::{egress, proxy, store};
 
 /// The labels of the events that sidehook itself makes.
@@ -36,28 +37,31 @@ pub(super) fn check(
 
 /// Two listeners on one address, and a proxy whose upstream is itself.
 fn addresses(c: &mut Check<'_>, root: &Table, proxy: &proxy::Settings) {
-    let listen = proxy.listen;
-    if listen.port() == 0 {
-        return;
-    }
-    let admin = key(section(root, "admin"), "listen");
-    let same = matches!(
-        &admin.value,
-        crate::config::node::Value::Text(text) if text.parse() == Ok(listen)
-    );
-    if same {
-        let cure =
-            format!("give one of them another port, such as {}", listen.port().wrapping_add(1));
-        c.problem(&admin.place, "[proxy] and [admin] listen on the same address", cure);
-    }
-    let upstream = proxy.upstream_host.as_str();
-    let to_itself = proxy.upstream_port == listen.port()
-        && (upstream.parse() == Ok(listen.ip())
-            || (upstream == "localhost" && listen.ip().is_loopback()));
+    let to_itself = match (&proxy.listen, &proxy.upstream.address) {
+        (ListenAddress::Unix(ours), UpstreamAddress::Unix(theirs)) => ours == theirs,
+        (ListenAddress::Tcp(ours), UpstreamAddress::Tcp { host, port }) if ours.port() != 0 => {
+            *port == ours.port()
+                && (host.parse() == Ok(ours.ip())
+                    || (host == "localhost" && ours.ip().is_loopback()))
+        }
+        _ => false,
+    };
     if to_itself {
         let place = &key(section(root, "proxy"), "upstream").place;
         let cure = "write the address of the API behind sidehook";
         c.problem(place, "the upstream is sidehook itself: calls would go in a circle", cure);
+    }
+    let ListenAddress::Tcp(listen) = proxy.listen else { return };
+    let admin = key(section(root, "admin"), "listen");
+    let same = listen.port() != 0
+        && matches!(
+            &admin.value,
+            crate::config::node::Value::Text(text) if text.parse() == Ok(listen)
+        );
+    if same {
+        let cure =
+            format!("give one of them another port, such as {}", listen.port().wrapping_add(1));
+        c.problem(&admin.place, "[proxy] and [admin] listen on the same address", cure);
     }
 }
 

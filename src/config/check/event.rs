@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::Check;
 use super::pattern::nothing;
-use super::sections::BODY_BYTES_MAX;
+use super::proxy::BODY_BYTES_MAX;
 use crate::config::node::{Node, Place, Table, Value};
 use crate::config::problem::quoted;
-use crate::model::{EventRule, RuleId, SYSTEM_LABELS, StatusRange};
+use crate::model::{EventRule, OnDisconnect, RuleId, SYSTEM_LABELS, StatusRange};
 
 /// Longest label and tag, bytes: they are stored with every event.
 const NAME_BYTES_MAX: usize = 256;
@@ -64,6 +64,9 @@ fn rule(c: &mut Check<'_>, table: &Table, place: &Place, position: usize) -> Rul
         url: url.map_or_else(nothing, |node| c.pattern(node)),
         query: table.get("query").map(|node| c.pattern(node)),
         status: table.get("status").map_or_else(|| vec![200..=299], |node| status(c, node)),
+        on_disconnect: table.get("on_disconnect").map_or_else(OnDisconnect::default, |node| {
+            c.choice(node, &[OnDisconnect::Continue, OnDisconnect::Cancel].map(|w| (w.name(), w)))
+        }),
         max_request_body: overridden(c, "max_request_body"),
         max_response_body: overridden(c, "max_response_body"),
     };

@@ -10,11 +10,13 @@ mod format;
 mod headers;
 mod pattern;
 mod place;
+mod proxy;
 mod read;
 mod schemes;
 mod secret;
 mod sections;
 mod tls;
+mod upstream;
 mod webhook;
 
 use std::io;
@@ -119,8 +121,8 @@ pub(super) fn config(
     inputs: &Inputs,
 ) -> (Result<Config, Problems>, Files) {
     let c = &mut check;
-    let capture = sections::capture(c, section(root, "capture"));
-    let proxy = sections::proxy(c, section(root, "proxy"), capture);
+    let capture = proxy::capture(c, section(root, "capture"));
+    let proxy = proxy::proxy(c, section(root, "proxy"), capture);
     let store = sections::store(c, section(root, "store"));
     let egress = sections::egress(c, section(root, "delivery"));
     let delivery = sections::delivery(c, section(root, "delivery"), &proxy);

@@ -20,7 +20,7 @@ impl Check<'_> {
             return address;
         }
         let (message, cure) = if text.starts_with("unix:") {
-            let message = "Unix sockets are not supported by this version yet".to_owned();
+            let message = "the admin API listens on no Unix socket".to_owned();
             (message, format!("write {form}"))
         } else if let Some(port) = text.strip_prefix(':').filter(|port| port.parse::<u16>().is_ok())
         {
@@ -34,36 +34,6 @@ impl Check<'_> {
         };
         self.problem(&node.place, message, cure);
         NOWHERE
-    }
-
-    /// Host (an IPv6 address without brackets) and port of the upstream.
-    pub(super) fn upstream(&mut self, node: &Node) -> (String, u16) {
-        let form = "\"http://host\" or \"http://host:port\"";
-        let stand_in = (String::new(), 0);
-        let Some(text) = self.text(node, form) else { return stand_in };
-        let later = ["https://", "unix:"].iter().find(|scheme| text.starts_with(**scheme));
-        if let Some(scheme) = later {
-            let message = format!("upstreams with {scheme} are not supported by this version yet");
-            self.problem(&node.place, message, format!("write {form}"));
-            return stand_in;
-        }
-        let Some(url) = self.url(node, text, form) else { return stand_in };
-        if url.scheme() != "http" {
-            let message = format!("an upstream cannot have the scheme {}", quoted(url.scheme()));
-            self.problem(&node.place, message, format!("write {form}"));
-            return stand_in;
-        }
-        if url.path() != "/" || url.query().is_some() {
-            let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
-            let cure = format!("write \"http://{authority}\": calls keep their own path");
-            self.problem(&node.place, "an upstream has no path and no query", cure);
-        }
-        let host = match url.host() {
-            Some(Host::Ipv6(address)) => address.to_string(),
-            Some(host) => host.to_string(),
-            None => String::new(),
-        };
-        (host, url.port_or_known_default().unwrap_or(80))
     }
 
     /// A URL with a host, without user information and fragment.

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::Check;
 use crate::config::node::{Node, Table};
 use crate::config::problem::quoted;
-use crate::egress::{TlsIdentityError, check_identity};
+
 use crate::model::{Secret, TlsIdentity};
-use crate::tls::ServerTls;
+use crate::tls::{Protocols, ServerTls, TlsIdentityError, check_identity};
 
 /// Largest file of certificates, bytes: every root of a system's bundle fits several times.
 const PEM_BYTES_MAX: u64 = 1 << 20;
 
-/// What a webhook's connections use beyond the system's roots.
+/// What connections to a server use beyond the system's roots: `ca_file` and `client_cert`.
 pub(super) fn identity(c: &mut Check<'_>, table: &Table) -> Option<Arc<TlsIdentity>> {
     let (ca_node, client_node) = (table.get("ca_file"), table.get("client_cert"));
     let ca = ca_node.map(|node| pem(c, node, "a CA file"));
@@ -44,7 +44,7 @@ pub(super) fn identity(c: &mut Check<'_>, table: &Table) -> Option<Arc<TlsIdenti
 }
 
 /// The certificate of a listener.
-pub(super) fn server(c: &mut Check<'_>, node: &Node) -> Option<ServerTls> {
+pub(super) fn server(c: &mut Check<'_>, node: &Node, protocols: Protocols) -> Option<ServerTls> {
     let form = "tls = { cert = \"tls.crt\", key = \"tls.key\" }";
     let table = c.inline_table(node, &["cert", "key"], "tls", form)?;
     let cert = c.required(table, &node.place, "cert", form);
@@ -55,7 +55,7 @@ pub(super) fn server(c: &mut Check<'_>, node: &Node) -> Option<ServerTls> {
     // It follows them by itself; here they are looked at where there is no good configuration.
     c.note_file(&cert, PEM_BYTES_MAX);
     c.note_file(&key, PEM_BYTES_MAX);
-    match ServerTls::load(cert, key) {
+    match ServerTls::load(cert, key, protocols) {
         Ok(tls) => Some(tls),
         Err(error) => {
             let cure = "cert must hold the server's certificate and those between it and its CA, key \

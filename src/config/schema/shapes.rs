@@ -76,6 +76,15 @@ fn own(section: &str, key: &str) -> Option<Value> {
         ("proxy", "commit") => json!({"enum": ["before-response", "after-response"]}),
         ("proxy", "on_store_failure") => json!({"enum": ["refuse", "pass"]}),
         ("proxy", "max_connections") => whole(1, 1_000_000),
+        ("proxy", "max_connections_per_client") => whole(0, 1_000_000),
+        ("proxy", "upstream_tls") => members(
+            json!({
+                "ca_file": {"type": "string"},
+                "client_cert": pair(),
+                "server_name": {"type": "string", "minLength": 1},
+            }),
+            &[],
+        ),
         ("proxy", "max_depth") => whole(0, 16),
         ("capture", "redact_fields") => {
             let pointer = json!({"type": "string", "pattern": "^/(request|response)/body(/.*)?$"});
@@ -93,6 +102,7 @@ fn own(section: &str, key: &str) -> Option<Value> {
             {"type": "integer", "minimum": 200, "maximum": 599},
             {"type": "string", "pattern": "^([2-5]xx|[2-5][0-9]{2}( *- *[2-5][0-9]{2})?)$"},
         ]})),
+        ("event", "on_disconnect") => json!({"enum": ["continue", "cancel"]}),
         ("webhook", "method") => json!({"enum": ["POST", "PUT", "PATCH"]}),
         ("webhook", "concurrency") => whole(1, 4096),
         ("webhook", "rate_limit") => json!({"type": "string", "pattern": "^[0-9]+/[smh]$"}),
@@ -105,12 +115,14 @@ fn own(section: &str, key: &str) -> Option<Value> {
         ),
         ("webhook", "format") => format(),
         ("webhook", "signatures") => json!({"type": "array", "items": signature()}),
-        (_, "client_cert" | "tls") => members(
-            json!({"cert": {"type": "string"}, "key": {"type": "string"}}),
-            &["cert", "key"],
-        ),
+        (_, "client_cert" | "tls") => pair(),
         _ => return None,
     })
+}
+
+/// A certificate and its key.
+fn pair() -> Value {
+    members(json!({"cert": {"type": "string"}, "key": {"type": "string"}}), &["cert", "key"])
 }
 
 fn format() -> Value {

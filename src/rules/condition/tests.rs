@@ -13,6 +13,7 @@ fn rule(when: Option<&str>, subject: Option<&str>) -> EventRule {
         status: vec![200..=299],
         when: when.map(expression),
         subject: subject.map(expression),
+        on_disconnect: Default::default(),
         max_request_body: None,
         max_response_body: None,
     }

@@ -11,6 +11,7 @@ fn rule(label: &str, methods: Option<&[&str]>, url: &str, query: Option<&str>) -
         status: vec![200..=299],
         when: None,
         subject: None,
+        on_disconnect: Default::default(),
         max_request_body: None,
         max_response_body: None,
     }

@@ -121,6 +121,7 @@ impl Desk {
             status: vec![200..=299, 404..=404, 300..=302],
             when: Some(when),
             subject: None,
+            on_disconnect: OnDisconnect::Cancel,
             max_request_body: Some(4096),
             max_response_body: None,
         }]);

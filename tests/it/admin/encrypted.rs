@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, ServerName};
-use sidehook::tls::ServerTls;
+use sidehook::tls::{HTTP1, ServerTls};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -25,7 +25,7 @@ fn put(folder: &Path, issued: &Issued) {
 fn load(folder: &Path) -> Result<ServerTls, String> {
     let files = ["tls.crt", "tls.key"].map(|name| folder.join(name));
     let [certificate, key] = files;
-    ServerTls::load(certificate, key).map_err(|error| error.to_string())
+    ServerTls::load(certificate, key, HTTP1).map_err(|error| error.to_string())
 }
 
 /// Connects and says which certificate was shown.

@@ -184,7 +184,7 @@ async fn rules_are_listed_with_what_they_have_seen() {
     let expected = serde_json::json!({
         "id": 5, "label": "task.created", "tag": "tasks", "method": "POST", "url": "^/tasks$",
         "query": null, "status": ["2xx", 404, "300-302"], "when": "response.body.id",
-        "subject": null, "max_request_body": 4096, "max_response_body": null,
+        "subject": null, "on_disconnect": "cancel", "max_request_body": 4096, "max_response_body": null,
         "hits": 0, "last_hit_at": null, "condition_errors": 0, "last_condition_error": null,
     });
     assert_eq!(before, expected);

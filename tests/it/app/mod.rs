@@ -108,7 +108,7 @@ async fn a_start_that_fails_leaves_nothing_behind() {
     let upstream = Upstream::always(ok("{}")).await;
     let receiver = Receiver::start().await;
     let mut config = configuration(&folder, &upstream, &receiver);
-    config.proxy.listen = upstream.addr;
+    config.proxy.listen = upstream.addr.into();
     let failed = tokio::task::spawn_blocking(|| App::start(config)).await.expect("no panic");
     let error = format!("{:#}", failed.expect_err("the address is taken"));
     assert!(error.contains(&upstream.addr.to_string()), "{error}");

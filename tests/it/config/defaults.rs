@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sidehook::config::{SECTIONS, load};
-use sidehook::model::{Format, RuleId};
-use sidehook::proxy::CommitMode;
+use sidehook::model::{Format, OnDisconnect, RuleId};
+use sidehook::proxy::{CommitMode, UpstreamSettings};
 use sidehook::store::OnFailure;
 
 use super::{RULE, good};
@@ -19,21 +19,27 @@ const fn secs(n: u64) -> Duration {
 fn the_request_half_has_the_contracts_defaults() {
     let proxy = good("").proxy;
     assert_eq!(proxy.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!((proxy.upstream_host.as_str(), proxy.upstream_port), ("127.0.0.1", 3000));
+    assert_eq!(proxy.upstream, UpstreamSettings::http("127.0.0.1", 3000));
+    assert!(proxy.tls.is_none() && !proxy.h2c && !proxy.proxy_protocol);
     assert!(proxy.workers >= 1, "0 in the file is one per core");
     assert_eq!(proxy.commit, CommitMode::BeforeResponse);
     assert_eq!(proxy.on_store_failure, OnFailure::Refuse);
     assert!(proxy.trusted_proxies.is_empty());
     assert_eq!((proxy.connections_max, proxy.head_bytes_max), (10_000, 64 << 10));
+    assert_eq!(proxy.connections_per_client_max, 0);
     assert!(proxy.via);
     assert_eq!(proxy.depth_max, 1);
     assert_eq!(proxy.instance.len(), 8);
     assert_eq!((proxy.connect_timeout, proxy.response_timeout), (secs(5), Some(secs(60))));
     assert_eq!((proxy.idle_timeout, proxy.header_timeout), (secs(75), secs(10)));
+    assert_eq!((proxy.upstream_idle_timeout, proxy.tunnel_timeout), (secs(4), secs(3600)));
+    assert_eq!((proxy.body_timeout, proxy.send_timeout), (secs(15), secs(30)));
+    assert_eq!(proxy.upstream_body_timeout, Some(secs(300)));
     assert_eq!(proxy.shutdown_grace, secs(30));
     let capture = proxy.capture;
     assert_eq!((capture.request_body_max, capture.response_body_max), (256 << 10, 256 << 10));
     assert_eq!(capture.total_max, 64 << 20);
+    assert_eq!(capture.max_duration, secs(60));
     let kept = capture.keep_headers.expect("a list, not all");
     assert_eq!(
         kept.join(" "),
@@ -76,6 +82,7 @@ fn a_rule_and_a_webhook_have_the_contracts_defaults() {
     assert_eq!(rule.methods.as_deref(), Some(&["POST".to_owned()][..]));
     assert_eq!(rule.status, [200..=299]);
     assert!(rule.when.is_none() && rule.subject.is_none());
+    assert_eq!(rule.on_disconnect, OnDisconnect::Continue);
     assert_eq!((rule.max_request_body, rule.max_response_body), (None, None));
     let webhook = &config.webhooks[0];
     assert!(webhook.active && webhook.headers.is_empty() && webhook.signatures.is_empty());
@@ -93,7 +100,9 @@ fn uncommented() -> String {
         Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest,
         _ => line,
     });
-    lines.collect::<Vec<_>>().join("\n")
+    let text = lines.collect::<Vec<_>>().join("\n");
+    // upstream_tls is for such ones only.
+    text.replacen("upstream = \"http:", "upstream = \"https:", 1)
 }
 
 #[test]

@@ -17,10 +17,10 @@ fn a_flag_goes_over_the_environment_over_the_file_over_the_default() {
         assert_eq!(config.admin.listen.port(), 5, "other keys of the file stay");
         config.proxy.listen.port()
     };
-    assert_eq!(port(&[], Flags::default()), 1);
-    assert_eq!(port(&variables, Flags::default()), 2);
-    assert_eq!(port(&variables, flags), 3);
-    assert_eq!(good("").proxy.listen.port(), 8080);
+    assert_eq!(port(&[], Flags::default()), Some(1));
+    assert_eq!(port(&variables, Flags::default()), Some(2));
+    assert_eq!(port(&variables, flags), Some(3));
+    assert_eq!(good("").proxy.listen.port(), Some(8080));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn flags_alone_do_the_same_job() {
         ..Flags::default()
     };
     let config = load(&Inputs { flags, ..Inputs::default() }).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(config.proxy.upstream_port, 9);
+    assert_eq!(config.proxy.upstream.authority(), "127.0.0.1:9");
     assert_eq!(config.rules[1].methods, None);
     assert_eq!(config.rules[1].url.as_str(), "^/(?<id>[0-9]+) x");
     let names: Vec<&str> = config.webhooks.iter().map(|w| w.name.as_str()).collect();

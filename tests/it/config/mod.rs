@@ -7,6 +7,7 @@ mod dialects;
 mod health;
 mod layers;
 mod mistakes;
+mod proxy;
 mod secrets;
 mod way_out;
 

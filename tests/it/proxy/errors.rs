@@ -171,7 +171,7 @@ async fn a_busy_port_is_named() {
     let upstream = Upstream::always(ok("x")).await;
     let (proxy, _client) = plain(&upstream).await;
     let mut settings = settings(upstream.addr);
-    settings.listen = proxy.local_addr();
+    settings.listen = proxy.local_addr().into();
     let rules = RuleSet::new(Vec::new());
     let store = Storage::new().store;
     let error = Proxy::start(settings, rules, store, Arc::new(Metrics::default()), Stop::new())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sidehook::model::{Event, EventRule};
-use sidehook::proxy::{CaptureSettings, CommitMode, Proxy, Settings};
+use sidehook::proxy::{CaptureSettings, CommitMode, Proxy, Settings, UpstreamSettings};
 use sidehook::rules::RuleSet;
 use sidehook::shutdown::Stop;
 use sidehook::store::{EventFilter, OnFailure, Page, Settings as StoreSettings, Store};
@@ -18,21 +18,29 @@ use crate::support::upstream::Upstream;
 /// Settings as a test wants them, in front of this upstream.
 pub(crate) fn settings(upstream: SocketAddr) -> Settings {
     Settings {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        upstream_host: upstream.ip().to_string(),
-        upstream_port: upstream.port(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
+        tls: None,
+        h2c: false,
+        proxy_protocol: false,
+        upstream: UpstreamSettings::http(upstream.ip().to_string(), upstream.port()),
         workers: 1,
         commit: CommitMode::BeforeResponse,
         on_store_failure: OnFailure::Refuse,
         trusted_proxies: Vec::new(),
         connections_max: 100,
+        connections_per_client_max: 0,
         head_bytes_max: 64 << 10,
         via: true,
         instance: "0badcafe".into(),
         connect_timeout: Duration::from_secs(5),
         response_timeout: Some(Duration::from_secs(30)),
+        upstream_idle_timeout: Duration::from_secs(4),
         idle_timeout: Duration::from_secs(75),
         header_timeout: Duration::from_secs(30),
+        body_timeout: Duration::from_secs(15),
+        send_timeout: Duration::from_secs(30),
+        upstream_body_timeout: Some(Duration::from_secs(300)),
+        tunnel_timeout: Duration::from_secs(3600),
         commit_timeout: Duration::from_secs(10),
         shutdown_grace: Duration::from_secs(5),
         depth_max: 1,
@@ -40,6 +48,7 @@ pub(crate) fn settings(upstream: SocketAddr) -> Settings {
             request_body_max: 1000,
             response_body_max: 1000,
             total_max: 1 << 20,
+            max_duration: Duration::from_secs(60),
             keep_headers: Some(vec!["content-type".into(), "x-kept".into()]),
             redact_headers: Vec::new(),
             redact_fields: Vec::new(),
@@ -154,6 +163,7 @@ pub(crate) fn rule(label: &str, when: &str) -> EventRule {
         status: vec![200..=299],
         when: None,
         subject: None,
+        on_disconnect: Default::default(),
         max_request_body: None,
         max_response_body: None,
     }

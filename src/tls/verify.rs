@@ -1,5 +1,5 @@
-//! The receiver's certificate: verified by the TLS library's own verifier. What is added is a
-//! better word for a refused self-signed certificate, and one that stands in the webhook's own
+//! The certificate of a server: verified by the TLS library's own verifier. What is added is a
+//! better word for a refused self-signed certificate, and one that stands in one's own
 //! `ca_file` is taken although it is marked as a CA: `openssl req -x509` makes them so, and what
 //! an operator names byte for byte is trusted. Its dates and its name are checked all the same.
 
@@ -14,7 +14,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, Signatu
 /// Refused, and its own issuer.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.words())]
-pub(super) struct SelfSigned(CertificateError);
+pub struct SelfSigned(CertificateError);
 
 impl SelfSigned {
     fn words(&self) -> String {
@@ -30,7 +30,7 @@ impl SelfSigned {
     }
 }
 
-/// The library's verifier, and the certificates of the webhook's own `ca_file`.
+/// The library's verifier, and the certificates of one's own `ca_file`.
 #[derive(Debug)]
 pub(super) struct Verifier {
     pub(super) library: Arc<WebPkiServerVerifier>,

@@ -1,6 +1,6 @@
 //! TLS for what listens: a certificate and its key from files, taken anew when the files change.
 //!
-//! rustls with aws-lc, TLS 1.2 and up, HTTP/1.1 by ALPN. The files are read again every few seconds
+//! The files are read again every few seconds
 //! and compared by content: that sees every way in which certificates are renewed, symbolic links that
 //! are swapped included. What cannot be used is told once, and the old certificate stays.
 
@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{InconsistentKeys, ServerConfig};
 use sha2::{Digest as _, Sha256};
 use tokio_rustls::TlsAcceptor;
 
+use super::pem::{certificates, private_key};
+use super::{Protocols, alpn};
 use crate::shutdown::Stop;
 
 /// Largest file, bytes.
@@ -62,6 +62,7 @@ pub enum TlsError {
 struct Inner {
     certificate: PathBuf,
     key: PathBuf,
+    protocols: Protocols,
     current: ArcSwap<ServerConfig>,
     seen: Mutex<Seen>,
 }
@@ -80,16 +81,20 @@ struct Files {
 }
 
 impl ServerTls {
-    /// Reads the files (blocking).
+    /// Reads the files (blocking). `protocols`: what is spoken behind it.
     ///
     /// # Errors
     /// What is wrong with them, in words.
-    pub fn load(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
+    pub fn load(
+        certificate: PathBuf,
+        key: PathBuf,
+        protocols: Protocols,
+    ) -> Result<Self, TlsError> {
         let files = Files::read(&certificate, &key)?;
-        let config = files.config(&certificate, &key)?;
+        let config = files.config(&certificate, &key, protocols)?;
         let seen = Mutex::new(Seen { used: files.digest(), useless: None });
         let current = ArcSwap::from_pointee(config);
-        Ok(Self(Arc::new(Inner { certificate, key, current, seen })))
+        Ok(Self(Arc::new(Inner { certificate, key, protocols, current, seen })))
     }
 
     /// For the next handshake.
@@ -99,7 +104,7 @@ impl ServerTls {
 
     /// Takes what the files hold now, if that is new and of use (blocking); true: it is in force.
     pub fn look(&self) -> bool {
-        let Inner { certificate, key, current, seen } = &*self.0;
+        let Inner { certificate, key, protocols, current, seen } = &*self.0;
         let files = Files::read(certificate, key);
         let digest = files.as_ref().map_or([0; 32], Files::digest);
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +112,7 @@ impl ServerTls {
             seen.useless = None;
             return false;
         }
-        match files.and_then(|files| files.config(certificate, key)) {
+        match files.and_then(|files| files.config(certificate, key, protocols)) {
             Ok(config) => {
                 current.store(Arc::new(config));
                 *seen = Seen { used: digest, useless: None };
@@ -163,8 +168,13 @@ impl Files {
         Sha256::digest(parts.concat()).into()
     }
 
-    fn config(&self, certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
-        let chain = chain(&self.certificate)
+    fn config(
+        &self,
+        certificate: &Path,
+        key: &Path,
+        protocols: Protocols,
+    ) -> Result<ServerConfig, TlsError> {
+        let chain = certificates(&self.certificate)
             .map_err(|reason| TlsError::Certificate { path: certificate.to_owned(), reason })?;
         let of_key = |reason| TlsError::Key { path: key.to_owned(), reason };
         let key = private_key(&self.key).map_err(of_key)?;
@@ -173,7 +183,7 @@ impl Files {
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(|error| of_key(refusal(&error)))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = alpn(protocols);
         Ok(config)
     }
 }
@@ -187,31 +197,6 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
         return Err(unreadable(io::Error::other("it is larger than 1 MiB")));
     }
     Ok(bytes)
-}
-
-/// At least one certificate.
-fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let all = all.map_err(|error| format!("not valid PEM: {error}"))?;
-    if all.is_empty() {
-        return Err("no certificate in it (expected PEM: `-----BEGIN CERTIFICATE-----`)".to_owned());
-    }
-    Ok(all)
-}
-
-fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
-    let text = String::from_utf8_lossy(pem);
-    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
-        let cure = "`openssl pkey -in encrypted.pem -out key.pem` decrypts it";
-        return Err(format!("it is encrypted, and there is no place for a passphrase: {cure}"));
-    }
-    match PrivateKeyDer::pem_slice_iter(pem).next() {
-        Some(Ok(key)) => Ok(key),
-        Some(Err(_)) => Err("not valid PEM".to_owned()),
-        None => {
-            Err("no private key in it (expected PEM: `-----BEGIN PRIVATE KEY-----`)".to_owned())
-        }
-    }
 }
 
 fn refusal(error: &rustls::Error) -> String {
