@@ -133,6 +133,7 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) {
                     let keeps = shared.keeps.load(Ordering::SeqCst);
                     let answer = answer(record.requests.len(), &message, keeps);
                     record.requests.push(Recorded { connection, message });
+                    record.connections[connection].partial.clone_from(&input);
                     Some((answer, keeps))
                 }
                 Err(Fault::Wrong(what)) => {

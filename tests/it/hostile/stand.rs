@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use sidehook::model::Event;
 use sidehook::proxy::{Proxy, Settings};
 
-use super::recorder::Recorder;
+use super::recorder::{Mark, Recorder};
 use crate::proxy::stand::{Storage, rule, settings, start};
 
 /// Proxy, store, recording upstream.
 pub(super) struct Stand {
     pub(super) recorder: Recorder,
     pub(super) front: Front,
+    /// Before everything.
+    pub(super) start: Mark,
 }
 
 /// Proxy and store.
@@ -22,9 +24,14 @@ pub(super) struct Front {
 
 impl Stand {
     pub(super) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let recorder = Recorder::start().await;
-        let front = Front::before(recorder.addr, |_| {});
-        Self { recorder, front }
+        let front = Front::before(recorder.addr, change);
+        let start = recorder.mark();
+        Self { recorder, front, start }
     }
 }
 

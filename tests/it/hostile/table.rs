@@ -49,8 +49,11 @@ enum Way {
     Alone,
     Piped,
     Shared,
+    /// Alone, each byte in a packet of its own.
+    Bytewise,
 }
 
+const BYTEWISE_MAX: usize = 1000;
 const CANARY: &str = "GET /canary HTTP/1.1\r\nHost: canary\r\n\r\n";
 const HOP: [&str; 4] = ["connection", "upgrade", "te", "expect"];
 const ADDED: [&str; 4] = ["via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
@@ -63,7 +66,7 @@ pub(super) async fn run(table: &'static str, rows: Vec<Row>) {
     for row in &rows {
         let from = stand.recorder.mark();
         let mut findings = Vec::new();
-        for way in [Way::Alone, Way::Piped, Way::Shared] {
+        for way in [Way::Alone, Way::Piped, Way::Shared, Way::Bytewise] {
             let found = run_one(&stand, row, way).await;
             findings.extend(found.into_iter().map(|text| format!("{way:?}: {text}")));
         }
@@ -78,11 +81,18 @@ pub(super) async fn run(table: &'static str, rows: Vec<Row>) {
 }
 
 async fn run_one(stand: &Stand, row: &Row, way: Way) -> Vec<String> {
+    if way == Way::Bytewise && row.input.len() > BYTEWISE_MAX {
+        return Vec::new();
+    }
     stand.recorder.keeps(way == Way::Shared);
     let mut findings = Vec::new();
     let mut other = Talk::to(stand.front.addr()).await;
+    let mut shared = None;
     if way == Way::Shared {
-        findings.extend(neighbour(stand, &mut other, "/before").await.err());
+        match neighbour(stand, &mut other, "/before").await {
+            Ok(connection) => shared = Some(connection),
+            Err(finding) => findings.push(finding),
+        }
     }
     let mark = stand.recorder.mark();
     let (mut input, mut want) = (row.input.clone(), row.want.clone());
@@ -93,7 +103,10 @@ async fn run_one(stand: &Stand, row: &Row, way: Way) -> Vec<String> {
         }
     }
     let mut client = Talk::to(stand.front.addr()).await;
-    client.send(&input).await;
+    match way {
+        Way::Bytewise => client.send_bytewise(&input).await,
+        _ => client.send(&input).await,
+    }
     let answers = answers(&mut client, &want, &mut findings).await;
     // The proxy has one thread: when it has carried out this call, what the row made it write to
     // the upstream is written.
@@ -109,11 +122,15 @@ async fn run_one(stand: &Stand, row: &Row, way: Way) -> Vec<String> {
         }
     }
     at_the_upstream(stand, mark, &want, &answers, &mut findings).await;
+    let first = stand.recorder.since(mark).first().map(|(_, first)| first.connection);
+    if shared.is_some() && matches!(want[0], Want::Forwarded(_)) && first != shared {
+        findings.push("the pooled connection was not shared".into());
+    }
     findings
 }
 
 /// Another client's call, which has to be as if it were alone.
-async fn neighbour(stand: &Stand, other: &mut Talk, path: &str) -> Result<(), String> {
+async fn neighbour(stand: &Stand, other: &mut Talk, path: &str) -> Result<usize, String> {
     let mark = stand.recorder.mark();
     let target = format!("/neighbour{path}");
     other
@@ -130,7 +147,7 @@ async fn neighbour(stand: &Stand, other: &mut Talk, path: &str) -> Result<(), St
         Some((n, r))
             if answer.body == format!("answer {n}").as_bytes() && r.message.body == b"hi" =>
         {
-            Ok(())
+            Ok(r.connection)
         }
         _ => Err(format!("{target} was answered {} {}", text(&answer.start), text(&answer.body))),
     }

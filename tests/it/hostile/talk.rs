@@ -61,6 +61,46 @@ impl Talk {
         self.writing = Some(tokio::spawn(async move { writer }));
     }
 
+    /// Writes it in as many packets as it has bytes.
+    pub(super) async fn send_bytewise(&mut self, bytes: &[u8]) {
+        let before = self.writing.take().expect("writes until it is dropped");
+        let bytes = bytes.to_vec();
+        self.writing = Some(tokio::spawn(async move {
+            let mut writer = before.await.expect("no panic");
+            for byte in bytes {
+                if writer.write_all(&[byte]).await.is_err() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            writer
+        }));
+    }
+
+    /// Goes on with a byte each time this has passed, for ever.
+    pub(super) async fn drip(&mut self, pause: Duration) {
+        let before = self.writing.take().expect("writes until it is dropped");
+        self.writing = Some(tokio::spawn(async move {
+            let mut writer = before.await.expect("no panic");
+            while writer.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(pause).await;
+            }
+            writer
+        }));
+    }
+
+    /// Leaves with a reset.
+    pub(super) async fn reset(&mut self) {
+        let writing = self.writing.take().expect("writes until it is dropped");
+        let writer = writing.await.expect("no panic");
+        socket2::SockRef::from(writer.as_ref()).set_linger(Some(Duration::ZERO)).expect("a socket");
+        let (unused, _) = TcpStream::connect(writer.peer_addr().expect("connected"))
+            .await
+            .expect("the proxy listens")
+            .into_split();
+        self.reader = unused;
+    }
+
     /// The next final response, whole.
     pub(super) async fn response(&mut self, to_head: bool) -> Result<Message, String> {
         loop {

@@ -46,7 +46,9 @@ fn cut() -> Vec<Row> {
             rows.push(resets("P82 B5", body, Want::Aborted).old());
         }
     }
-    for end in ["2\r\nhi", "2\r\nhi\r\n", "2\r\nhi\r\n0", "2\r\nhi\r\n0\r\n", "2\r\nhi\r\n0\r\nX: y\r\n"] {
+    for end in
+        ["2\r\nhi", "2\r\nhi\r\n", "2\r\nhi\r\n0", "2\r\nhi\r\n0\r\n", "2\r\nhi\r\n0\r\nX: y\r\n"]
+    {
         let sent = format!("{CHUNKED}{end}");
         rows.push(closes("P83 B5", &sent, Want::Aborted));
         rows.push(closes("P83 B5", &sent, Want::Aborted).old());
@@ -80,7 +82,9 @@ fn chunks() -> Vec<Row> {
     let with_trailers = format!("{CHUNKED}2\r\nhi\r\n0\r\nX-Sum: 1\r\nx-sum: 2\r\n\r\n");
     let want = reply(Framing::Chunked, "hi").trailers("X-Sum: 1\nx-sum: 2").want();
     rows.push(answers("B10", with_trailers, want));
-    for name in ["Content-Length", "Transfer-Encoding", "Connection", "Set-Cookie", "Host", "Trailer"] {
+    for name in
+        ["Content-Length", "Transfer-Encoding", "Connection", "Set-Cookie", "Host", "Trailer"]
+    {
         let sent = format!("{CHUNKED}2\r\nhi\r\n0\r\n{name}: 4\r\nX-Sum: 1\r\n\r\n");
         // Whether `Set-Cookie` may stand there is the receiver's question; framing is ours.
         if name != "Set-Cookie" {
@@ -103,8 +107,12 @@ fn until_close() -> Vec<Row> {
         closes("P84", format!("{OK}\r\nhello"), any(Framing::UntilClose)).old().last(),
         resets("P84 B5", format!("{OK}\r\nhello"), Want::Aborted),
         resets("P84 B5", format!("{OK}\r\nhello"), Want::Aborted).old(),
-        answers("P84", format!("{CHUNKED}5\r\nhello\r\n0\r\n\r\n"), reply(Framing::UntilClose, "hello").want())
-            .old(),
+        answers(
+            "P84",
+            format!("{CHUNKED}5\r\nhello\r\n0\r\n\r\n"),
+            reply(Framing::UntilClose, "hello").want(),
+        )
+        .old(),
     ]
 }
 
@@ -113,18 +121,39 @@ fn bodiless() -> Vec<Row> {
     let hello = "Content-Length: 5\r\n\r\nhello";
     let coded = "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     let mut rows = vec![
-        answers("B14", "HTTP/1.1 204 No Content\r\n\r\n", none("HTTP/1.1 204 No Content", "").want()),
-        answers("B14", format!("{OK}Content-Length: 1234\r\n\r\n"),
-            none("HTTP/1.1 200 OK", "").length("1234").want()).method("HEAD"),
-        answers("B14", format!("{OK}Transfer-Encoding: chunked\r\n\r\n"),
-            none("HTTP/1.1 200 OK", "").want()).method("HEAD"),
+        answers(
+            "B14",
+            "HTTP/1.1 204 No Content\r\n\r\n",
+            none("HTTP/1.1 204 No Content", "").want(),
+        ),
+        answers(
+            "B14",
+            format!("{OK}Content-Length: 1234\r\n\r\n"),
+            none("HTTP/1.1 200 OK", "").length("1234").want(),
+        )
+        .method("HEAD"),
+        answers(
+            "B14",
+            format!("{OK}Transfer-Encoding: chunked\r\n\r\n"),
+            none("HTTP/1.1 200 OK", "").want(),
+        )
+        .method("HEAD"),
         answers("B14", format!("{OK}\r\n"), none("HTTP/1.1 200 OK", "").want()).method("HEAD"),
-        answers("B14", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 1234\r\n\r\n",
-            none("HTTP/1.1 304 Not Modified", "ETag: \"x\"").length("1234").want()),
-        answers("B14", "HTTP/1.1 304 Not Modified\r\nETag: W/\"x\"\r\n\r\n",
-            none("HTTP/1.1 304 Not Modified", "ETag: W/\"x\"").want()),
-        answers("B14", "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
-            none("HTTP/1.1 205 Reset Content", "").body(Framing::Length, "").want()),
+        answers(
+            "B14",
+            "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 1234\r\n\r\n",
+            none("HTTP/1.1 304 Not Modified", "ETag: \"x\"").length("1234").want(),
+        ),
+        answers(
+            "B14",
+            "HTTP/1.1 304 Not Modified\r\nETag: W/\"x\"\r\n\r\n",
+            none("HTTP/1.1 304 Not Modified", "ETag: W/\"x\"").want(),
+        ),
+        answers(
+            "B14",
+            "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
+            none("HTTP/1.1 205 Reset Content", "").body(Framing::Length, "").want(),
+        ),
         answers("B14", format!("{OK}Content-Length: 0\r\n\r\n"), reply(Framing::Length, "").want()),
     ];
     for body in [hello, coded, "\r\nhello", EVIL] {
@@ -132,9 +161,15 @@ fn bodiless() -> Vec<Row> {
         let not_modified = format!("HTTP/1.1 304 Not Modified\r\n{head}{body}");
         let no_content = format!("HTTP/1.1 204 No Content\r\n{head}{body}");
         let to_head = format!("{OK}{head}{body}");
-        rows.push(answers("P85 F11", not_modified, none("HTTP/1.1 304 Not Modified", "").want()).last());
-        rows.push(answers("P85 F11", no_content, none("HTTP/1.1 204 No Content", "").want()).last());
-        rows.push(answers("P85 F11", to_head, none("HTTP/1.1 200 OK", "").want()).method("HEAD").last());
+        rows.push(
+            answers("P85 F11", not_modified, none("HTTP/1.1 304 Not Modified", "").want()).last(),
+        );
+        rows.push(
+            answers("P85 F11", no_content, none("HTTP/1.1 204 No Content", "").want()).last(),
+        );
+        rows.push(
+            answers("P85 F11", to_head, none("HTTP/1.1 200 OK", "").want()).method("HEAD").last(),
+        );
     }
     rows
 }
@@ -163,10 +198,22 @@ fn as_they_are() -> Vec<Row> {
     let parts = "HTTP/1.1 206 Partial Content\r\nContent-Type: multipart/byteranges; boundary=x\r\nETag: \"a\"\r\nContent-Length: 5\r\n\r\nhello";
     vec![
         answers("P91 B15", [head.as_bytes(), gzip].concat(), coded.want()),
-        answers("B15", part, Reply::new("HTTP/1.1 206 Partial Content", "Content-Range: bytes 0-4/9")
-            .body(Framing::Length, "hello").want()),
-        answers("B15", parts, Reply::new("HTTP/1.1 206 Partial Content",
-            "Content-Type: multipart/byteranges; boundary=x\nETag: \"a\"")
-            .body(Framing::Length, "hello").want()),
+        answers(
+            "B15",
+            part,
+            Reply::new("HTTP/1.1 206 Partial Content", "Content-Range: bytes 0-4/9")
+                .body(Framing::Length, "hello")
+                .want(),
+        ),
+        answers(
+            "B15",
+            parts,
+            Reply::new(
+                "HTTP/1.1 206 Partial Content",
+                "Content-Type: multipart/byteranges; boundary=x\nETag: \"a\"",
+            )
+            .body(Framing::Length, "hello")
+            .want(),
+        ),
     ]
 }

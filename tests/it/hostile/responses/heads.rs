@@ -17,8 +17,21 @@ fn lengths() -> Vec<Row> {
     let with = |lines: &str| format!("HTTP/1.1 200 OK\r\n{lines}{HELLO}");
     let mut rows = Vec::new();
     for length in [
-        "5,6", "-1", "+5", "5 5", "0x5", "", "five", "5;", "5.0", "\"5\"", "5,", ",5",
-        "18446744073709551616", "18446744073709551621", "123456789012345678901234567890",
+        "5,6",
+        "-1",
+        "+5",
+        "5 5",
+        "0x5",
+        "",
+        "five",
+        "5;",
+        "5.0",
+        "\"5\"",
+        "5,",
+        ",5",
+        "18446744073709551616",
+        "18446744073709551621",
+        "123456789012345678901234567890",
     ] {
         rows.push(answers("P81 F3", with(&format!("Content-Length: {length}")), bad()));
     }
@@ -29,11 +42,9 @@ fn lengths() -> Vec<Row> {
     ] {
         rows.push(answers("P81 F3", with(lines), bad()));
     }
-    for lines in [
-        "Content-Length: 5\r\ncontent-length: 5",
-        "Content-Length: 5, 5",
-        "Content-Length: 005",
-    ] {
+    for lines in
+        ["Content-Length: 5\r\ncontent-length: 5", "Content-Length: 5, 5", "Content-Length: 005"]
+    {
         rows.push(answers("P81 F3", with(lines), hello("HTTP/1.1 200 OK", "")));
     }
     rows
@@ -43,8 +54,15 @@ fn codings() -> Vec<Row> {
     let with = |lines: &str| format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
     let mut rows = Vec::new();
     for coding in [
-        "gzip, chunked", "xchunked", "chunked, chunked", "chunked, gzip", "gzip", ",chunked",
-        "\"chunked\"", "chunked;q=1", "",
+        "gzip, chunked",
+        "xchunked",
+        "chunked, chunked",
+        "chunked, gzip",
+        "gzip",
+        ",chunked",
+        "\"chunked\"",
+        "chunked;q=1",
+        "",
     ] {
         rows.push(answers("F4", with(&format!("Transfer-Encoding: {coding}")), bad()));
     }
@@ -61,18 +79,36 @@ fn statuses() -> Vec<Row> {
     let with = |start: &[u8]| [start, b"\r\nContent-Length: 5", HELLO.as_bytes()].concat();
     let mut rows = Vec::new();
     for start in [
-        "HTTP/1.1 099 X", "HTTP/1.1 000 X", "HTTP/1.1 1000 X", "HTTP/1.1 20 X", "HTTP/1.1 2x0 X",
-        "HTTP/1.1 -20 X", "HTTP/1.1 +20 X", "HTTP/1.1  200 X", "HTTP/1.1", "HTTP/1.1 ",
-        "HTTP/1.1 OK", "HTTP/1.1 200X", "HTTP/1.1 0200 OK", "HTTP/1.1 200 O\0K", "HTTP/1.1 200 O\x01K",
-        "HTTP/1.1 200 OK\rSet-Cookie: a=b", "HTTP/1.1 200 O\x7fK",
+        "HTTP/1.1 099 X",
+        "HTTP/1.1 000 X",
+        "HTTP/1.1 1000 X",
+        "HTTP/1.1 20 X",
+        "HTTP/1.1 2x0 X",
+        "HTTP/1.1 -20 X",
+        "HTTP/1.1 +20 X",
+        "HTTP/1.1  200 X",
+        "HTTP/1.1",
+        "HTTP/1.1 ",
+        "HTTP/1.1 OK",
+        "HTTP/1.1 200X",
+        "HTTP/1.1 0200 OK",
+        "HTTP/1.1 200 O\0K",
+        "HTTP/1.1 200 O\x01K",
+        "HTTP/1.1 200 OK\rSet-Cookie: a=b",
+        "HTTP/1.1 200 O\x7fK",
     ] {
         rows.push(answers("P87", with(start.as_bytes()), bad()));
     }
-    rows.push(answers("P87", with(format!("HTTP/1.1 200 {}", "x".repeat(1 << 20)).as_bytes()), bad()));
+    rows.push(answers(
+        "P87",
+        with(format!("HTTP/1.1 200 {}", "x".repeat(1 << 20)).as_bytes()),
+        bad(),
+    ));
     for start in ["HTTP/1.1 600 X", "HTTP/1.1 700 X", "HTTP/1.1 999 X"] {
         rows.push(answers("P87", with(start.as_bytes()), Want::Either));
     }
-    for start in ["HTTP/1.1 200 Fine by me", "HTTP/1.1 404 ", "HTTP/1.1 299 x", "HTTP/1.1 200 a\tb"] {
+    for start in ["HTTP/1.1 200 Fine by me", "HTTP/1.1 404 ", "HTTP/1.1 299 x", "HTTP/1.1 200 a\tb"]
+    {
         rows.push(answers("P87 H9", with(start.as_bytes()), hello(start, "")));
     }
     let latin = b"HTTP/1.1 200 caf\xe9";
@@ -86,8 +122,17 @@ fn fields() -> Vec<Row> {
     let with = |lines: &str| format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 5{HELLO}");
     let mut rows = Vec::new();
     for lines in [
-        "X(a): b\r\n", ": b\r\n", "no colon\r\n", "X a: b\r\n", "X-\u{e9}: b\r\n", "X: a\0b\r\n",
-        "X: a\rb\r\n", "X: a\x01b\r\n", "X: a\x7fb\r\n", "X\0: a\r\n", " X: a\r\n",
+        "X(a): b\r\n",
+        ": b\r\n",
+        "no colon\r\n",
+        "X a: b\r\n",
+        "X-\u{e9}: b\r\n",
+        "X: a\0b\r\n",
+        "X: a\rb\r\n",
+        "X: a\x01b\r\n",
+        "X: a\x7fb\r\n",
+        "X\0: a\r\n",
+        " X: a\r\n",
         "X: a\rSet-Cookie: b\r\n",
     ] {
         rows.push(answers("P88", with(lines), bad()));
@@ -130,9 +175,16 @@ fn garbage() -> Vec<Row> {
         closes("P92", b"\x15\x03\x01\0\x02\x02\x46", bad()),
         closes("P92", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", bad()),
     ];
-    for start in ["ICY 200 OK", "HTTP/2 200 OK", "HTTP/2.0 200 OK", "HTTP/0.9 200 OK", "http/1.1 200 OK",
-        " HTTP/1.1 200 OK", "SSH-2.0-x", "HTTP/11.1 200 OK"]
-    {
+    for start in [
+        "ICY 200 OK",
+        "HTTP/2 200 OK",
+        "HTTP/2.0 200 OK",
+        "HTTP/0.9 200 OK",
+        "http/1.1 200 OK",
+        " HTTP/1.1 200 OK",
+        "SSH-2.0-x",
+        "HTTP/11.1 200 OK",
+    ] {
         rows.push(answers("P92", format!("{start}\r\nContent-Length: 5{HELLO}"), bad()));
     }
     let kept = format!("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5{HELLO}");
@@ -143,7 +195,8 @@ fn garbage() -> Vec<Row> {
 }
 
 fn switches() -> Vec<Row> {
-    let unasked = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let unasked =
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     vec![
         answers("P63 G1", unasked, bad()),
         answers("P63 G1", "HTTP/1.1 101 Switching Protocols\r\n\r\n", bad()),

@@ -165,7 +165,9 @@ impl Reply {
             [("fields", &self.fields, &passed), ("trailers", &self.trailers, &trailers)]
         {
             if expected != is {
-                let shown = |lines: &[Vec<u8>]| lines.iter().map(|l| strict::shown(l)).collect::<Vec<_>>().join(", ");
+                let shown = |lines: &[Vec<u8>]| {
+                    lines.iter().map(|l| strict::shown(l)).collect::<Vec<_>>().join(", ")
+                };
                 wrong.push(format!("{what} [{}] are [{}]", shown(expected), shown(is)));
             }
         }
@@ -174,7 +176,11 @@ impl Reply {
             wrong.push(format!("body {:?} {was} is {:?} {is}", self.framing, got.framing));
         }
         if self.length.is_some_and(|length| got.values("content-length") != [length]) {
-            wrong.push(format!("content-length {:?} is {:?}", self.length, got.values("content-length")));
+            wrong.push(format!(
+                "content-length {:?} is {:?}",
+                self.length,
+                got.values("content-length")
+            ));
         }
         wrong
     }
@@ -222,7 +228,11 @@ async fn run_one(front: &Front, upstream: &Upstream, n: usize, row: &Row) -> Vec
     other.send(format!("GET {target} HTTP/1.1\r\nHost: b\r\n\r\n").as_bytes()).await;
     match other.response(false).await {
         Ok(answer) if answer.status() == 200 && answer.body == target.as_bytes() => {}
-        Ok(answer) => findings.push(format!("the next call got {} {}", text(&answer.start), strict::shown(&answer.body))),
+        Ok(answer) => findings.push(format!(
+            "the next call got {} {}",
+            text(&answer.start),
+            strict::shown(&answer.body)
+        )),
         Err(error) => findings.push(format!("the next call: {error}")),
     }
     if row.is_last && upstream.connections() == before {
