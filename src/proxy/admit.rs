@@ -1,81 +1,100 @@
 //! Which requests are refused before anything is done with them: those that the upstream might
 //! understand otherwise than we do (RFC 9110 7.2, RFC 9112 3.2 and 6).
 
-use http::request::Parts;
-use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
+use http::StatusCode;
 
-use super::client::Client;
 use super::error::Problem;
 use super::terms::Terms;
+use super::wire::{Head, Name, Version};
 
 /// Checks a request's head and brings an absolute-form target into origin form.
 ///
 /// # Errors
 /// The request must not be forwarded.
-pub(super) fn admit(head: &mut Parts, client: &Client, terms: &Terms) -> Result<(), Problem> {
-    method(&head.method)?;
-    authority(head)?;
+pub(super) fn admit(head: &mut Head, terms: &Terms) -> Result<(), Problem> {
+    method(head.method())?;
     target(head)?;
-    framing(&head.headers, client)?;
-    expectation(&head.headers)?;
-    nominations(&head.headers)?;
-    loop_detection(&head.headers, terms)
+    if head.has(Name::Expect) {
+        expectation(head)?;
+    }
+    if head.has(Name::Connection) {
+        nominations(head)?;
+    }
+    if head.has(Name::Via) {
+        loop_detection(head, terms)?;
+    }
+    Ok(())
 }
 
 fn bad(detail: &str) -> Problem {
     Problem::refused(StatusCode::BAD_REQUEST, detail)
 }
 
-fn method(method: &Method) -> Result<(), Problem> {
-    if *method == Method::CONNECT || *method == Method::TRACE {
+fn method(method: &[u8]) -> Result<(), Problem> {
+    if method == b"CONNECT" || method == b"TRACE" {
+        let method = String::from_utf8_lossy(method);
         let detail = format!("{method} is not passed on.");
         return Err(Problem::refused(StatusCode::METHOD_NOT_ALLOWED, detail));
     }
     Ok(())
 }
 
-/// Exactly one valid `Host` (RFC 9112 3.2), equal to the target's authority if it has one.
-fn authority(head: &mut Parts) -> Result<(), Problem> {
-    let mut hosts = head.headers.get_all(header::HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
-        return Err(bad("The request has more than one Host field."));
+/// Origin form, `*` for OPTIONS, or absolute form, which is brought into one of these
+/// (RFC 9112 3.2).
+fn target(head: &mut Head) -> Result<(), Problem> {
+    let target = head.target();
+    if target.starts_with(b"/") || target == b"*" && head.method() == b"OPTIONS" {
+        return host(head, None);
     }
-    if host.is_some_and(|host| !is_host(host.as_bytes())) {
-        return Err(bad("The Host field is not a host and an optional port."));
-    }
-    let Some(target) = head.uri.authority() else {
-        return match host {
-            None if head.version == Version::HTTP_11 => {
-                Err(bad("An HTTP/1.1 request must have a Host field (RFC 9112 3.2)."))
-            }
-            _ => Ok(()),
-        };
-    };
-    if !matches!(head.uri.scheme_str(), Some("http" | "https")) {
+    let after_scheme = [&b"http://"[..], b"https://"].into_iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    });
+    let Some(rest) = after_scheme else {
         return Err(bad("The request's target is neither a path nor an http address."));
-    }
-    if !is_host(target.as_str().as_bytes()) {
+    };
+    let at = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
+    let authority = rest[..at].to_vec();
+    if !is_host(&authority) {
         return Err(bad("The authority of the request's target is not a host and a port."));
     }
-    match host {
-        Some(host) if host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes()) => Ok(()),
-        Some(_) => Err(bad("The Host field differs from the authority of the request's target.")),
-        None if head.version == Version::HTTP_11 => {
+    let range = target.len() - rest.len() + at..target.len();
+    match rest.get(at) {
+        Some(b'/') => head.narrow_target(range),
+        Some(_) => {
+            let target = [b"/", &rest[at..]].concat();
+            head.set_target(&target);
+        }
+        // RFC 9112 3.2.4: what an absolute form without a path means for OPTIONS.
+        None if head.method() == b"OPTIONS" => head.set_target(b"*"),
+        None => head.set_target(b"/"),
+    }
+    host(head, Some(&authority))
+}
+
+/// Exactly one valid `Host` (RFC 9112 3.2), equal to the target's authority if it has one.
+fn host(head: &mut Head, authority: Option<&[u8]>) -> Result<(), Problem> {
+    let host = head.get(Name::Host);
+    if head.all(Name::Host).nth(1).is_some() {
+        return Err(bad("The request has more than one Host field."));
+    }
+    match (host, authority) {
+        (Some(host), _) if !is_host(host) => {
+            Err(bad("The Host field is not a host and an optional port."))
+        }
+        (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
+            Err(bad("The Host field differs from the authority of the request's target."))
+        }
+        (Some(_), _) => Ok(()),
+        (None, _) if head.version() == Version::Http11 => {
             Err(bad("An HTTP/1.1 request must have a Host field (RFC 9112 3.2)."))
         }
-        None => {
-            let host = host_of(target);
-            head.headers.insert(header::HOST, host);
+        (None, None) => Ok(()),
+        (None, Some(authority)) => {
+            head.push("host", authority);
             Ok(())
         }
     }
-}
-
-fn host_of(authority: &Authority) -> HeaderValue {
-    HeaderValue::from_str(authority.as_str())
-        .expect("an authority consists of characters that a field value may have")
 }
 
 /// `host [":" port]` without user information.
@@ -104,89 +123,48 @@ fn is_host(text: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(is_name) && is_port
 }
 
-/// Origin form, or `*` for OPTIONS (RFC 9112 3.2).
-fn target(head: &mut Parts) -> Result<(), Problem> {
-    let Some(target) = head.uri.path_and_query() else {
-        return Err(bad("The request's target has no path."));
-    };
-    let is_asterisk = target.as_str() == "*" && head.method == Method::OPTIONS;
-    if !is_asterisk && !target.as_str().starts_with('/') {
-        return Err(bad("The request's target must begin with a slash."));
-    }
-    if head.uri.authority().is_some() {
-        head.uri = target.clone().into();
-    }
-    Ok(())
-}
-
-/// One way to tell the body's length (RFC 9112 6.1).
-fn framing(headers: &HeaderMap, client: &Client) -> Result<(), Problem> {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let Some(coding) = codings.next() else { return Ok(()) };
-    if codings.next().is_some() {
-        return Err(bad("The request has more than one Transfer-Encoding field."));
-    }
-    if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-        let tokens = coding.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii);
-        let is_chunked = |token: &&[u8]| token.eq_ignore_ascii_case(b"chunked");
-        if tokens.clone().any(<[u8]>::is_empty) || tokens.filter(is_chunked).count() > 1 {
-            return Err(bad("The Transfer-Encoding field is malformed."));
-        }
-        let detail = "Only the transfer coding `chunked` is known here.";
-        return Err(Problem::refused(StatusCode::NOT_IMPLEMENTED, detail));
-    }
-    // The parser has taken the length away by now.
-    if headers.contains_key(header::CONTENT_LENGTH) || client.head_names("content-length") {
-        return Err(bad("The request has both Transfer-Encoding and Content-Length."));
-    }
-    Ok(())
-}
-
 /// RFC 9110 10.1.1: the only expectation there is.
-fn expectation(headers: &HeaderMap) -> Result<(), Problem> {
-    match headers.get(header::EXPECT) {
-        Some(expect) if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
-            let detail = "The only expectation known is 100-continue.";
-            Err(Problem::refused(StatusCode::EXPECTATION_FAILED, detail))
-        }
-        _ => Ok(()),
+fn expectation(head: &Head) -> Result<(), Problem> {
+    if head.all(Name::Expect).all(|expect| expect.eq_ignore_ascii_case(b"100-continue")) {
+        return Ok(());
     }
+    let detail = "The only expectation known is 100-continue.";
+    Err(Problem::refused(StatusCode::EXPECTATION_FAILED, detail))
 }
 
 /// `Connection` must not name what the proxy adds or what says where the request goes.
-fn nominations(headers: &HeaderMap) -> Result<(), Problem> {
-    for nominated in super::headers::nominated(headers) {
-        let has_prefix = |prefix: &[u8]| {
-            nominated.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-        };
-        let is_ours =
-            [&b"host"[..], b"via", b"forwarded"].iter().any(|n| nominated.eq_ignore_ascii_case(n));
-        if is_ours || has_prefix(b"x-forwarded-") {
-            return Err(bad(
-                "The Connection field names a field that is not the client's to remove.",
-            ));
+fn nominations(head: &Head) -> Result<(), Problem> {
+    for nominated in head.members(Name::Connection) {
+        match Name::of(nominated) {
+            Name::Host
+            | Name::Via
+            | Name::Forwarded
+            | Name::XForwardedFor
+            | Name::XForwardedHost
+            | Name::XForwardedProto
+            | Name::XForwardedOther => {
+                return Err(bad(
+                    "The Connection field names a field that is not the client's to remove.",
+                ));
+            }
+            _ => {}
         }
     }
     Ok(())
 }
 
 /// A request that has been here before (RFC 9110 7.6.3).
-fn loop_detection(headers: &HeaderMap, terms: &Terms) -> Result<(), Problem> {
+fn loop_detection(head: &Head, terms: &Terms) -> Result<(), Problem> {
     let settings = &terms.settings;
-    if !settings.via {
-        return Ok(());
-    }
-    for via in headers.get_all(header::VIA) {
-        let is_ours = |hop: &[u8]| {
-            let mut words = hop.split(|b| b.is_ascii_whitespace()).filter(|w| !w.is_empty());
-            let by = words.nth(1).and_then(|by| by.strip_prefix(b"sidehook-"));
-            by == Some(settings.instance.as_bytes())
-        };
-        if via.as_bytes().split(|&b| b == b',').any(is_ours) {
-            let detail = "The request has passed this proxy before: `[proxy] upstream` leads back \
-                          to it.";
-            return Err(Problem::refused(StatusCode::LOOP_DETECTED, detail));
-        }
+    let is_ours = |hop: &[u8]| {
+        let mut words = hop.split(|b| b.is_ascii_whitespace()).filter(|w| !w.is_empty());
+        let by = words.nth(1).and_then(|by| by.strip_prefix(b"sidehook-"));
+        by == Some(settings.instance.as_bytes())
+    };
+    if settings.via && head.members(Name::Via).any(is_ours) {
+        let detail = "The request has passed this proxy before: `[proxy] upstream` leads back \
+                      to it.";
+        return Err(Problem::refused(StatusCode::LOOP_DETECTED, detail));
     }
     Ok(())
 }

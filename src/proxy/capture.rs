@@ -7,12 +7,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::{StatusCode, request, response};
-
 use super::fields::Fields;
 use super::loops;
 use super::settings::CaptureSettings;
 use super::terms::Terms;
+use super::wire::Head;
 use super::worker::Worker;
 use crate::model::{Body, BodyState, DeliveryId, EventRule, Exchange, RequestPart, ResponsePart};
 use crate::rules::redact::redact_query;
@@ -172,21 +171,17 @@ impl Drop for Capture {
 
 impl Capture {
     /// Begins with the request's head as received.
-    pub(super) fn new(
-        worker: &Worker,
-        terms: Rc<Terms>,
-        head: &request::Parts,
-        matched: Matched,
-    ) -> Self {
+    pub(super) fn new(worker: &Worker, terms: Rc<Terms>, head: &Head, matched: Matched) -> Self {
         let settings = &terms.settings.capture;
         let limit = |of: fn(&EventRule, &CaptureSettings) -> u64| {
             matched.hits().iter().map(|hit| of(&hit.rule, settings)).max().unwrap_or(0)
         };
-        let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+        // Targets are UTF-8: the parser has seen to that.
+        let target = std::str::from_utf8(head.target()).unwrap_or_default();
         let is_wide = matched.hits().iter().any(|hit| has_conditions(&hit.rule));
         let request = Tap::new(limit(request_limit), CutSide::Request, worker);
         let response = Tap::new(limit(response_limit), CutSide::Response, worker);
-        let method = head.method.as_str().to_owned();
+        let method = String::from_utf8_lossy(head.method()).into_owned();
         let url = redact_query(target, &settings.redact_query);
         let labels = matched.hits().iter().map(|hit| hit.rule.label.as_str());
         let access = AccessLine::begin(&method, &url, labels);
@@ -194,34 +189,34 @@ impl Capture {
             access,
             method,
             url,
-            request_fields: Fields::of(&head.headers, settings, is_wide),
+            request_fields: Fields::of(head, settings, is_wide),
             request: Rc::new(RefCell::new(request)),
             status: 0,
             response_fields: Fields::default(),
             response,
             is_wide,
-            marks: loops::marks(&head.headers),
+            marks: loops::marks(head),
             matched,
             terms,
         }
     }
 
     /// Goes on with the response's head; false when no rule takes it for a success.
-    pub(super) fn responded(&mut self, head: &response::Parts) -> bool {
-        self.status = head.status.as_u16();
-        self.answered(head.status);
+    pub(super) fn responded(&mut self, head: &Head) -> bool {
+        self.status = head.status();
+        self.answered(self.status);
         let is_success = self.successes().next().is_some();
         if is_success {
             let settings = &self.terms.settings.capture;
-            self.response_fields = Fields::of(&head.headers, settings, self.is_wide);
+            self.response_fields = Fields::of(head, settings, self.is_wide);
         }
         is_success
     }
 
     /// The status that the client gets.
-    pub(super) fn answered(&mut self, status: StatusCode) {
+    pub(super) fn answered(&mut self, status: u16) {
         if let Some(access) = &mut self.access {
-            access.status(status.as_u16());
+            access.status(status);
         }
     }
 

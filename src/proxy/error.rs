@@ -4,10 +4,11 @@
 use std::io;
 use std::time::Duration;
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{StatusCode, header};
 
 use super::Settings;
-use super::body::Content;
+use super::content::Content;
+use super::wire::{Head, Version};
 use crate::telemetry::UpstreamErrorKind;
 
 /// Why there is no response to pass on.
@@ -20,13 +21,11 @@ pub(super) enum UpstreamError {
     #[error("the upstream did not answer in time")]
     ResponseTimeout { limit: Duration },
     #[error("the upstream's answer is not valid HTTP/1.1")]
-    BadResponse { source: hyper::Error },
-    #[error("the upstream's answer has a transfer coding that is not known here")]
-    UnknownCoding,
+    BadResponse { reason: String },
     #[error("the upstream switched protocols unasked")]
     UnaskedUpgrade,
     #[error("the upstream broke its answer off")]
-    Broken { source: hyper::Error },
+    Broken { source: io::Error },
     #[error("the upstream broke its answer off before its end")]
     Incomplete,
     #[error("the client broke its request off")]
@@ -53,9 +52,7 @@ impl UpstreamError {
             Self::Connect { .. } => Some(UpstreamErrorKind::Connect),
             Self::ConnectTimeout { .. } => Some(UpstreamErrorKind::ConnectTimeout),
             Self::ResponseTimeout { .. } => Some(UpstreamErrorKind::ResponseTimeout),
-            Self::BadResponse { .. } | Self::UnknownCoding | Self::UnaskedUpgrade => {
-                Some(UpstreamErrorKind::BadResponse)
-            }
+            Self::BadResponse { .. } | Self::UnaskedUpgrade => Some(UpstreamErrorKind::BadResponse),
             Self::Broken { .. } | Self::Incomplete => Some(UpstreamErrorKind::Broken),
             Self::BrokenByClient | Self::SlowClient { .. } => None,
         }
@@ -83,15 +80,11 @@ impl UpstreamError {
                 "The upstream {upstream} sent no response within {limit:?} (`[proxy] \
                  response_timeout`)."
             ),
-            Self::BadResponse { source } => {
+            Self::BadResponse { reason } => {
                 format!(
-                    "The upstream {upstream} answered with something that is not HTTP/1.1: {source}."
+                    "The upstream {upstream} answered with something that is not HTTP/1.1: {reason}."
                 )
             }
-            Self::UnknownCoding => format!(
-                "The upstream {upstream} answered in a transfer coding other than `chunked`, which \
-                 nobody asked for."
-            ),
             Self::UnaskedUpgrade => {
                 format!("The upstream {upstream} switched protocols although nobody asked it to.")
             }
@@ -121,9 +114,7 @@ impl UpstreamError {
             Self::Connect { .. } => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
             Self::ConnectTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "connection_timeout"),
             Self::ResponseTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "http_response_timeout"),
-            Self::BadResponse { .. } | Self::UnknownCoding => {
-                (StatusCode::BAD_GATEWAY, "http_protocol_error")
-            }
+            Self::BadResponse { .. } => (StatusCode::BAD_GATEWAY, "http_protocol_error"),
             Self::UnaskedUpgrade => (StatusCode::BAD_GATEWAY, "http_upgrade_failed"),
             Self::Broken { .. } => (StatusCode::BAD_GATEWAY, "connection_terminated"),
             Self::Incomplete => (StatusCode::BAD_GATEWAY, "http_response_incomplete"),
@@ -195,37 +186,27 @@ impl Problem {
         Self::refused(StatusCode::REQUEST_TIMEOUT, detail)
     }
 
-    /// Our words for the bare answer of hyper's parser; `None` when this is not one.
-    pub(super) fn of_unreadable_head(answer: &[u8]) -> Option<Self> {
-        const ANSWER_BYTES_MAX: usize = 200;
-        let status =
-            answer.strip_prefix(b"HTTP/1.1 ").filter(|_| answer.len() < ANSWER_BYTES_MAX)?;
-        let (status, detail) = match status.get(..3)? {
-            b"400" => (StatusCode::BAD_REQUEST, "The request's head is not valid HTTP/1.1."),
-            b"414" => {
-                (StatusCode::URI_TOO_LONG, "The request's target is longer than 65534 bytes.")
-            }
-            b"431" => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "The request's head is larger than `[proxy] max_head`, or has more than 100 fields.",
-            ),
-            _ => return None,
-        };
-        Some(Self::refused(status, detail))
+    /// The head is above a limit.
+    pub(super) fn head_too_large() -> Self {
+        let detail = "The request's head is larger than `[proxy] max_head`.";
+        Self::refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
+    }
+
+    /// Whether the client's connection ends with it.
+    pub(super) const fn closes(&self) -> bool {
+        self.closes
     }
 
     /// As a response.
-    pub(super) fn into_response(self) -> Response<Content> {
-        let mut response = Response::new(Content::empty());
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
+    pub(super) fn answer(&self, head: &mut Head) -> Content {
+        let reason = self.status.canonical_reason().unwrap_or("Error");
+        head.response(self.status.as_u16(), reason.as_bytes(), Version::Http11);
         for (name, value) in self.fields() {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                headers.insert(name, value);
+            if name != header::CONNECTION {
+                head.push(name.as_str(), value.as_bytes());
             }
         }
-        *response.body_mut() = Content::bytes(self.body());
-        response
+        Content::bytes(self.body())
     }
 
     /// As bytes on the wire, for where there is no call to answer; closes the connection.

@@ -1,85 +1,89 @@
 //! One call, from its head to the head of its response: match, capture, forward, commit.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
-use http::{Request, Response, request};
-use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use super::admit::admit;
-use super::body::{ClientBody, Content, RequestBody};
-use super::capture::{Capture, Tap};
-use super::client::{Call, Client};
+use super::capture::Capture;
+use super::client::{Call, Interim};
+use super::content::Content;
 use super::error::Problem;
 use super::forward::forward;
 use super::headers;
 use super::release::{Download, release};
-use super::terms::Terms;
+use super::upload::RequestBody;
+use super::wire::Head;
 use super::worker::{Counted, Worker};
 use crate::rules::Matched;
 use crate::store::OnFailure;
 
+/// What a client gets.
+pub(super) struct Reply {
+    pub(super) head: Head,
+    pub(super) content: Content,
+    /// The connection must not carry another call.
+    pub(super) closes: bool,
+}
+
 /// What a call comes to.
-type Outcome = Result<Response<Content>, Problem>;
+type Outcome = Result<Reply, Problem>;
 
 /// Where a matched call's task puts its answer.
 pub(super) struct Answer(oneshot::Sender<Outcome>);
 
 /// Answers one call.
-pub(super) async fn exchange(call: Call, request: Request<Incoming>) -> Response<ClientBody> {
-    let (client, terms) = (call.client(), call.terms());
-    let (mut head, body) = request.into_parts();
-    let outcome = match admit(&mut head, client, terms) {
+pub(super) async fn exchange(call: &Call, mut head: Head, body: RequestBody) -> Reply {
+    let worker = &call.client.worker;
+    let outcome = match admit(&mut head, &call.terms) {
         Err(problem) => {
-            client.worker.metrics().call(false);
+            worker.metrics().call(false);
+            worker.spare.keep_head(head);
             Err(problem)
         }
         Ok(()) => {
-            let query = head.uri.query().map(str::as_bytes);
-            let path = head.uri.path().as_bytes();
-            let matched = terms.rules.matching(head.method.as_str(), path, query);
-            client.worker.metrics().call(!matched.is_empty());
+            let (path, query) = head.path_and_query();
+            // Methods are tokens: the parser has seen to that.
+            let method = std::str::from_utf8(head.method()).unwrap_or_default();
+            let matched = call.terms.rules.matching(method, path, query);
+            worker.metrics().call(!matched.is_empty());
             if matched.is_empty() {
-                pass(client, terms, head, body).await
+                pass(call, head, body).await
             } else {
-                keep(client, terms, head, body, matched).await
+                keep(call, head, body, matched).await
             }
         }
     };
-    outcome.unwrap_or_else(Problem::into_response).map(|content| ClientBody::new(content, call))
+    outcome.unwrap_or_else(|problem| Reply::of_problem(&problem, worker))
 }
 
 /// A call that no rule matches: nothing of it is kept, and it ends with its client.
-async fn pass(client: &Client, terms: &Terms, head: request::Parts, body: Incoming) -> Outcome {
-    let request = to_upstream(client, terms, head, body, None);
-    let sent = forward(&client.worker, terms, request).await;
-    let (response, connection) = sent.map_err(|e| e.problem(&terms.settings))?;
-    let (mut head, incoming) = response.into_parts();
-    headers::to_client(&mut head, &incoming);
-    Ok(Response::from_parts(head, Content::streamed(incoming, connection)))
+async fn pass(call: &Call, mut head: Head, body: RequestBody) -> Outcome {
+    let (worker, terms) = (&*call.client.worker, &*call.terms);
+    headers::to_upstream(&mut head, &body, &call.client, terms);
+    let sent = forward(worker, terms, &head, body, &call.interim).await;
+    worker.spare.keep_head(head);
+    let (mut head, body) = sent.map_err(|e| e.problem(&terms.settings))?;
+    headers::to_client(&mut head);
+    Ok(Reply::new(head, Content::of(body)))
 }
 
 /// A call that may become an event.
-async fn keep(
-    client: &Client,
-    terms: &Rc<Terms>,
-    head: request::Parts,
-    body: Incoming,
-    matched: Matched,
-) -> Outcome {
-    let worker = &client.worker;
+async fn keep(call: &Call, mut head: Head, body: RequestBody, matched: Matched) -> Outcome {
+    let (worker, terms) = (&call.client.worker, &call.terms);
     let mut capture = Capture::new(worker, Rc::clone(terms), &head, matched);
     if terms.settings.on_store_failure == OnFailure::Refuse
         && let Err(no) = worker.shared.store.check()
     {
         let problem = Problem::store_refuses(&no.reason);
-        capture.answered(problem.status());
+        capture.answered(problem.status().as_u16());
         return Err(problem);
     }
-    let request = to_upstream(client, terms, head, body, Some(Rc::clone(&capture.request)));
+    let body = body.tapped(Rc::clone(&capture.request));
+    headers::to_upstream(&mut head, &body, &call.client, terms);
     let (answer, answered) = oneshot::channel();
-    let carried = carry(Rc::clone(worker), request, capture, Answer(answer));
+    let interim = call.interim.clone();
+    let carried = carry(Rc::clone(worker), head, body, interim, capture, Answer(answer));
     worker.tasks.spawn_local(carried);
     answered.await.unwrap_or_else(|_dropped| Err(Problem::internal()))
 }
@@ -88,37 +92,41 @@ async fn keep(
 /// goes on to accept must become an event.
 async fn carry(
     worker: Rc<Worker>,
-    request: Request<RequestBody>,
+    head: Head,
+    body: RequestBody,
+    interim: Interim,
     mut capture: Capture,
     answer: Answer,
 ) {
     let _counted = Counted::new(&worker.matched);
-    let (response, connection) = match forward(&worker, &capture.terms, request).await {
+    let sent = forward(&worker, &capture.terms, &head, body, &interim).await;
+    worker.spare.keep_head(head);
+    let (mut head, body) = match sent {
         Ok(sent) => sent,
         Err(error) => {
             let problem = error.problem(&capture.terms.settings);
-            capture.answered(problem.status());
+            capture.answered(problem.status().as_u16());
             return answer.give(Err(problem));
         }
     };
-    let (mut head, incoming) = response.into_parts();
-    headers::to_client(&mut head, &incoming);
+    headers::to_client(&mut head);
     if !capture.responded(&head) {
-        let content = Content::streamed(incoming, connection);
-        return answer.give(Ok(Response::from_parts(head, content)));
+        return answer.give(Ok(Reply::new(head, Content::of(body))));
     }
-    release(&worker, head, Download::new(incoming, connection, capture), answer).await;
+    release(&worker, head, Download::new(body, capture), answer).await;
 }
 
-fn to_upstream(
-    client: &Client,
-    terms: &Terms,
-    mut head: request::Parts,
-    body: Incoming,
-    tap: Option<Rc<RefCell<Tap>>>,
-) -> Request<RequestBody> {
-    headers::to_upstream(&mut head, &body, client, terms);
-    Request::from_parts(head, RequestBody::new(body, tap))
+impl Reply {
+    pub(super) const fn new(head: Head, content: Content) -> Self {
+        Self { head, content, closes: false }
+    }
+
+    /// An answer of our own.
+    pub(super) fn of_problem(problem: &Problem, worker: &Worker) -> Self {
+        let mut head = worker.spare.head();
+        let content = problem.answer(&mut head);
+        Self { head, content, closes: problem.closes() }
+    }
 }
 
 impl Answer {

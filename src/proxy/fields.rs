@@ -1,9 +1,8 @@
 //! Which header fields of a call are kept: those that `keep_headers` allows, with secrets replaced.
 //! Conditions see all of them, so where a rule has any, the rest goes only after they are judged.
 
-use http::HeaderMap;
-
 use super::settings::CaptureSettings;
+use super::wire::Head;
 use crate::model::{Body, Exchange, HeaderList};
 use crate::rules::redact::{self, REDACTED};
 
@@ -20,19 +19,20 @@ pub(super) struct Fields {
 
 impl Fields {
     /// All of them, or those that are kept; secrets replaced.
-    pub(super) fn of(headers: &HeaderMap, settings: &CaptureSettings, all: bool) -> Self {
-        let list = headers.iter().filter(|(name, _)| all || is_kept(name.as_str(), settings));
-        let list = list.map(|(name, value)| {
-            let is_secret = is_secret(name.as_str(), settings);
-            let value = if is_secret { REDACTED.as_bytes() } else { value.as_bytes() };
-            (name.as_str().to_owned(), value.to_vec())
-        });
-        let list = HeaderList(list.collect());
-        let left_out = headers.iter().filter(|(name, _)| !all && !is_kept(name.as_str(), settings));
-        let describing = left_out
-            .filter(|(name, _)| describes(name.as_str(), settings))
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
-        Self { list, describing: boxed(describing.collect()) }
+    pub(super) fn of(head: &Head, settings: &CaptureSettings, all: bool) -> Self {
+        let (mut list, mut describing) = (Vec::new(), Vec::new());
+        for (name, value) in head.fields() {
+            // Names are tokens: the parser has seen to that.
+            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+            if all || is_kept(&name, settings) {
+                let is_secret = is_secret(&name, settings);
+                let value = if is_secret { REDACTED.as_bytes() } else { value };
+                list.push((name, value.to_vec()));
+            } else if describes(&name, settings) {
+                describing.push((name, value.to_vec()));
+            }
+        }
+        Self { list: HeaderList(list), describing: boxed(describing) }
     }
 }
 

@@ -1,16 +1,14 @@
-//! Sends a request to the upstream and waits for the head of its response.
+//! Sends a request to the upstream, again where that is safe, and waits for the head of its response.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{HeaderMap, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
-
-use super::body::{RequestBody, UploadState};
+use super::client::Interim;
 use super::error::UpstreamError;
-use super::pool::Connection;
 use super::terms::Terms;
-use super::timers::Slot;
+use super::upload::RequestBody;
+use super::upstream::{Failed, ResponseBody, send};
+use super::wire::Head;
 use super::worker::Worker;
 
 /// How the upstream was doing when last seen. Clones share it.
@@ -56,8 +54,11 @@ impl UpstreamHealth {
     }
 }
 
-/// Sends the request and waits for the response's head. A connection that had closed before any of
-/// the request was written costs nothing but another connection; nothing else is sent twice.
+/// Sends the request and waits for the response's head.
+///
+/// A request is sent again, on a new connection, only where that cannot make the upstream do a thing
+/// twice (RFC 9110 9.2.2): nothing of it was written, or the connection was an old one that turned
+/// out to be closed, and the method is idempotent, and there was no body.
 ///
 /// # Errors
 /// The upstream cannot be reached, does not answer in time or not in HTTP; or the client broke its
@@ -65,107 +66,52 @@ impl UpstreamHealth {
 pub(super) async fn forward(
     worker: &Worker,
     terms: &Terms,
-    request: Request<RequestBody>,
-) -> Result<(Response<Incoming>, Connection), UpstreamError> {
-    let result = send(worker, terms, request).await;
+    head: &Head,
+    body: RequestBody,
+    interim: &Interim,
+) -> Result<(Head, ResponseBody), UpstreamError> {
+    let result = attempts(terms, head, body, interim).await;
+    let health = worker.shared.in_force.upstream_health();
     match &result {
-        Ok(_) => worker.shared.in_force.upstream_health().answered(),
+        Ok(_) => health.answered(),
         Err(error) => {
             if let Some(kind) = error.kind() {
                 worker.metrics().upstream_error(kind);
-                worker.shared.in_force.upstream_health().failed(error.in_words(&terms.settings));
+                health.failed(error.in_words(&terms.settings));
             }
         }
     }
     result
 }
 
-async fn send(
-    worker: &Worker,
+async fn attempts(
     terms: &Terms,
-    mut request: Request<RequestBody>,
-) -> Result<(Response<Incoming>, Connection), UpstreamError> {
+    head: &Head,
+    mut body: RequestBody,
+    interim: &Interim,
+) -> Result<(Head, ResponseBody), UpstreamError> {
+    let mut may_reuse = true;
     loop {
-        let mut connection = match terms.pool.take() {
+        let pooled = if may_reuse { terms.pool.take() } else { None };
+        let connection = match pooled {
             Some(connection) => connection,
             None => terms.pool.connect(terms.settings.connect_timeout).await?,
         };
-        request.body_mut().goes_to(&connection.upload);
-        let mut sending = std::pin::pin!(connection.send(request));
-        let answer = match terms.settings.response_timeout {
-            None => sending.await,
-            Some(_) => {
-                let slot = worker.timers.slot();
-                let head = std::future::poll_fn(|cx| {
-                    if let std::task::Poll::Ready(answer) = sending.as_mut().poll(cx) {
-                        return std::task::Poll::Ready(Ok(answer));
-                    }
-                    head_is_late(terms, &slot, &connection, cx).map(Err)
-                });
-                arm(terms, &slot);
-                head.await?
+        match send(connection, head, body, terms, interim).await {
+            Ok(answered) => return Ok(answered),
+            Err(Failed { error, body: Some(untouched), is_unsent, is_stale })
+                if is_stale && (is_unsent || is_idempotent(head.method())) =>
+            {
+                tracing::debug!(%error, "a kept connection was closed; another one is tried");
+                body = untouched;
+                may_reuse = false;
             }
-        };
-        match answer {
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                return Err(UpstreamError::UnaskedUpgrade);
-            }
-            Ok(response) if !is_plainly_framed(response.headers()) => {
-                return Err(UpstreamError::UnknownCoding);
-            }
-            Ok(response) => return Ok((response, connection)),
-            Err(mut error) => match error.take_message() {
-                Some(unsent) if connection.is_reused => request = unsent,
-                _ => return Err(broken(&connection, error.into_error())),
-            },
+            Err(failed) => return Err(failed.error),
         }
     }
 }
 
-fn arm(terms: &Terms, slot: &Slot) {
-    if let Some(limit) = terms.settings.response_timeout {
-        slot.arm(limit);
-    }
-}
-
-/// Ready when the upstream has had its time. A request that is still being sent, and moves, does
-/// not count against it.
-fn head_is_late(
-    terms: &Terms,
-    slot: &Slot,
-    connection: &Connection,
-    cx: &std::task::Context<'_>,
-) -> std::task::Poll<UpstreamError> {
-    loop {
-        std::task::ready!(slot.poll_passed(cx));
-        let upload = &connection.upload;
-        if upload.has_progressed() {
-            arm(terms, slot);
-            continue;
-        }
-        let limit = terms.settings.response_timeout.unwrap_or_default();
-        return std::task::Poll::Ready(if upload.waits_for_client() {
-            UpstreamError::SlowClient { limit }
-        } else {
-            UpstreamError::ResponseTimeout { limit }
-        });
-    }
-}
-
-/// Whether the only transfer coding is `chunked`, if there is one. The body is framed anew on its
-/// way: with any other coding in it the client would get bytes that nothing labels.
-fn is_plainly_framed(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let is_chunked = codings.next().is_none_or(|c| c.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    is_chunked && codings.next().is_none()
-}
-
-fn broken(connection: &Connection, source: hyper::Error) -> UpstreamError {
-    if connection.upload.state() == UploadState::BrokenByClient {
-        UpstreamError::BrokenByClient
-    } else if source.is_parse() {
-        UpstreamError::BadResponse { source }
-    } else {
-        UpstreamError::Broken { source }
-    }
+/// RFC 9110 9.2.2.
+fn is_idempotent(method: &[u8]) -> bool {
+    [&b"GET"[..], b"HEAD", b"OPTIONS", b"PUT", b"DELETE"].contains(&method)
 }

@@ -1,180 +1,201 @@
 //! Edits heads in place: hop-by-hop fields go (RFC 9110 7.6.1), our own come, everything else stays
 //! as it is, in its order.
 
-use http::header::{self, HeaderName};
-use http::{HeaderMap, HeaderValue, Version, request, response};
-use http_body::Body;
-use hyper::body::Incoming;
-
-use super::client::Client;
+use super::client::{Client, Peer, Scheme};
 use super::terms::Terms;
+use super::upload::RequestBody;
+use super::wire::{Framing, Head, Name, Names, Version};
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// What concerns one connection only, whatever `Connection` says.
+const HOP_BY_HOP: Names = Names::none()
+    .with(Name::Connection)
+    .with(Name::KeepAlive)
+    .with(Name::ProxyConnection)
+    .with(Name::Upgrade)
+    .with(Name::Http2Settings);
+const OF_REQUESTS: Names = Names::none().with(Name::ProxyAuthorization);
+const OF_RESPONSES: Names = Names::none().with(Name::ProxyAuthenticate).with(Name::Te);
+const FRAMING: Names = Names::none().with(Name::ContentLength).with(Name::TransferEncoding);
+const FORWARDED: Names = Names::none()
+    .with(Name::XForwardedFor)
+    .with(Name::XForwardedHost)
+    .with(Name::XForwardedProto)
+    .with(Name::XForwardedOther);
 
 /// Makes a client's head the upstream's.
-pub(super) fn to_upstream(
-    head: &mut request::Parts,
-    body: &Incoming,
-    client: &Client,
-    terms: &Terms,
-) {
-    let headers = &mut head.headers;
-    strip_hop_by_hop(headers);
-    keep_trailers_of_te(headers);
-    headers.remove(header::PROXY_AUTHORIZATION);
-    // Met by now: the parser answers 100 as soon as the body is asked for.
-    headers.remove(header::EXPECT);
-    if body.is_end_stream() {
-        // A body that is not there must not be announced: the upstream would wait for it.
-        headers.remove(header::TRANSFER_ENCODING);
-        if headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0") {
-            headers.remove(header::CONTENT_LENGTH);
-        }
+pub(super) fn to_upstream(head: &mut Head, body: &RequestBody, client: &Client, terms: &Terms) {
+    let upgrade = asked_upgrade(head, body);
+    strip_hop_by_hop(head, OF_REQUESTS);
+    if head.has(Name::Te) {
+        keep_trailers_of_te(head);
     }
-    // `Transfer-Encoding: chunked` stays otherwise: without it a chunked GET would lose its body.
-    forwarded(headers, client, terms);
+    if let Some(protocols) = upgrade {
+        head.push("connection", b"Upgrade");
+        head.push("upgrade", &protocols);
+    }
+    frame(head, body);
+    forwarded(head, client, terms);
     if terms.settings.via {
-        let via = &client.worker.via[usize::from(head.version == Version::HTTP_10)];
-        headers.append(header::VIA, via.clone());
+        head.push("via", &client.worker.via[usize::from(head.version() == Version::Http10)]);
     }
-    head.version = Version::HTTP_11;
 }
 
 /// Makes an upstream's head the client's.
-pub(super) fn to_client(head: &mut response::Parts, body: &Incoming) {
-    let headers = &mut head.headers;
-    strip_hop_by_hop(headers);
-    headers.remove(header::TE);
-    headers.remove(header::PROXY_AUTHENTICATE);
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        // Transfer-Encoding overrides Content-Length (RFC 9112 6.3); the body is chunked anew.
-        headers.remove(header::TRANSFER_ENCODING);
-        headers.remove(header::CONTENT_LENGTH);
+pub(super) fn to_client(head: &mut Head) {
+    if head.status() == 101 {
+        return of_switch(head);
     }
-    collapse_length(headers, body);
-    head.version = Version::HTTP_11;
-}
-
-/// The field names in all `Connection` fields (RFC 9110 7.6.1).
-pub(super) fn nominated(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let lines = headers.get_all(header::CONNECTION).iter();
-    let names =
-        lines.flat_map(|line| line.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii));
-    names.filter(|name| !name.is_empty())
-}
-
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
-        strip_nominated(headers);
-        headers.remove(header::CONNECTION);
+    strip_hop_by_hop(head, OF_RESPONSES);
+    if head.has(Name::TransferEncoding) {
+        // It overrides Content-Length (RFC 9112 6.3); the body is chunked anew.
+        head.remove(FRAMING);
     }
-    headers.remove(KEEP_ALIVE);
-    headers.remove(PROXY_CONNECTION);
-    headers.remove(header::UPGRADE);
-    headers.remove(HTTP2_SETTINGS);
+    collapse_length(head);
 }
 
-fn strip_nominated(headers: &mut HeaderMap) {
-    // Most clients say only this.
-    let is_usual = |name: &[u8]| {
-        name.eq_ignore_ascii_case(b"keep-alive") || name.eq_ignore_ascii_case(b"close")
+/// Makes the head of an interim response the client's.
+pub(super) fn of_interim(head: &mut Head) {
+    strip_hop_by_hop(head, OF_RESPONSES);
+    // There is no body (RFC 9110 15.2).
+    head.remove(FRAMING);
+}
+
+/// 101: what it switches to stays.
+fn of_switch(head: &mut Head) {
+    let protocols = head.get(Name::Upgrade).map(<[u8]>::to_vec);
+    strip_hop_by_hop(head, OF_RESPONSES);
+    head.remove(FRAMING);
+    head.push("connection", b"Upgrade");
+    if let Some(protocols) = protocols {
+        head.push("upgrade", &protocols);
+    }
+}
+
+/// The protocols that a client wants to switch to, those left out that lead past the proxy.
+fn asked_upgrade(head: &Head, body: &RequestBody) -> Option<Vec<u8>> {
+    if !head.has(Name::Upgrade)
+        || head.version() != Version::Http11
+        || body.framing() != Framing::None
+        || !head.lists(Name::Connection, b"upgrade")
+    {
+        return None;
+    }
+    let is_http = |protocol: &[u8]| {
+        protocol.eq_ignore_ascii_case(b"h2c")
+            || protocol.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"http"))
     };
-    let names: Vec<HeaderName> = nominated(headers)
+    let kept: Vec<&[u8]> =
+        head.members(Name::Upgrade).filter(|protocol| !is_http(protocol)).collect();
+    (!kept.is_empty()).then(|| kept.join(&b", "[..]))
+}
+
+fn strip_hop_by_hop(head: &mut Head, more: Names) {
+    if head.has(Name::Connection) {
+        strip_nominated(head);
+    }
+    head.remove(HOP_BY_HOP.and(more));
+}
+
+/// Removes the fields that all `Connection` fields name (RFC 9110 7.6.1).
+fn strip_nominated(head: &mut Head) {
+    // Most say only this.
+    let is_usual = |name: &[u8]| {
+        name.eq_ignore_ascii_case(b"keep-alive")
+            || name.eq_ignore_ascii_case(b"close")
+            || name.eq_ignore_ascii_case(b"upgrade")
+    };
+    let names: Vec<Vec<u8>> = head
+        .members(Name::Connection)
         .filter(|name| !is_usual(name))
-        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        // Framing is nobody's to remove; TE is judged by its value.
+        .filter(|name| {
+            !matches!(
+                Name::of(name),
+                Name::ContentLength | Name::TransferEncoding | Name::Te | Name::Trailer
+            )
+        })
+        .map(<[u8]>::to_vec)
         .collect();
-    for name in names {
-        // Framing is not the client's to remove; TE is judged by its value.
-        if ![header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TE, header::TRAILER]
-            .contains(&name)
-        {
-            headers.remove(name);
+    names.iter().for_each(|name| head.remove_named(name));
+}
+
+/// Of `TE` only `trailers` is passed on (RFC 9110 10.1.4).
+fn keep_trailers_of_te(head: &mut Head) {
+    let wants_trailers = head.lists(Name::Te, b"trailers");
+    head.remove(Names::none().with(Name::Te));
+    if wants_trailers {
+        head.push("te", b"trailers");
+    }
+}
+
+/// Says how the body ends, once and in the plainest way.
+fn frame(head: &mut Head, body: &RequestBody) {
+    match body.framing() {
+        Framing::None | Framing::UntilClose => {
+            head.remove(Names::none().with(Name::TransferEncoding));
+            if head.has(Name::ContentLength) {
+                plain_length(head, 0);
+            }
+        }
+        Framing::Exact(length) => plain_length(head, length),
+        Framing::Chunked if head.has(Name::TransferEncoding) => {}
+        Framing::Chunked => {
+            head.remove(FRAMING);
+            head.push("transfer-encoding", b"chunked");
         }
     }
 }
 
-/// Of `TE` only `trailers` is passed on (RFC 9110 10.1.4).
-fn keep_trailers_of_te(headers: &mut HeaderMap) {
-    if !headers.contains_key(header::TE) {
-        return;
-    }
-    let wants_trailers = headers.get_all(header::TE).iter().any(|te| {
-        let mut codings = te.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii);
-        codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
-    });
-    if wants_trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    } else {
-        headers.remove(header::TE);
+/// One line with the number and nothing else, where it is not that already.
+fn plain_length(head: &mut Head, length: u64) {
+    let text = length.to_string();
+    let is_plain = head.get(Name::ContentLength) == Some(text.as_bytes())
+        && head.all(Name::ContentLength).nth(1).is_none();
+    if !is_plain {
+        head.set("content-length", text.as_bytes());
     }
 }
 
 /// Says who called: a trusted proxy's word is kept and added to, anyone else's is replaced.
-fn forwarded(headers: &mut HeaderMap, client: &Client, terms: &Terms) {
-    let host = headers.get(header::HOST).cloned();
-    let proto = HeaderValue::from_static("http");
-    if terms.settings.trusted_proxies.iter().any(|net| net.contains(&client.peer)) {
-        let chain = chain(headers, &client.address);
-        headers.insert(FORWARDED_FOR, chain);
-        headers.entry(FORWARDED_PROTO).or_insert(proto);
-        if let Some(host) = host {
-            headers.entry(FORWARDED_HOST).or_insert(host);
-        }
-        return;
+fn forwarded(head: &mut Head, client: &Client, terms: &Terms) {
+    let proto: &[u8] = match client.scheme {
+        Scheme::Http => b"http",
+    };
+    let Peer::Ip(ip) = client.peer;
+    let is_trusted = terms.settings.trusted_proxies.iter().any(|net| net.contains(&ip));
+    if !is_trusted {
+        head.remove(FORWARDED);
     }
-    strip_forwarded(headers);
-    headers.insert(FORWARDED_FOR, client.address.clone());
-    headers.insert(FORWARDED_PROTO, proto);
-    if let Some(host) = host {
-        headers.insert(FORWARDED_HOST, host);
+    if head.has(Name::XForwardedFor) {
+        let chain = chain(head, client.address.as_bytes());
+        head.set("x-forwarded-for", &chain);
+    } else {
+        head.push("x-forwarded-for", client.address.as_bytes());
     }
-}
-
-fn strip_forwarded(headers: &mut HeaderMap) {
-    while let Some(name) = headers.keys().find(|name| name.as_str().starts_with("x-forwarded-")) {
-        let name = name.clone();
-        headers.remove(name);
+    if !head.has(Name::XForwardedProto) {
+        head.push("x-forwarded-proto", proto);
+    }
+    if !head.has(Name::XForwardedHost)
+        && let Some(host) = head.get(Name::Host)
+    {
+        let host = host.to_vec();
+        head.push("x-forwarded-host", &host);
     }
 }
 
 /// All addresses so far in one line, and the peer's.
-fn chain(headers: &HeaderMap, peer: &HeaderValue) -> HeaderValue {
-    let mut lines = headers.get_all(FORWARDED_FOR).iter().peekable();
-    if lines.peek().is_none() {
-        return peer.clone();
-    }
-    let mut all = Vec::new();
-    for line in lines.chain([peer]) {
-        if !all.is_empty() {
-            all.extend_from_slice(b", ");
-        }
-        all.extend_from_slice(line.as_bytes());
-    }
-    HeaderValue::from_bytes(&all).unwrap_or_else(|_| peer.clone())
+fn chain(head: &Head, peer: &[u8]) -> Vec<u8> {
+    let lines: Vec<&[u8]> = head.all(Name::XForwardedFor).chain([peer]).collect();
+    lines.join(&b", "[..])
 }
 
 /// A length that is written several times, identically, is written once (RFC 9112 6.3).
-fn collapse_length(headers: &mut HeaderMap, body: &Incoming) {
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else { return };
-    if lengths.next().is_none() && first.as_bytes().iter().all(u8::is_ascii_digit) {
+fn collapse_length(head: &mut Head) {
+    let Some(first) = head.get(Name::ContentLength) else { return };
+    let is_alone = head.all(Name::ContentLength).nth(1).is_none();
+    if is_alone && first.iter().all(u8::is_ascii_digit) {
         return;
     }
-    let length = match body.size_hint().exact() {
-        Some(length) if !body.is_end_stream() => Some(HeaderValue::from(length)),
-        // The answer to a HEAD: there is no body to ask.
-        _ => {
-            let mut words = first.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii);
-            words.next().and_then(|word| HeaderValue::from_bytes(word).ok())
-        }
-    };
-    headers.remove(header::CONTENT_LENGTH);
-    if let Some(length) = length {
-        headers.insert(header::CONTENT_LENGTH, length);
-    }
+    let first = first.split(|&b| b == b',').next().unwrap_or_default().trim_ascii().to_vec();
+    head.set("content-length", &first);
 }

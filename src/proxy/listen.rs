@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-use super::client::serve;
+use super::client::{Accepted, Peer, Scheme, serve};
 use super::forward::UpstreamHealth;
+use super::stream::Stream;
 use super::terms::InForce;
 use super::worker::{Shared, Worker};
 use super::{ListenAddress, Settings};
@@ -280,6 +282,11 @@ fn work(runtime: &Runtime, listener: TcpListener, shared: Shared, stops: &[Stop;
     })
 }
 
+fn accepted(stream: tokio::net::TcpStream, peer: SocketAddr) -> Accepted {
+    let (peer, scheme) = (Peer::Ip(peer.ip()), Scheme::Http);
+    Accepted { stream: Stream::Tcp(stream), peer, scheme, buffered: BytesMut::new() }
+}
+
 async fn accept(worker: &Rc<Worker>, listener: TcpListener) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -297,7 +304,7 @@ async fn accept(worker: &Rc<Worker>, listener: TcpListener) {
                     tracing::debug!(%error, "a client left at once");
                     continue;
                 }
-                worker.tasks.spawn_local(serve(Rc::clone(worker), stream, peer.ip()));
+                worker.tasks.spawn_local(serve(Rc::clone(worker), accepted(stream, peer)));
             }
             Err(error) => {
                 if !is_failing {

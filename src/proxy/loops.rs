@@ -3,9 +3,9 @@
 //! or because it continues its trace. The marks are believed only where the store knows the
 //! delivery: else anybody could hide calls by sending a header.
 
-use http::HeaderMap;
 use uuid::Uuid;
 
+use super::wire::Head;
 use super::worker::Worker;
 use crate::model::DeliveryId;
 use crate::store::Store;
@@ -18,11 +18,12 @@ const TRACE_STATE: &str = "tracestate";
 const TRACE_KEY: &str = "sidehook";
 
 /// The deliveries that a request's head names: one by header, one by trace at most.
-pub(super) fn marks(headers: &HeaderMap) -> Vec<DeliveryId> {
-    let by_header = headers.get(WEBHOOK_ID).and_then(|value| delivery(value.as_bytes()));
-    let members = headers.get_all(TRACE_STATE).into_iter();
-    let by_trace =
-        members.flat_map(|value| value.as_bytes().split(|&b| b == b',')).find_map(|member| {
+pub(super) fn marks(head: &Head) -> Vec<DeliveryId> {
+    let by_header = head.all_named(WEBHOOK_ID).next().and_then(delivery);
+    let by_trace = head
+        .all_named(TRACE_STATE)
+        .flat_map(|value| value.split(|&b| b == b','))
+        .find_map(|member| {
             let at = member.iter().position(|&b| b == b'=')?;
             let (key, value) = (member[..at].trim_ascii(), member[at + 1..].trim_ascii());
             (key == TRACE_KEY.as_bytes()).then(|| delivery(value)).flatten()
@@ -65,8 +66,6 @@ fn delivery(text: &[u8]) -> Option<DeliveryId> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -74,11 +73,11 @@ mod tests {
         let id = "70195486-8934-4a31-a504-a97a72c7f322";
         let bare = id.replace('-', "");
         let found = |fields: &[(&'static str, &str)]| {
-            let mut headers = HeaderMap::new();
+            let mut head = Head::new();
             for (name, value) in fields {
-                headers.append(*name, HeaderValue::from_str(value).expect("a value"));
+                head.push(name, value.as_bytes());
             }
-            marks(&headers).len()
+            marks(&head).len()
         };
         assert_eq!(found(&[("webhook-id", id)]), 1);
         assert_eq!(found(&[("webhook-id", &bare)]), 1);

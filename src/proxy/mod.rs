@@ -6,14 +6,14 @@
 //! matches runs as a task of its own from `forward` on, and the end of its response is held back
 //! (`release.rs`) until its events (`events.rs`) are durable (`commit.rs`).
 //!
-//! Protocol upgrades are not carried: `Upgrade` is removed like every hop-by-hop field and the
-//! request is forwarded as an ordinary one, which RFC 9110 7.8 allows.
+//! HTTP/1.1 is spoken by our own code on both sides (`wire/`, `client/`, `upstream/`): what passes is
+//! kept as it was received, byte for byte where the RFCs allow it, and costs little.
 
 mod admit;
-mod body;
 mod capture;
 mod client;
 mod commit;
+mod content;
 mod error;
 mod events;
 mod exchange;
@@ -21,15 +21,19 @@ mod fields;
 mod forward;
 mod gate;
 mod headers;
-mod io;
 mod listen;
 mod loops;
-mod pool;
+mod outbox;
 mod release;
 mod settings;
+mod spare;
+mod stream;
 mod terms;
 mod timers;
+mod upload;
+mod upstream;
 mod upstream_tls;
+mod wire;
 mod worker;
 
 pub use forward::UpstreamHealth;

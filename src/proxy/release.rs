@@ -6,24 +6,22 @@
 //! answered with a clean 503. Nothing else waits, so event streams flow.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, response};
-use http_body::{Body, Frame};
-use hyper::body::Incoming;
+use http_body::Frame;
 
-use super::body::Content;
 use super::capture::Capture;
 use super::commit::commit;
+use super::content::Content;
 use super::error::{Problem, UpstreamError};
-use super::exchange::Answer;
+use super::exchange::{Answer, Reply};
 use super::gate::{Passage, Writer, gate};
-use super::pool::Connection;
 use super::settings::CommitMode;
+use super::upstream::ResponseBody;
+use super::wire::Head;
 use super::worker::Worker;
 use crate::sabotage;
 
@@ -36,8 +34,7 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A response on its way, and the copy taken of it.
 pub(super) struct Download {
-    incoming: Incoming,
-    connection: Option<Connection>,
+    body: ResponseBody,
     capture: Capture,
     /// What the head announced.
     length: Option<u64>,
@@ -53,46 +50,34 @@ enum Step {
 }
 
 impl Download {
-    pub(super) fn new(incoming: Incoming, connection: Connection, capture: Capture) -> Self {
-        let length = incoming.size_hint().exact();
-        Self { incoming, connection: Some(connection), capture, length }
+    pub(super) const fn new(body: ResponseBody, capture: Capture) -> Self {
+        let length = body.length();
+        Self { body, capture, length }
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        if self.incoming.is_end_stream() {
+        if self.body.is_end() {
             return Poll::Ready(self.ended(None));
         }
-        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        Poll::Ready(match frame {
+        Poll::Ready(match ready!(self.body.poll_frame(cx)) {
             None => self.ended(None),
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     self.capture.response.push(data);
                 }
-                if frame.is_trailers() || self.incoming.is_end_stream() {
+                if frame.is_trailers() || self.body.is_end() {
                     self.ended(Some(frame))
                 } else {
                     Step::Frame(frame)
                 }
             }
-            Some(Err(error)) => {
-                if let Some(connection) = self.connection.take() {
-                    connection.broke(&error);
-                }
-                Step::Broken
-            }
+            Some(Err(_broken_off)) => Step::Broken,
         })
     }
 
-    /// The body has ended; well, when it is as long as it said.
+    /// The body has ended.
     fn ended(&mut self, last: Option<Frame<Bytes>>) -> Step {
-        if self.length.is_some_and(|length| length != self.capture.response.size()) {
-            return Step::Broken;
-        }
         self.capture.response.complete();
-        if let Some(connection) = self.connection.take() {
-            connection.finish();
-        }
         last.map_or(Step::End, Step::Last)
     }
 
@@ -102,12 +87,6 @@ impl Download {
             Poll::Ready(step) => Poll::Ready(Some(step)),
             Poll::Pending => Poll::Ready(None),
         };
-        let step = std::future::poll_fn(|cx| now(self, cx)).await;
-        if step.is_some() {
-            return step;
-        }
-        // The connection may have read more than it could hand over.
-        tokio::task::yield_now().await;
         std::future::poll_fn(|cx| now(self, cx)).await
     }
 
@@ -158,7 +137,7 @@ impl Way {
 
     fn poll_given_up(&mut self, worker: &Worker, cx: &Context<'_>) -> Poll<()> {
         if let Some(writer) = &self.writer {
-            std::task::ready!(writer.poll_gone(cx));
+            ready!(writer.poll_gone(cx));
             self.writer = None;
         }
         let drained = self.drained.get_or_insert_with(|| {
@@ -174,12 +153,17 @@ impl Way {
 }
 
 /// Passes the response on, its end only after the commit.
+///
+/// Of a switch to another protocol the head is all there is to hold back.
 pub(super) async fn release(
     worker: &Rc<Worker>,
-    head: response::Parts,
+    head: Head,
     mut download: Download,
     answer: Answer,
 ) {
+    if let ResponseBody::Tunnel(connection) = download.body {
+        return switch(worker, head, Content::Tunnel(connection), download.capture, answer).await;
+    }
     let mut first = VecDeque::new();
     let is_whole = loop {
         match download.step_at_once().await {
@@ -206,25 +190,42 @@ pub(super) async fn release(
     }
 }
 
+/// The rule takes 101 for a success.
+async fn switch(
+    worker: &Rc<Worker>,
+    head: Head,
+    content: Content,
+    capture: Capture,
+    answer: Answer,
+) {
+    match commit(worker, capture).await {
+        Ok(()) => answer.give(Ok(Reply::new(head, content))),
+        Err(error) => {
+            tracing::error!(%error, "a switch of protocols is withheld: its event is not stored");
+            answer.give(Err(Problem::not_stored(&error.to_string())));
+        }
+    }
+}
+
 /// The whole response is here.
 async fn at_once(
     worker: &Rc<Worker>,
-    head: response::Parts,
+    head: Head,
     frames: VecDeque<Frame<Bytes>>,
     download: Download,
     answer: Answer,
 ) {
     let exact = download.length.is_some();
-    let response = Response::from_parts(head, Content::Whole { frames, exact });
+    let reply = Reply::new(head, Content::Whole { frames, exact });
     if goes_first(&download) {
-        answer.give(Ok(response));
+        answer.give(Ok(reply));
         if let Err(error) = commit(worker, download.capture).await {
             tracing::error!(%error, "a success went out, but its event is not stored");
         }
         return;
     }
     match commit(worker, download.capture).await {
-        Ok(()) => answer.give(Ok(response)),
+        Ok(()) => answer.give(Ok(reply)),
         Err(error) => {
             tracing::error!(%error, "a success is withheld: its event is not stored");
             answer.give(Err(Problem::not_stored(&error.to_string())));
@@ -235,7 +236,7 @@ async fn at_once(
 /// The response comes bit by bit.
 async fn piece_by_piece(
     worker: &Rc<Worker>,
-    head: response::Parts,
+    head: Head,
     first: VecDeque<Frame<Bytes>>,
     mut download: Download,
     answer: Answer,
@@ -243,7 +244,7 @@ async fn piece_by_piece(
     let (writer, rest) = gate();
     let mut way = Way::new(writer);
     let content = Content::Gated { first, rest, remaining: download.length, ended: false };
-    answer.give(Ok(Response::from_parts(head, content)));
+    answer.give(Ok(Reply::new(head, content)));
     let last = loop {
         match download.step(worker, &mut way).await {
             Step::Frame(frame) => way.send(Passage::Frame(frame)).await,

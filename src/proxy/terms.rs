@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use super::Settings;
 use super::capture::Budget;
 use super::forward::UpstreamHealth;
-use super::pool::Pool;
+use super::upstream::Pool;
 use crate::rules::RuleSet;
 use crate::rules::redact::Fields;
 

@@ -4,12 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, SystemTime};
 
-use http::HeaderValue;
-
-use super::pool::Pool;
+use super::spare::Spare;
 use super::terms::{InForce, Terms};
 use super::timers::Timers;
+use super::upstream::Pool;
+use super::wire::{Head, Name};
+use crate::clock;
 use crate::shutdown::{Stop, Tasks};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -34,7 +36,10 @@ pub(super) struct Worker {
     /// Client connections and matched calls: what a drain waits for.
     pub(super) tasks: Tasks,
     /// Our `Via` on a request received as HTTP/1.1, and as HTTP/1.0.
-    pub(super) via: [HeaderValue; 2],
+    pub(super) via: [Box<[u8]>; 2],
+    pub(super) spare: Rc<Spare>,
+    /// The present second as `Date` shows it.
+    date: RefCell<(u64, String)>,
     /// Finish what is in flight and take nothing new.
     pub(super) draining: Cell<bool>,
     /// Calls whose client has not got the whole response yet.
@@ -52,11 +57,11 @@ impl Worker {
         let number = shared.in_force.number();
         let given = shared.in_force.given();
         let via = |version: &str| {
-            let text = format!("{version} sidehook-{}", given.settings.instance);
-            HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("1.1 sidehook"))
+            format!("{version} sidehook-{}", given.settings.instance).into_bytes().into()
         };
         let via = [via("1.1"), via("1.0")];
-        let pool = Rc::new(Pool::new(&given.settings, &shared.metrics, &timers));
+        let spare = Rc::<Spare>::default();
+        let pool = Rc::new(Pool::new(&given.settings, &shared.metrics, &timers, &spare));
         let tasks = Tasks::new(Stop::new());
         Self {
             shared,
@@ -65,6 +70,8 @@ impl Worker {
             number: Cell::new(number),
             tasks,
             via,
+            spare,
+            date: RefCell::default(),
             draining: Cell::new(false),
             calls: Cell::new(0),
             matched: Cell::new(0),
@@ -94,10 +101,25 @@ impl Worker {
             Rc::clone(&before.pool)
         } else {
             before.pool.close();
-            Rc::new(Pool::new(&given.settings, &self.shared.metrics, &self.timers))
+            Rc::new(Pool::new(&given.settings, &self.shared.metrics, &self.timers, &self.spare))
         };
         *self.terms.borrow_mut() = Rc::new(Terms::new(&given, pool));
         self.number.set(number);
+    }
+
+    /// Adds `Date` where there is none (RFC 9110 6.6.1).
+    pub(super) fn date(&self, head: &mut Head) {
+        if head.has(Name::Date) {
+            return;
+        }
+        let now = clock::now();
+        let secs = now.as_millis() / 1000;
+        let (of, text) = &mut *self.date.borrow_mut();
+        if *of != secs || text.is_empty() {
+            *of = secs;
+            *text = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(secs));
+        }
+        head.push("date", text.as_bytes());
     }
 
     pub(super) fn metrics(&self) -> &Metrics {

@@ -55,7 +55,7 @@ async fn unreadable_heads_get_words() {
         (" GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 400),
         ("GET /a<b HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 400),
         (format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), 431),
-        (format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(101)), 431),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(129)), 431),
     ] {
         let (_proxy, mut client) = plain(&upstream).await;
         client.send(&head).await;

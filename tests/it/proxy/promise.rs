@@ -331,7 +331,7 @@ async fn a_client_that_never_reads_does_not_keep_its_event() {
     response.resize(response.len() + 30_000_000, b'x');
     let upstream = Upstream::always(vec![Act::Send(response)]).await;
     let storage = Storage::new();
-    let soon = |settings: &mut Settings| settings.idle_timeout = Duration::from_millis(300);
+    let soon = |settings: &mut Settings| settings.send_timeout = Duration::from_millis(300);
     let (_proxy, mut client) = ordering(&upstream, &storage, soon).await;
     client.send(POST).await;
     assert_eq!(storage.events_of(1).await[0].exchange.response.body.size, 30_000_000);

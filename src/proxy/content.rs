@@ -1,0 +1,109 @@
+//! What a response's body is made of on its way to the client: an enum, so that nothing is boxed, and
+//! exact about its end.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::Frame;
+
+use super::gate::{Passage, Reader};
+use super::upstream::{BrokenOff, Connection, ResponseBody};
+
+/// What a response's body is made of.
+pub(super) enum Content {
+    Empty,
+    /// All there is, known now; `exact`: its length is announced.
+    Whole {
+        frames: VecDeque<Frame<Bytes>>,
+        exact: bool,
+    },
+    /// The upstream's body as it comes.
+    Streamed(ResponseBody),
+    /// A matched call's: what came first, then what its task lets through.
+    Gated {
+        first: VecDeque<Frame<Bytes>>,
+        rest: Reader,
+        remaining: Option<u64>,
+        ended: bool,
+    },
+    /// Another protocol, from now on.
+    Tunnel(Box<Connection>),
+}
+
+impl Content {
+    pub(super) fn bytes(bytes: impl Into<Bytes>) -> Self {
+        Self::Whole { frames: VecDeque::from([Frame::data(bytes.into())]), exact: true }
+    }
+
+    /// The upstream's body, passed on as it comes.
+    pub(super) fn of(body: ResponseBody) -> Self {
+        match body {
+            ResponseBody::Empty => Self::Empty,
+            ResponseBody::Tunnel(connection) => Self::Tunnel(connection),
+            body => Self::Streamed(body),
+        }
+    }
+
+    /// What is left, where its length is announced.
+    pub(super) fn length(&self) -> Option<u64> {
+        match self {
+            Self::Empty | Self::Tunnel(_) => Some(0),
+            Self::Whole { exact: false, .. } => None,
+            Self::Whole { frames, .. } => {
+                Some(frames.iter().filter_map(Frame::data_ref).map(|d| d.len() as u64).sum())
+            }
+            Self::Streamed(body) => body.length(),
+            Self::Gated { remaining, .. } => *remaining,
+        }
+    }
+
+    /// Whether nothing follows.
+    pub(super) fn is_end(&self) -> bool {
+        match self {
+            Self::Empty | Self::Tunnel(_) => true,
+            Self::Whole { frames, .. } => frames.is_empty(),
+            Self::Streamed(body) => body.is_end(),
+            Self::Gated { remaining, .. } => *remaining == Some(0),
+        }
+    }
+
+    /// The next frame.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self {
+            Self::Empty | Self::Tunnel(_) => Poll::Ready(None),
+            Self::Whole { frames, .. } => Poll::Ready(frames.pop_front().map(Ok)),
+            Self::Streamed(body) => body.poll_frame(cx),
+            Self::Gated { first, rest, remaining, ended } => {
+                let passage = match first.pop_front() {
+                    Some(frame) => Some(Passage::Frame(frame)),
+                    None if *ended => return Poll::Ready(None),
+                    None => ready!(rest.poll(cx)),
+                };
+                match passage {
+                    Some(Passage::Frame(frame)) => {
+                        if let (Some(left), Some(data)) = (remaining.as_mut(), frame.data_ref()) {
+                            *left = left.saturating_sub(data.len() as u64);
+                        }
+                        Poll::Ready(Some(Ok(frame)))
+                    }
+                    Some(Passage::End) => {
+                        *ended = true;
+                        Poll::Ready(None)
+                    }
+                    None => Poll::Ready(Some(Err(BrokenOff))),
+                }
+            }
+        }
+    }
+
+    /// Goes on with what is left of the request, where nobody takes the response at the moment.
+    pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) {
+        if let Self::Streamed(body) = self {
+            body.poll_upload(cx);
+        }
+    }
+}

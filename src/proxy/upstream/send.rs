@@ -1,0 +1,217 @@
+//! One attempt of a call: writes the request and waits for the head of the response.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Buf as _;
+
+use super::answer::{Download, ResponseBody};
+use super::connection::Connection;
+use super::sending::Sending;
+use crate::proxy::client::Interim;
+use crate::proxy::error::UpstreamError;
+use crate::proxy::terms::Terms;
+use crate::proxy::upload::{BodyError, RequestBody};
+use crate::proxy::wire::{self, Framing, Head, Name};
+
+/// Bytes of a response's head.
+const HEAD_BYTES_MAX: usize = 128 << 10;
+/// Interim responses of one call; more are a flood.
+const INTERIM_MAX: usize = 1000;
+/// How long an upstream is waited for that was asked whether it wants a body: many never answer.
+const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+
+/// There is no response.
+pub(in crate::proxy) struct Failed {
+    pub(in crate::proxy) error: UpstreamError,
+    /// The body, where nothing was taken from it.
+    pub(in crate::proxy) body: Option<RequestBody>,
+    /// Nothing of the request was written.
+    pub(in crate::proxy) is_unsent: bool,
+    /// The connection, not new, was found closed before a byte of the response.
+    pub(in crate::proxy) is_stale: bool,
+}
+
+/// A call on its connection, before its response's head.
+struct Attempt<'a> {
+    connection: Box<Connection>,
+    sending: Sending,
+    request: &'a Head,
+    terms: &'a Terms,
+    interim: &'a Interim,
+    n_interim: usize,
+}
+
+/// Sends the request; its response's head and what follows it.
+///
+/// # Errors
+/// There is no response, with what decides whether to try again.
+pub(in crate::proxy) async fn send(
+    connection: Box<Connection>,
+    request: &Head,
+    body: RequestBody,
+    terms: &Terms,
+    interim: &Interim,
+) -> Result<(Head, ResponseBody), Failed> {
+    let is_held = request.has(Name::Expect);
+    let sending = Sending::new(body, is_held);
+    let mut attempt = Attempt { connection, sending, request, terms, interim, n_interim: 0 };
+    attempt.begin();
+    let mut head = attempt.connection.spare().head();
+    let received = poll_fn(|cx| attempt.poll_head(&mut head, cx)).await;
+    match received.and_then(|()| attempt.framing(&head)) {
+        Ok(framing) => Ok(attempt.answered(head, framing)),
+        Err(error) => Err(attempt.failed(error)),
+    }
+}
+
+impl Attempt<'_> {
+    fn begin(&mut self) {
+        let connection = &mut *self.connection;
+        if connection.outbox.text.capacity() == 0 {
+            connection.outbox.text = connection.home.spare.text();
+        }
+        self.request.write_request(&mut connection.outbox.text);
+        connection.outbox.text.extend_from_slice(b"\r\n");
+        self.arm();
+    }
+
+    fn arm(&self) {
+        let slot = &self.connection.slot;
+        match self.terms.settings.response_timeout {
+            _ if self.sending.is_held => slot.arm(CONTINUE_WAIT),
+            Some(limit) => slot.arm(limit),
+            None => slot.disarm(),
+        }
+    }
+
+    fn poll_head(
+        &mut self,
+        head: &mut Head,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), UpstreamError>> {
+        loop {
+            if let Poll::Ready(Err(error)) = self.sending.poll(&mut self.connection, cx) {
+                return Poll::Ready(Err(of_body(error)));
+            }
+            match self.connection.poll_fill(cx, 0) {
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(Err(UpstreamError::Broken {
+                        source: io::ErrorKind::UnexpectedEof.into(),
+                    }));
+                }
+                Poll::Ready(Ok(_)) => {
+                    if self.parse(head)? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Poll::Ready(Err(source)) => {
+                    return Poll::Ready(Err(UpstreamError::Broken { source }));
+                }
+                Poll::Pending => {
+                    ready!(self.connection.slot.poll_passed(cx));
+                    if let Err(error) = self.late() {
+                        return Poll::Ready(Err(error));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The deadline has passed. A request that is still being sent, and moves, does not count
+    /// against the upstream.
+    fn late(&mut self) -> Result<(), UpstreamError> {
+        if self.sending.is_held {
+            self.sending.is_held = false;
+        } else if !self.sending.is_excused() {
+            let limit = self.terms.settings.response_timeout.unwrap_or_default();
+            return Err(UpstreamError::ResponseTimeout { limit });
+        }
+        self.arm();
+        Ok(())
+    }
+
+    /// Whether the final head is here; interim ones go on to the client.
+    fn parse(&mut self, head: &mut Head) -> Result<bool, UpstreamError> {
+        loop {
+            let inbox = &mut self.connection.inbox;
+            let parsed = wire::parse_response(inbox, head);
+            let bad = |reason: String| UpstreamError::BadResponse { reason };
+            let Some(n) = parsed.map_err(|error| bad(error.to_string()))? else {
+                let is_large = inbox.len() > HEAD_BYTES_MAX;
+                return if is_large {
+                    Err(bad("its head is larger than 128 KiB".into()))
+                } else {
+                    Ok(false)
+                };
+            };
+            inbox.advance(n);
+            if !(100..200).contains(&head.status()) || head.status() == 101 {
+                return Ok(true);
+            }
+            self.n_interim += 1;
+            if self.n_interim > INTERIM_MAX {
+                return Err(bad(format!("it has more than {INTERIM_MAX} interim heads")));
+            }
+            let was_held = head.status() == 100 && std::mem::take(&mut self.sending.is_held);
+            if was_held {
+                self.arm();
+            }
+            if head.status() != 100 || was_held {
+                crate::proxy::headers::of_interim(head);
+                self.interim.send(head);
+            }
+            if self.connection.inbox.is_empty() {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn framing(&self, head: &Head) -> Result<Framing, UpstreamError> {
+        if head.status() == 101 && !is_asked_upgrade(self.request, head) {
+            return Err(UpstreamError::UnaskedUpgrade);
+        }
+        wire::of_response(head, self.request.method())
+            .map_err(|error| UpstreamError::BadResponse { reason: error.detail.to_owned() })
+    }
+
+    fn answered(self, head: Head, framing: Framing) -> (Head, ResponseBody) {
+        if head.status() == 101 {
+            return (head, ResponseBody::Tunnel(self.connection));
+        }
+        let timeout = self.terms.settings.upstream_body_timeout;
+        let download = Download::new(self.connection, self.sending, &head, framing, timeout);
+        (head, ResponseBody::new(download))
+    }
+
+    fn failed(self, error: UpstreamError) -> Failed {
+        let is_unsent = !self.sending.has_begun;
+        let is_broken = matches!(error, UpstreamError::Broken { .. });
+        let is_stale = self.connection.is_reused
+            && is_broken
+            && self.connection.inbox.is_empty()
+            && self.n_interim == 0;
+        if !self.sending.is_done() {
+            // Half a request must not look like a whole one (RFC 9112 8).
+            self.connection.stream.reset_on_close(true);
+        }
+        let body = self.sending.body;
+        let body = body.is_untouched().then_some(body);
+        Failed { error, body, is_unsent, is_stale }
+    }
+}
+
+fn of_body(error: BodyError) -> UpstreamError {
+    match error {
+        BodyError::Broken => UpstreamError::BrokenByClient,
+        BodyError::TooSlow { limit } => UpstreamError::SlowClient { limit },
+    }
+}
+
+/// Whether the request asked for the protocol that the upstream switches to.
+fn is_asked_upgrade(request: &Head, response: &Head) -> bool {
+    let mut protocols = response.members(Name::Upgrade).peekable();
+    protocols.peek().is_some() && protocols.all(|protocol| request.lists(Name::Upgrade, protocol))
+}

@@ -1,0 +1,126 @@
+//! Where a message's body ends (RFC 9112 6): decided once, strictly, from its head alone.
+
+use http::StatusCode;
+
+use super::head::{Head, Version};
+use super::name::Name;
+
+/// How a body is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum Framing {
+    /// There is no body.
+    None,
+    /// So many bytes, more than 0.
+    Exact(u64),
+    /// Chunks.
+    Chunked,
+    /// The connection's end is the body's.
+    UntilClose,
+}
+
+/// A head that does not say where its body ends, or says it in two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) struct FramingError {
+    /// What a client gets that sent it.
+    pub(in crate::proxy) status: StatusCode,
+    pub(in crate::proxy) detail: &'static str,
+}
+
+/// Of a request.
+///
+/// # Errors
+/// Two ways to tell the length, a length that is no number, or a transfer coding other than
+/// `chunked`.
+pub(in crate::proxy) fn of_request(head: &Head) -> Result<Framing, FramingError> {
+    if head.has(Name::TransferEncoding) {
+        return of_coded_request(head);
+    }
+    let mut lengths = head.all(Name::ContentLength);
+    let Some(first) = lengths.next() else { return Ok(Framing::None) };
+    let length = number(first).ok_or_else(|| bad("The Content-Length field is not a number."))?;
+    if lengths.any(|other| number(other) != Some(length)) {
+        return Err(bad("The request has more than one Content-Length."));
+    }
+    Ok(exact(length))
+}
+
+fn of_coded_request(head: &Head) -> Result<Framing, FramingError> {
+    if head.version() == Version::Http10 {
+        // RFC 9112 6.1: its framing is faulty.
+        return Err(bad("An HTTP/1.0 request cannot have a Transfer-Encoding."));
+    }
+    let mut codings = head.all(Name::TransferEncoding);
+    let coding = codings.next().unwrap_or_default();
+    if codings.next().is_some() {
+        return Err(bad("The request has more than one Transfer-Encoding field."));
+    }
+    if !coding.eq_ignore_ascii_case(b"chunked") {
+        let tokens = || coding.split(|&b| b == b',').map(<[u8]>::trim_ascii);
+        let is_chunked = |token: &&[u8]| token.eq_ignore_ascii_case(b"chunked");
+        let ends_well = tokens().next_back().is_some_and(|last| is_chunked(&last));
+        if !ends_well || !tokens().all(is_token) || tokens().filter(is_chunked).count() > 1 {
+            return Err(bad("The Transfer-Encoding field does not end in one `chunked`."));
+        }
+        return Err(FramingError {
+            status: StatusCode::NOT_IMPLEMENTED,
+            detail: "Only the transfer coding `chunked` is known here.",
+        });
+    }
+    if head.has(Name::ContentLength) {
+        return Err(bad("The request has both Transfer-Encoding and Content-Length."));
+    }
+    Ok(Framing::Chunked)
+}
+
+/// Of a response to a request with this method.
+///
+/// # Errors
+/// As for requests; the status in the error is of no meaning.
+pub(in crate::proxy) fn of_response(head: &Head, method: &[u8]) -> Result<Framing, FramingError> {
+    let status = head.status();
+    if method == b"HEAD" || matches!(status, 100..=199 | 204 | 304) {
+        return Ok(Framing::None);
+    }
+    if head.has(Name::TransferEncoding) {
+        let mut codings = head.all(Name::TransferEncoding);
+        let is_chunked = codings.next().is_some_and(|c| c.eq_ignore_ascii_case(b"chunked"));
+        if !is_chunked || codings.next().is_some() || head.version() == Version::Http10 {
+            return Err(bad("a transfer coding other than `chunked`, which nobody asked for"));
+        }
+        // It overrides a Content-Length (RFC 9112 6.3).
+        return Ok(Framing::Chunked);
+    }
+    let mut length = None;
+    for line in head.all(Name::ContentLength) {
+        for member in line.split(|&b| b == b',') {
+            let this = number(member.trim_ascii()).ok_or_else(|| bad("a length that is none"))?;
+            if length.is_some_and(|length| length != this) {
+                return Err(bad("two lengths"));
+            }
+            length = Some(this);
+        }
+    }
+    Ok(length.map_or(Framing::UntilClose, exact))
+}
+
+const fn exact(length: u64) -> Framing {
+    if length == 0 { Framing::None } else { Framing::Exact(length) }
+}
+
+/// Digits only (RFC 9110 8.6).
+fn number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// RFC 9110 5.6.2.
+fn is_token(text: &[u8]) -> bool {
+    let is_tchar = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    !text.is_empty() && text.iter().all(is_tchar)
+}
+
+const fn bad(detail: &'static str) -> FramingError {
+    FramingError { status: StatusCode::BAD_REQUEST, detail }
+}
