@@ -375,7 +375,7 @@ async fn p61_nothing_goes_before_101() {
     match client.ended().await {
         Ok(got) if got == format!("helloecho {evil}").as_bytes() => {}
         other => {
-            findings.push(format!("through the tunnel: {:?}", other.map(|got| strict::text(&got))))
+            findings.push(format!("through the tunnel: {:?}", other.map(|got| strict::text(&got))));
         }
     }
     let early = strict::shown(&early.lock().expect("sound"));
