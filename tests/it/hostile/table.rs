@@ -65,11 +65,17 @@ pub(super) async fn run(table: &'static str, rows: Vec<Row>) {
     let mut owners = Vec::new();
     for row in &rows {
         let from = stand.recorder.mark();
-        let mut findings = Vec::new();
+        let mut findings: Vec<(String, Vec<Way>)> = Vec::new();
         for way in [Way::Alone, Way::Piped, Way::Shared, Way::Bytewise] {
-            let found = run_one(&stand, row, way).await;
-            findings.extend(found.into_iter().map(|text| format!("{way:?}: {text}")));
+            for text in run_one(&stand, row, way).await {
+                match findings.iter_mut().find(|(known, _)| *known == text) {
+                    Some((_, ways)) => ways.push(way),
+                    None => findings.push((text, vec![way])),
+                }
+            }
         }
+        let findings = findings.into_iter().map(|(text, ways)| format!("{ways:?}: {text}"));
+        let findings = findings.collect();
         let what = strict::shown(&row.input).replace('|', "\\x7c");
         let n = report.row(row.id, what, findings);
         owners.resize(owners.len() + stand.recorder.since(from).len(), n);
@@ -190,7 +196,10 @@ fn problem(answer: &Message, statuses: &[u16]) -> Option<String> {
         && answer.values("proxy-status").iter().all(|s| s.starts_with("sidehook; error="))
         && answer.values("proxy-status").len() == 1
         && answer.values("connection") == ["close"];
-    (!is_own).then(|| format!("a {status} without its fields: {:?}", answer.fields))
+    (!is_own).then(|| {
+        let fields = answer.fields.iter().map(|(name, value)| joined(name, value));
+        format!("a {status} without its fields: {}", listed(&fields.collect::<Vec<_>>()))
+    })
 }
 
 /// Holds what the upstream got to what it had to get.
@@ -233,8 +242,8 @@ async fn at_the_upstream(
             _ => None,
         })
         .collect();
-    for (n, recorded) in seen.iter().skip(expected.len()) {
-        findings.push(format!("request {n} too many: {}", recorded.shown()));
+    for (_, recorded) in seen.iter().skip(expected.len()) {
+        findings.push(format!("a request too many: {}", recorded.shown()));
     }
     for (i, (request, answer)) in expected.into_iter().enumerate() {
         let Some((n, recorded)) = seen.get(i) else {

@@ -140,7 +140,7 @@ fn absolute() -> Vec<Row> {
         raw("P12 U3", with("ftp://a/", "a"), bad()),
         raw("P12 U3", with("file:///etc/passwd", "a"), bad()),
         raw("P12 U3", "GET http://a/x HTTP/1.0\r\n\r\n", {
-            let mut request = Request::new("GET /x", "Host: a");
+            let mut request = Request::new("GET /x", "host: a");
             request.closes = true;
             request.want()
         }),

@@ -107,11 +107,8 @@ async fn b13_interim_responses_are_passed_on() {
                 && m.values("link") == ["</a>; rel=preload"]
         };
         if client.interim.len() != expected || !client.interim.iter().all(is_hint) {
-            findings.push(format!(
-                "{} interim responses: {:?}",
-                client.interim.len(),
-                client.interim
-            ));
+            let lines: Vec<String> = client.interim.iter().map(|m| super::text(&m.start)).collect();
+            findings.push(format!("interim responses: {lines:?}"));
         }
         report.row("B13", what, findings);
     }
