@@ -1,6 +1,8 @@
 //! Which requests are refused before anything is done with them: those that the upstream might
 //! understand otherwise than we do (RFC 9110 7.2, RFC 9112 3.2 and 6).
 
+use std::net::Ipv6Addr;
+
 use http::StatusCode;
 
 use super::error::Problem;
@@ -94,7 +96,7 @@ fn host(head: &mut Head, authority: Option<&[u8]>) -> Result<(), Problem> {
         }
         (None, None) => Ok(()),
         (None, Some(authority)) => {
-            head.push("host", authority);
+            head.push("Host", authority);
             Ok(())
         }
     }
@@ -105,15 +107,15 @@ fn is_host(text: &[u8]) -> bool {
     let (name, port) = match text.strip_prefix(b"[") {
         Some(rest) => {
             let Some(end) = rest.iter().position(|&b| b == b']') else { return false };
-            let is_address = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
-            if end == 0 || !rest[..end].iter().all(is_address) {
+            let address = std::str::from_utf8(&rest[..end]).unwrap_or_default();
+            if address.parse::<Ipv6Addr>().is_err() {
                 return false;
             }
-            (&b"[]"[..], &rest[end + 1..])
+            (&b"0"[..], &rest[end + 1..])
         }
         None => text.split_at(text.iter().position(|&b| b == b':').unwrap_or(text.len())),
     };
-    let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=[]".contains(b);
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(b);
     let is_port = match port {
         [] => true,
         [b':', digits @ ..] => {
@@ -123,7 +125,13 @@ fn is_host(text: &[u8]) -> bool {
         }
         _ => false,
     };
-    !name.is_empty() && name.iter().all(is_name) && is_port
+    !name.is_empty() && name.iter().all(is_name) && has_sound_escapes(name) && is_port
+}
+
+/// Each `%` begins two hexadecimal digits (RFC 3986 2.1).
+fn has_sound_escapes(text: &[u8]) -> bool {
+    let mut after = text.split(|&b| b == b'%').skip(1);
+    after.all(|rest| rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit))
 }
 
 /// RFC 9110 10.1.1: the only expectation there is.

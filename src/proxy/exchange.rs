@@ -13,7 +13,7 @@ use super::forward::forward;
 use super::headers;
 use super::release::{Download, release};
 use super::upload::RequestBody;
-use super::wire::Head;
+use super::wire::{Head, Version};
 use super::worker::{Counted, Worker};
 use crate::rules::Matched;
 use crate::store::OnFailure;
@@ -40,6 +40,11 @@ pub(super) async fn exchange(call: &Call, mut head: Head, body: RequestBody) -> 
             worker.metrics().call(false);
             worker.spare.keep_head(head);
             Err(problem)
+        }
+        Ok(()) if headers::is_at_last_hop(&head) => {
+            worker.metrics().call(false);
+            head.response(204, b"No Content", Version::Http11);
+            Ok(Reply::new(head, Content::Empty))
         }
         Ok(()) => {
             let (path, query) = head.path_and_query();
@@ -100,6 +105,8 @@ async fn carry(
 ) {
     let _counted = Counted::new(&worker.matched);
     let sent = forward(&worker, &capture.terms, &head, body, &interim).await;
+    // It keeps the client's connection open.
+    drop(interim);
     worker.spare.keep_head(head);
     let (mut head, body) = match sent {
         Ok(sent) => sent,

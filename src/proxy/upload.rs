@@ -10,6 +10,7 @@ use http_body::Frame;
 
 use super::capture::Tap;
 use super::client::{Http1Body, Http2Body};
+use super::headers::clean_request_trailers;
 use super::wire::Framing;
 
 /// The body does not come whole.
@@ -60,6 +61,21 @@ impl RequestBody {
         self.is_untouched
     }
 
+    /// Nobody upstream wants the rest.
+    pub(super) fn abandon(&mut self) {
+        self.source = Source::Empty;
+        // What was copied stays incomplete.
+        self.tap = None;
+    }
+
+    /// Whether the client waits to be asked for it.
+    pub(super) fn is_awaiting_continue(&self) -> bool {
+        match &self.source {
+            Source::Empty => false,
+            Source::Http1(body) => body.is_awaiting_continue(),
+        }
+    }
+
     /// Whether nothing follows.
     pub(super) fn is_end(&self) -> bool {
         match &self.source {
@@ -74,11 +90,16 @@ impl RequestBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = match &mut self.source {
+        let mut frame = match &mut self.source {
             Source::Empty => Poll::Ready(None),
             Source::Http1(body) => body.poll_frame(cx),
             Source::Http2(body) => body.poll_frame(cx),
         };
+        if let Poll::Ready(Some(Ok(frame))) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            clean_request_trailers(trailers);
+        }
         if let Poll::Ready(Some(Ok(_))) = &frame {
             self.is_untouched = false;
         }

@@ -5,6 +5,7 @@ mod app;
 mod cli;
 mod config;
 mod delivery;
+mod hostile;
 mod proxy;
 mod recipes;
 mod store;

@@ -7,22 +7,19 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::link::{BodyProgress, Link};
+use super::link::{BodyProgress, Left, Link};
 use super::pace::Pace;
 use crate::proxy::upload::BodyError;
 use crate::proxy::wire::{Decoded, Decoder};
+
+/// What is read of a chunked body at a time.
+const CHUNKS_READ_BYTES: u64 = 16 << 10;
 
 /// A body, not empty at the start.
 pub(in crate::proxy) struct Http1Body {
     link: Rc<RefCell<Link>>,
     left: Left,
     pace: Pace,
-}
-
-enum Left {
-    Exact(u64),
-    Chunked(Decoder),
-    Nothing,
 }
 
 impl Http1Body {
@@ -35,8 +32,15 @@ impl Http1Body {
     }
 
     fn new(link: &Rc<RefCell<Link>>, left: Left, pace: Pace) -> Self {
-        link.borrow_mut().body = BodyProgress::Underway;
+        let mut it = link.borrow_mut();
+        it.body = BodyProgress::Underway(left.known());
+        drop(it);
         Self { link: Rc::clone(link), left, pace }
+    }
+
+    /// Whether the client waits to be asked for it.
+    pub(in crate::proxy) fn is_awaiting_continue(&self) -> bool {
+        self.link.borrow().wants_continue
     }
 
     /// Whether nothing follows.
@@ -51,12 +55,16 @@ impl Http1Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             let link = &mut *self.link.borrow_mut();
+            if matches!(link.body, BodyProgress::Closed) && !matches!(self.left, Left::Nothing) {
+                return Poll::Ready(Some(Err(BodyError::Broken)));
+            }
             match &mut self.left {
                 Left::Nothing => return Poll::Ready(None),
                 Left::Exact(left) if !link.inbox.is_empty() => {
                     let n = usize::try_from(*left).unwrap_or(usize::MAX).min(link.inbox.len());
                     *left -= n as u64;
                     let data = link.inbox.split_to(n).freeze();
+                    link.body = BodyProgress::Underway(Some(*left));
                     if *left == 0 {
                         self.left = Left::Nothing;
                         link.body_done();
@@ -75,7 +83,8 @@ impl Http1Body {
                     Err(_malformed) => return Poll::Ready(Some(Err(BodyError::Broken))),
                 },
             }
-            if let Err(error) = ready!(fill(link, &mut self.pace, cx)) {
+            let wanted = self.left.known().unwrap_or(CHUNKS_READ_BYTES);
+            if let Err(error) = ready!(fill(link, &mut self.pace, wanted, cx)) {
                 return Poll::Ready(Some(Err(error)));
             }
         }
@@ -84,14 +93,24 @@ impl Http1Body {
 
 impl Drop for Http1Body {
     fn drop(&mut self) {
-        let left = match self.left {
-            Left::Nothing => return,
-            Left::Exact(left) => Some(left),
-            Left::Chunked(_) => None,
-        };
+        if matches!(self.left, Left::Nothing) {
+            return;
+        }
         let mut link = self.link.borrow_mut();
-        link.body = BodyProgress::Abandoned(left);
+        if !matches!(link.body, BodyProgress::Closed) {
+            link.body = BodyProgress::Abandoned(self.left);
+        }
         link.wake_owner();
+    }
+}
+
+impl Left {
+    const fn known(&self) -> Option<u64> {
+        match self {
+            Self::Exact(left) => Some(*left),
+            Self::Chunked(_) => None,
+            Self::Nothing => Some(0),
+        }
     }
 }
 
@@ -103,17 +122,20 @@ impl Link {
     }
 }
 
-fn fill(link: &mut Link, pace: &mut Pace, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+fn fill(
+    link: &mut Link,
+    pace: &mut Pace,
+    wanted: u64,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), BodyError>> {
     if link.wants_continue {
-        // Nobody upstream has said so: the body is asked for here.
+        // Nobody upstream has said so: the body is asked for here. The connection's own task
+        // writes it: a socket wakes only one task that waits to write.
         link.wants_continue = false;
         link.outbox.text.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        link.wake_owner();
     }
-    if !link.outbox.is_empty() {
-        // Otherwise a response is underway already, or the client is slow to read it.
-        let _ = link.poll_flush(cx);
-    }
-    match link.poll_fill(cx) {
+    match link.poll_fill(cx, wanted) {
         Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(BodyError::Broken)),
         Poll::Ready(Ok(n)) => {
             pace.received(n);

@@ -24,9 +24,13 @@ use crate::proxy::timers::Slot;
 use crate::proxy::upload::{RequestBody, Source};
 use crate::proxy::wire::{self, Framing, Head, Name, ParseError, Version};
 
+/// Heads up to this size are parsed again at the end of each line, so that mistakes show at once.
+const OFTEN_PARSED_BYTES: usize = 2 << 10;
+
 /// What comes of waiting for a request.
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for every call")]
 enum Next {
-    Request,
+    Request(Head),
     /// The connection is over, and nobody waits for an answer.
     Ended,
     Refused(Problem),
@@ -50,82 +54,65 @@ pub(super) async fn serve(client: &Rc<Client>, stream: Stream, buffered: BytesMu
     let slot = worker.timers.slot();
     let mut is_first = true;
     loop {
-        let mut head = worker.spare.head();
-        match next_request(client, &link, &slot, &mut head, is_first).await {
-            Next::Request => {}
-            Next::Ended => return,
+        let after = match next_request(client, &link, &slot, is_first).await {
+            Next::Request(head) => call(client, &link, &slot, head).await,
+            Next::Ended => After::Gone,
             Next::Refused(problem) => {
                 link.borrow_mut().outbox.text.extend_from_slice(&problem.to_bytes());
-                return close(&link).await;
+                After::Close
             }
-        }
+        };
         is_first = false;
-        match call(client, &link, &slot, head).await {
-            After::NextCall => link.borrow_mut().rest(),
-            After::Close => return close(&link).await,
-            After::Gone => return,
-            After::Reset => return link.borrow().stream.reset_on_close(true),
+        match after {
+            After::NextCall => {
+                link.borrow_mut().rest();
+                continue;
+            }
+            After::Close => close(&link).await,
+            After::Gone => {}
+            After::Reset => link.borrow().reset_on_close(true),
         }
+        // A matched call may go on and still hold the link.
+        return link.borrow_mut().end();
     }
 }
 
 /// Waits for a request's head.
-async fn next_request(
-    client: &Client,
-    link: &RefCell<Link>,
-    slot: &Slot,
-    head: &mut Head,
-    is_first: bool,
-) -> Next {
+async fn next_request(client: &Client, link: &RefCell<Link>, slot: &Slot, is_first: bool) -> Next {
     let terms = client.worker.terms();
     let settings = &terms.settings;
-    let mut is_in_head = !link.borrow().inbox.is_empty();
+    let mut reading = Reading::new(settings.head_bytes_max, &link.borrow().inbox);
     // What says nothing at all is not worth a place for long; after that it has earned some patience.
     let patience = if is_first {
         settings.header_timeout.min(settings.idle_timeout)
     } else {
         settings.idle_timeout
     };
-    slot.arm(if is_in_head { settings.header_timeout } else { patience });
-    let mut parse_at = 1;
+    slot.arm(if reading.has_begun { settings.header_timeout } else { patience });
+    // A request may be in the socket already when a drain begins: the runtime looks once more.
+    let mut last_look = std::pin::pin!(tokio::task::yield_now());
     poll_fn(|cx| {
         let link = &mut *link.borrow_mut();
         loop {
-            if link.inbox.len() >= parse_at {
-                match wire::parse_request(&link.inbox, head) {
-                    Ok(Some(n)) if n > settings.head_bytes_max => {
-                        return Poll::Ready(Next::Refused(Problem::head_too_large()));
-                    }
-                    Ok(Some(n)) => {
-                        link.inbox.advance(n);
-                        return Poll::Ready(Next::Request);
-                    }
-                    Ok(None) if link.inbox.len() > settings.head_bytes_max => {
-                        return Poll::Ready(Next::Refused(Problem::head_too_large()));
-                    }
-                    // Not at every byte anew: at its end, and when there is twice as much.
-                    Ok(None) => parse_at = link.inbox.len() * 2,
-                    Err(error) => return Poll::Ready(Next::Refused(unreadable(error))),
-                }
+            if let Some(next) = reading.parse(client, &mut link.inbox) {
+                return Poll::Ready(next);
             }
             let before = link.inbox.len();
-            match link.poll_fill(cx) {
+            match link.poll_fill(cx, 0) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Ended),
                 Poll::Ready(Ok(_)) => {
-                    if !is_in_head {
-                        is_in_head = true;
+                    let had_begun = reading.has_begun;
+                    reading.received(&link.inbox, before);
+                    if reading.has_begun && !had_begun {
                         slot.arm(settings.header_timeout);
                     }
-                    if has_end(&link.inbox, before) {
-                        parse_at = 0;
-                    }
                 }
-                Poll::Pending if client.worker.draining.get() && !is_in_head => {
-                    return Poll::Ready(Next::Ended);
+                Poll::Pending if client.worker.draining.get() && !reading.has_begun => {
+                    return last_look.as_mut().poll(cx).map(|()| Next::Ended);
                 }
                 Poll::Pending => {
                     std::task::ready!(slot.poll_passed(cx));
-                    return Poll::Ready(if is_in_head {
+                    return Poll::Ready(if reading.has_begun {
                         Next::Refused(Problem::slow_head(settings.header_timeout))
                     } else {
                         Next::Ended
@@ -137,10 +124,61 @@ async fn next_request(
     .await
 }
 
-/// Whether a blank line is among the bytes that were added.
+/// A head that is coming in.
+struct Reading {
+    head_bytes_max: usize,
+    /// More than blank lines have come, which some clients send behind a body.
+    has_begun: bool,
+    /// Parsed again when there is so much: not at every byte anew.
+    parse_at: usize,
+}
+
+impl Reading {
+    fn new(head_bytes_max: usize, inbox: &[u8]) -> Self {
+        Self { head_bytes_max, has_begun: has_begun(inbox), parse_at: 1 }
+    }
+
+    fn received(&mut self, inbox: &[u8], before: usize) {
+        self.has_begun = self.has_begun || has_begun(inbox);
+        let line_ends = memchr::memchr(b'\n', &inbox[before..]).is_some();
+        if line_ends && (inbox.len() <= OFTEN_PARSED_BYTES || has_end(inbox, before)) {
+            self.parse_at = 0;
+        }
+    }
+
+    fn parse(&mut self, client: &Client, inbox: &mut BytesMut) -> Option<Next> {
+        if inbox.len() < self.parse_at {
+            return None;
+        }
+        let mut head = client.worker.spare.head();
+        let next = match wire::parse_request(inbox, &mut head) {
+            Ok(Some(n)) if n <= self.head_bytes_max => {
+                inbox.advance(n);
+                return Some(Next::Request(head));
+            }
+            Ok(None) if inbox.len() <= self.head_bytes_max => {
+                self.parse_at = (inbox.len() * 2).min(self.head_bytes_max + 1);
+                None
+            }
+            Ok(_) => Some(Next::Refused(Problem::head_too_large())),
+            Err(error) => Some(Next::Refused(unreadable(error))),
+        };
+        client.worker.spare.keep_head(head);
+        next
+    }
+}
+
+/// Whether there is more than blank lines.
+fn has_begun(inbox: &[u8]) -> bool {
+    inbox.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
+}
+
+/// Whether a blank line, however it is written, ends among the bytes that were added.
 fn has_end(inbox: &[u8], before: usize) -> bool {
-    let from = before.saturating_sub(3);
-    memchr::memchr_iter(b'\n', &inbox[from..]).any(|at| inbox[..=from + at].ends_with(b"\r\n\r\n"))
+    memchr::memchr_iter(b'\n', &inbox[before..]).any(|at| {
+        let line = &inbox[..before + at];
+        line.strip_suffix(b"\r").unwrap_or(line).ends_with(b"\n")
+    })
 }
 
 fn unreadable(error: ParseError) -> Problem {
@@ -153,13 +191,12 @@ fn unreadable(error: ParseError) -> Problem {
 
 /// One call.
 async fn call(client: &Rc<Client>, link: &Rc<RefCell<Link>>, slot: &Slot, head: Head) -> After {
-    let call = client.call(Interim::to(link));
     let is_old = head.version() == Version::Http10;
-    let wants_more = if is_old {
-        head.lists(Name::Connection, b"keep-alive")
-    } else {
-        !head.lists(Name::Connection, b"close")
-    };
+    // RFC 9110 15.2: a client of HTTP/1.0 knows no interim responses.
+    let interim = if is_old { Interim::default() } else { Interim::to(link) };
+    let call = client.call(interim);
+    let wants_more = !head.lists(Name::Connection, b"close")
+        && (!is_old || head.lists(Name::Connection, b"keep-alive"));
     let is_head = head.method() == b"HEAD";
     let body = body(client, link, &head);
     let reply = match body {
@@ -171,7 +208,7 @@ async fn call(client: &Rc<Client>, link: &Rc<RefCell<Link>>, slot: &Slot, head: 
                 let link = &mut *link.borrow_mut();
                 if !link.outbox.is_empty() && reply.is_pending() {
                     // An interim response; whether it went out shows at the next write.
-                    let _ = link.poll_flush(cx);
+                    let _ = link.poll_write(cx, |_| {});
                 }
                 match reply {
                     Poll::Ready(reply) => Poll::Ready(Some(reply)),
@@ -193,7 +230,7 @@ async fn call(client: &Rc<Client>, link: &Rc<RefCell<Link>>, slot: &Slot, head: 
     match respond(client, link, slot, reply, super::respond::Request { is_head, is_old, keeps })
         .await
     {
-        Sent::Whole { keeps: true } if is_body_over(link) => After::NextCall,
+        Sent::Whole { keeps: true } if rest_of_body(link, slot).await => After::NextCall,
         Sent::Whole { .. } => After::Close,
         Sent::Upgraded(connection) => {
             tunnel::carry(client, link, connection, slot).await;
@@ -213,22 +250,27 @@ fn body(client: &Client, link: &Rc<RefCell<Link>>, head: &Head) -> Result<Reques
         Framing::Exact(length) => Source::Http1(Http1Body::exact(link, length, pace())),
         Framing::Chunked => Source::Http1(Http1Body::chunked(link, pace())),
     };
-    link.borrow_mut().wants_continue =
-        framing != Framing::None && head.version() != Version::Http10 && head.has(Name::Expect);
+    let link = &mut *link.borrow_mut();
+    link.wants_continue = framing != Framing::None
+        && head.version() != Version::Http10
+        && head.has(Name::Expect)
+        // It does not wait.
+        && link.inbox.is_empty();
     Ok(RequestBody::new(source, framing))
 }
 
-/// Whether the next request can be told from what is left of this one.
-fn is_body_over(link: &RefCell<Link>) -> bool {
-    let link = &mut *link.borrow_mut();
-    match link.body {
-        BodyProgress::Done => true,
-        BodyProgress::Abandoned(Some(left)) if left <= link.inbox.len() as u64 => {
-            link.inbox.advance(usize::try_from(left).unwrap_or(usize::MAX));
-            true
-        }
-        BodyProgress::Abandoned(_) | BodyProgress::Underway => false,
+/// Reads what is left of a request that was answered before its end; whether another can follow.
+async fn rest_of_body(link: &RefCell<Link>, slot: &Slot) -> bool {
+    const REST_TIME_MAX: Duration = Duration::from_secs(5);
+    if matches!(link.borrow().body, BodyProgress::Done) {
+        return true;
     }
+    slot.arm(REST_TIME_MAX);
+    poll_fn(|cx| match link.borrow_mut().poll_rest(cx) {
+        Poll::Ready(is_over) => Poll::Ready(is_over),
+        Poll::Pending => slot.poll_passed(cx).map(|()| false),
+    })
+    .await
 }
 
 /// Says that nothing follows, and reads for a while what the client still sends: a close over unread
@@ -239,8 +281,10 @@ async fn close(link: &RefCell<Link>) {
     let closed = async {
         poll_fn(|cx| {
             let link = &mut *link.borrow_mut();
-            std::task::ready!(link.poll_flush(cx))?;
-            Pin::new(&mut link.stream).poll_shutdown(cx)
+            // Whoever may still hold a part of the request gets no more of it.
+            link.body = BodyProgress::Closed;
+            std::task::ready!(link.poll_write(cx, |_| {}))?;
+            Pin::new(link.stream()?).poll_shutdown(cx)
         })
         .await?;
         loop {
@@ -261,7 +305,7 @@ async fn close(link: &RefCell<Link>) {
 
 fn poll_discard(link: &mut Link, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
     link.inbox.clear();
-    link.poll_fill(cx)
+    link.poll_fill(cx, 64 << 10)
 }
 
 /// Answers a connection that is not served, and closes it.

@@ -6,21 +6,26 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 
 use super::h2::Answering;
 use crate::proxy::outbox::Outbox;
 use crate::proxy::spare::BUFFER_BYTES;
 use crate::proxy::stream::Stream;
-use crate::proxy::wire::Head;
+use crate::proxy::wire::{Decoded, Decoder, Head};
 use crate::proxy::worker::Worker;
 
 /// What is read ahead of the present request at most: requests that a client sends without waiting.
 const AHEAD_BYTES_MAX: usize = BUFFER_BYTES;
+/// What one read takes at most.
+const READ_BYTES_MAX: u64 = 64 << 10;
+/// What is read of a body that nobody wants, so that another request can follow it.
+const REST_BYTES_MAX: u64 = 64 << 10;
 
 /// A client's socket.
 pub(in crate::proxy) struct Link {
-    pub(super) stream: Stream,
+    /// Gone when the connection has ended.
+    stream: Option<Stream>,
     pub(super) inbox: BytesMut,
     pub(super) outbox: Outbox,
     /// The client will send nothing more.
@@ -35,12 +40,23 @@ pub(in crate::proxy) struct Link {
 }
 
 /// How far the present request's body has been read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum BodyProgress {
-    Underway,
+    /// So many bytes are left, where that is known.
+    Underway(Option<u64>),
     Done,
-    /// Nobody wants the rest; so many bytes of it, where that is known.
-    Abandoned(Option<u64>),
+    /// Nobody wants the rest.
+    Abandoned(Left),
+    /// Nobody may read it any more: the connection is being closed.
+    Closed,
+}
+
+/// What is left of a body.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Left {
+    Exact(u64),
+    Chunked(Decoder),
+    Nothing,
 }
 
 /// Where interim responses go (RFC 9110 15.2).
@@ -58,7 +74,7 @@ enum Way {
 impl Link {
     pub(super) fn new(stream: Stream, inbox: BytesMut, worker: Rc<Worker>) -> Self {
         Self {
-            stream,
+            stream: Some(stream),
             inbox,
             outbox: Outbox::default(),
             is_read_closed: false,
@@ -69,32 +85,67 @@ impl Link {
         }
     }
 
-    /// Reads what is there; 0: the client will send nothing more.
-    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.is_read_closed {
-            return Poll::Ready(Ok(0));
+    /// The socket, unless the connection has ended.
+    pub(super) fn stream(&mut self) -> io::Result<&mut Stream> {
+        self.stream.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Closes the socket, whoever else still holds the link.
+    pub(super) fn end(&mut self) {
+        self.body = BodyProgress::Closed;
+        self.stream = None;
+    }
+
+    /// Whether the end of the connection is a reset from now on.
+    pub(super) fn reset_on_close(&self, is_reset: bool) {
+        if let Some(stream) = &self.stream {
+            stream.reset_on_close(is_reset);
         }
+    }
+
+    /// Reads what is there, of which so much is wanted; 0: the client will send nothing more.
+    pub(super) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        wanted: u64,
+    ) -> Poll<io::Result<usize>> {
+        let Some(stream) = self.stream.as_mut().filter(|_| !self.is_read_closed) else {
+            return Poll::Ready(Ok(0));
+        };
         if self.inbox.capacity() == 0 {
             // An idle connection has no buffer.
-            ready!(self.stream.poll_readable(cx))?;
+            ready!(stream.poll_readable(cx))?;
             self.inbox = self.worker.spare.buffer();
         }
-        if self.inbox.capacity() - self.inbox.len() < BUFFER_BYTES / 2 {
-            self.inbox.reserve(BUFFER_BYTES);
+        let wanted = usize::try_from(wanted.min(READ_BYTES_MAX)).unwrap_or_default();
+        let wanted = wanted.max(BUFFER_BYTES / 2);
+        if self.inbox.capacity() - self.inbox.len() < wanted {
+            self.inbox.reserve(wanted.max(BUFFER_BYTES));
         }
-        let n = ready!(self.stream.poll_read_buf(cx, &mut self.inbox))?;
+        let Poll::Ready(n) = stream.poll_read_buf(cx, &mut self.inbox)? else {
+            // It was readable no more: who waits needs no buffer.
+            self.worker.spare.keep_buffer(&mut self.inbox);
+            return Poll::Pending;
+        };
         self.is_read_closed = n == 0;
         Poll::Ready(Ok(n))
     }
 
     /// While a response is awaited: ready when the client has gone.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.body != BodyProgress::Done {
+        match self.body {
+            BodyProgress::Done => {}
+            BodyProgress::Abandoned(_) => {
+                let may_follow = ready!(self.poll_rest(cx));
+                if !may_follow {
+                    return Poll::Ready(());
+                }
+            }
             // Who reads the body notices.
-            return Poll::Pending;
+            BodyProgress::Underway(_) | BodyProgress::Closed => return Poll::Pending,
         }
         while self.inbox.len() < AHEAD_BYTES_MAX {
-            match ready!(self.poll_fill(cx)) {
+            match ready!(self.poll_fill(cx, 0)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
                 Ok(_) => {}
             }
@@ -102,14 +153,47 @@ impl Link {
         Poll::Pending
     }
 
-    /// Writes what waits.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.outbox.poll_write(cx, &mut self.stream, |_| {})
+    /// Reads on in a body that nobody wants: many clients read no response before they have sent
+    /// theirs. Ready at its end, with whether something may follow it.
+    pub(super) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            let left = match &mut self.body {
+                BodyProgress::Done => return Poll::Ready(true),
+                BodyProgress::Underway(_) | BodyProgress::Closed => return Poll::Ready(false),
+                BodyProgress::Abandoned(left) => left,
+            };
+            if !left.discard(&mut self.inbox) {
+                self.body = BodyProgress::Closed;
+            } else if matches!(left, Left::Nothing) {
+                self.body = BodyProgress::Done;
+            } else if !ready!(self.poll_fill(cx, READ_BYTES_MAX)).is_ok_and(|n| n > 0) {
+                return Poll::Ready(false);
+            }
+        }
     }
 
-    /// Whether the client still sends a body.
-    pub(super) fn body_is_unread(&self) -> bool {
-        self.body != BodyProgress::Done
+    /// Writes what waits; `on_progress` is called when something was written.
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        on_progress: impl FnMut(usize),
+    ) -> Poll<io::Result<()>> {
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        self.outbox.poll_write(cx, stream, on_progress)
+    }
+
+    /// Whether a response that can be written at once leaves so much of the request behind it that
+    /// no other can follow; also where the client does not know whether to send its body.
+    pub(super) fn has_too_much_left(&self) -> bool {
+        let rest = match self.body {
+            BodyProgress::Done => return false,
+            _ if self.wants_continue => return true,
+            BodyProgress::Underway(Some(left)) | BodyProgress::Abandoned(Left::Exact(left)) => left,
+            _ => return true,
+        };
+        rest > REST_BYTES_MAX + self.inbox.len() as u64
     }
 
     /// Between calls: gives back what is not needed.
@@ -129,6 +213,35 @@ impl Link {
         if let Some(owner) = &self.owner {
             owner.wake_by_ref();
         }
+    }
+}
+
+impl Left {
+    /// Takes away what has arrived of it; false: it is broken.
+    fn discard(&mut self, inbox: &mut BytesMut) -> bool {
+        match self {
+            Self::Nothing => {}
+            Self::Exact(left) => {
+                let n = usize::try_from(*left).unwrap_or(usize::MAX).min(inbox.len());
+                inbox.advance(n);
+                *left -= n as u64;
+                if *left == 0 {
+                    *self = Self::Nothing;
+                }
+            }
+            Self::Chunked(decoder) => loop {
+                match decoder.decode(inbox) {
+                    Ok(Decoded::Data(_)) => {}
+                    Ok(Decoded::More) => break,
+                    Ok(Decoded::End(_)) => {
+                        *self = Self::Nothing;
+                        break;
+                    }
+                    Err(_malformed) => return false,
+                }
+            },
+        }
+        true
     }
 }
 

@@ -11,6 +11,7 @@ use super::Client;
 use super::link::Link;
 use crate::proxy::content::Content;
 use crate::proxy::exchange::Reply;
+use crate::proxy::headers::clean_response_trailers;
 use crate::proxy::timers::Slot;
 use crate::proxy::upstream::Connection;
 use crate::proxy::wire::{Head, Name, Version};
@@ -70,9 +71,10 @@ pub(super) async fn respond(
         content = Content::Empty;
     }
     let form = form(&mut head, &content, &request);
-    let mut keeps = request.keeps && form != Form::UntilClose;
-    let is_early = link.borrow().body_is_unread() && content.is_end();
-    keeps &= !is_early;
+    let is_at_once = form == Form::Known && content.length().is_some();
+    let keeps = request.keeps
+        && form != Form::UntilClose
+        && !(is_at_once && link.borrow().has_too_much_left());
     if !keeps {
         head.push("connection", b"close");
     } else if request.is_old {
@@ -82,13 +84,13 @@ pub(super) async fn respond(
     begin(client, link, head, request.is_old);
     if form == Form::UntilClose {
         // Until its end is here, whatever ends the connection is a reset.
-        link.borrow().stream.reset_on_close(true);
+        link.borrow().reset_on_close(true);
     }
     let mut writer = Writer { client, slot, form, content, has_ended: false, is_stalled: false };
     match poll_fn(|cx| writer.poll(link, cx)).await {
         Ok(()) => {
             if form == Form::UntilClose {
-                link.borrow().stream.reset_on_close(false);
+                link.borrow().reset_on_close(false);
             }
             Sent::Whole { keeps }
         }
@@ -100,6 +102,8 @@ pub(super) async fn respond(
 /// Puts the head where it is written from.
 fn begin(client: &Client, link: &RefCell<Link>, head: Head, is_old: bool) {
     let link = &mut *link.borrow_mut();
+    // From here on only the response may be written.
+    link.wants_continue = false;
     if link.outbox.text.capacity() == 0 {
         link.outbox.text = client.worker.spare.text();
     }
@@ -188,7 +192,11 @@ impl Writer<'_> {
                 ready!(link.poll_gone(cx));
                 return Poll::Ready(Err(Broken::Client));
             }
-            ready!(self.poll_write(link, cx))?;
+            if self.poll_write(link, cx)?.is_pending() {
+                // Nor does it read, perhaps, before it has sent the rest of its request.
+                let _ = link.poll_rest(cx);
+                return Poll::Pending;
+            }
             if broken {
                 return Poll::Ready(Err(Broken::Content));
             }
@@ -204,7 +212,8 @@ impl Writer<'_> {
                 }
             }
             Err(frame) => {
-                let trailers = frame.into_trailers().ok();
+                let mut trailers = frame.into_trailers().ok();
+                trailers.iter_mut().for_each(clean_response_trailers);
                 self.end(link, trailers.as_ref());
             }
         }
@@ -218,7 +227,7 @@ impl Writer<'_> {
 
     fn poll_write(&mut self, link: &mut Link, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         let (slot, is_stalled) = (self.slot, &mut self.is_stalled);
-        let written = link.outbox.poll_write(cx, &mut link.stream, |_| *is_stalled = false);
+        let written = link.poll_write(cx, |_| *is_stalled = false);
         match written {
             Poll::Ready(Ok(())) => {
                 self.is_stalled = false;

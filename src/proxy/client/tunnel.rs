@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite as _;
 
 use super::Client;
 use super::link::Link;
+use crate::proxy::spare::Spare;
 use crate::proxy::stream::Stream;
 use crate::proxy::timers::Slot;
 use crate::proxy::upstream::Connection;
@@ -36,12 +37,14 @@ pub(super) async fn carry(
     let mut up = Pipe::new(std::mem::take(&mut link.borrow_mut().inbox));
     let mut down = Pipe::new(std::mem::take(&mut upstream.inbox));
     let limit = client.worker.terms().settings.tunnel_timeout;
+    let spare = &*client.worker.spare;
     slot.arm(limit);
     let ended = poll_fn(|cx| {
         let mut has_moved = false;
-        let link = &mut *link.borrow_mut();
-        let there = up.poll(cx, &mut link.stream, &mut upstream.stream, &mut has_moved)?;
-        let back = down.poll(cx, &mut upstream.stream, &mut link.stream, &mut has_moved)?;
+        let mut link = link.borrow_mut();
+        let near = link.stream()?;
+        let there = up.poll(cx, spare, near, &mut upstream.stream, &mut has_moved)?;
+        let back = down.poll(cx, spare, &mut upstream.stream, near, &mut has_moved)?;
         if has_moved {
             slot.arm(limit);
         }
@@ -54,7 +57,7 @@ pub(super) async fn carry(
     if let Err(error) = ended {
         let error: io::Error = error;
         tracing::debug!(%error, peer = %client.address, "an upgraded connection broke");
-        link.borrow().stream.reset_on_close(true);
+        link.borrow().reset_on_close(true);
         upstream.stream.reset_on_close(true);
     }
 }
@@ -68,6 +71,7 @@ impl Pipe {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
+        spare: &Spare,
         from: &mut Stream,
         to: &mut Stream,
         has_moved: &mut bool,
@@ -92,11 +96,21 @@ impl Pipe {
                 let is_over = self.is_write_closed && is_flushed;
                 return Ok(if is_over { Poll::Ready(()) } else { Poll::Pending });
             }
+            if self.buffer.capacity() == 0 {
+                // A connection that says nothing has no buffer.
+                if from.poll_readable(cx)?.is_pending() {
+                    return Ok(Poll::Pending);
+                }
+                self.buffer = spare.buffer();
+            }
             self.buffer.reserve(BUFFER_BYTES);
             match from.poll_read_buf(cx, &mut self.buffer)? {
                 Poll::Ready(0) => self.is_read_closed = true,
                 Poll::Ready(_) => *has_moved = true,
-                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Pending => {
+                    spare.keep_buffer(&mut self.buffer);
+                    return Ok(Poll::Pending);
+                }
             }
         }
     }

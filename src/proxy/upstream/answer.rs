@@ -137,9 +137,13 @@ impl Download {
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), BrokenOff> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         match self.sending.poll(connection, cx) {
-            Poll::Ready(Err(_of_the_client)) => Err(BrokenOff),
-            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+            Poll::Ready(Err(_of_the_client)) => return Err(BrokenOff),
+            Poll::Ready(Ok(())) | Poll::Pending => {}
         }
+        if self.sending.is_broken {
+            self.sending.body.abandon();
+        }
+        Ok(())
     }
 
     fn poll_frame(
@@ -221,6 +225,8 @@ impl Download {
             home.keep(connection);
         } else if !self.sending.is_done() {
             connection.stream.reset_on_close(true);
+            // The client may want to send it all before it reads a word.
+            self.sending.body.abandon();
         }
     }
 

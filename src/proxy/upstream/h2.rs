@@ -192,7 +192,8 @@ impl Multiplexed {
     fn is_usable(&self) -> bool {
         // A connection that has said goodbye tells so here.
         let mut cx = Context::from_waker(Waker::noop());
-        !self.is_over.get() && !matches!(self.requests.clone().poll_ready(&mut cx), Poll::Ready(Err(_)))
+        !self.is_over.get()
+            && !matches!(self.requests.clone().poll_ready(&mut cx), Poll::Ready(Err(_)))
     }
 
     fn has_room(&self) -> bool {

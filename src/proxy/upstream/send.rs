@@ -56,7 +56,8 @@ pub(in crate::proxy) async fn send(
     terms: &Terms,
     interim: &Interim,
 ) -> Result<(Head, ResponseBody), Failed> {
-    let is_held = request.has(Name::Expect);
+    // A client that does not wait is not made to.
+    let is_held = request.has(Name::Expect) && body.is_awaiting_continue();
     let sending = Sending::new(body, is_held);
     let mut attempt = Attempt { connection, sending, request, terms, interim, n_interim: 0 };
     attempt.begin();

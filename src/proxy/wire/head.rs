@@ -199,6 +199,17 @@ impl Head {
         self.push_bytes(name.as_bytes(), value);
     }
 
+    /// Adds a field with the first value of another one.
+    pub(in crate::proxy) fn push_value_of(&mut self, name: &str, other: Name) {
+        let Some(of) = self.fields.iter().find(|field| field.known == other) else { return };
+        let (known, at, len) = (Name::of(name.as_bytes()), of.value.at as usize, of.value.len);
+        let name = self.add_text(name.as_bytes());
+        let value = span_of(self.text.len(), len as usize);
+        self.text.extend_from_within(at..at + len as usize);
+        self.fields.push(Field { name, value, known });
+        self.present = self.present.with(known);
+    }
+
     pub(in crate::proxy) fn push_bytes(&mut self, name: &[u8], value: &[u8]) {
         let known = Name::of(name);
         let name = self.add_text(name);
@@ -267,15 +278,33 @@ impl Head {
         self.present = self.present.with(known);
     }
 
-    /// Replaces the line breaks of folded values by spaces (RFC 9112 5.2).
+    /// Puts one space in the place of each line break of folded values and the space around it
+    /// (RFC 9112 5.2).
     pub(super) fn unfold(&mut self) {
-        for field in &self.fields {
+        for field in &mut self.fields {
             let at = field.value.at as usize;
-            for byte in &mut self.text[at..at + field.value.len as usize] {
-                if matches!(byte, b'\r' | b'\n') {
-                    *byte = b' ';
+            let value = &mut self.text[at..at + field.value.len as usize];
+            let (mut n, mut is_in_fold) = (0, false);
+            for i in 0..value.len() {
+                match value[i] {
+                    b'\r' | b'\n' => {
+                        while n > 0 && matches!(value[n - 1], b' ' | b'\t') {
+                            n -= 1;
+                        }
+                        is_in_fold = true;
+                    }
+                    b' ' | b'\t' if is_in_fold => {}
+                    byte => {
+                        if std::mem::take(&mut is_in_fold) {
+                            value[n] = b' ';
+                            n += 1;
+                        }
+                        value[n] = byte;
+                        n += 1;
+                    }
                 }
             }
+            field.value.len = u32::try_from(n).expect("it became no longer");
         }
     }
 

@@ -72,11 +72,14 @@ impl Name {
         if !start.eq_ignore_ascii_case(X_FORWARDED) {
             return Self::Other;
         }
-        match rest.to_ascii_lowercase().as_slice() {
-            b"for" => Self::XForwardedFor,
-            b"host" => Self::XForwardedHost,
-            b"proto" => Self::XForwardedProto,
-            _ => Self::XForwardedOther,
+        if rest.eq_ignore_ascii_case(b"for") {
+            Self::XForwardedFor
+        } else if rest.eq_ignore_ascii_case(b"host") {
+            Self::XForwardedHost
+        } else if rest.eq_ignore_ascii_case(b"proto") {
+            Self::XForwardedProto
+        } else {
+            Self::XForwardedOther
         }
     }
 }

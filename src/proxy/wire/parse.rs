@@ -159,3 +159,6 @@ fn reason(text: &[u8]) -> &[u8] {
     let line = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
     line.get("HTTP/1.1 200 ".len()..).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,5 +14,5 @@ mod load;
 mod loops;
 mod promise;
 mod proxy_protocol;
-mod stand;
+pub(crate) mod stand;
 mod upstream_tls;

@@ -113,6 +113,8 @@ impl Upstream {
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                // What is sent in pieces arrives in pieces.
+                let _ = stream.set_nodelay(true);
                 let (state, script) = (Arc::clone(&shared), Arc::clone(&script));
                 {
                     let mut state = state.lock().expect("sound");

@@ -204,8 +204,8 @@ impl Attempt<'_> {
 
 /// In our words, and whether the upstream says that it has not looked at the request (RFC 9113 8.7).
 fn of_stream(error: h2::Error) -> (UpstreamError, bool) {
-    let is_refused = error.is_remote()
-        && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
+    let is_refused =
+        error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
     if error.is_library() {
         return (UpstreamError::BadResponse { reason: error.to_string() }, false);
     }
