@@ -25,6 +25,7 @@ METRICS = {
     "sidehook_events_lost_total": ("counter", {"reason"}),
     "sidehook_condition_errors_total": ("counter", {"label"}),
     "sidehook_loops_stopped_total": ("counter", {"label"}),
+    "sidehook_responses_broken_total": ("counter", {"label"}),
     "sidehook_captures_cut_total": ("counter", {"side"}),
     "sidehook_commit_seconds": ("histogram", set()),
     "sidehook_attempts_total": ("counter", {"webhook", "outcome"}),

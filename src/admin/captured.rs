@@ -29,7 +29,7 @@ pub(super) struct CapturedRequest {
     /// What `body` is where it is not plain JSON.
     #[schema(nullable = false)]
     body_encoding: Option<BodyEncoding>,
-    /// True where the body was cut at the capture limit.
+    /// True where a part of the body is all there is; `capture` says why.
     #[schema(nullable = false)]
     body_truncated: Option<bool>,
     /// Bytes on the wire, where they are not all here.
@@ -51,7 +51,7 @@ pub(super) struct CapturedResponse {
     /// What `body` is where it is not plain JSON.
     #[schema(nullable = false)]
     body_encoding: Option<BodyEncoding>,
-    /// True where the body was cut at the capture limit.
+    /// True where a part of the body is all there is; `capture` says why.
     #[schema(nullable = false)]
     body_truncated: Option<bool>,
     /// Bytes on the wire, where they are not all here.
@@ -71,7 +71,11 @@ pub(super) enum BodyEncoding {
     Omitted,
 }
 
-/// How much of a body was captured.
+/// How much of a body was captured: all of it (`complete`); a part, because of the capture limit
+/// (`truncated`), because its client hung up (`client_aborted`), because the upstream answered without
+/// taking all of a request (`upstream_aborted`), or because it had not ended by `[capture]
+/// max_duration` (`streaming`); nothing, because of `[capture] max_total` (`over_budget`) or because
+/// redaction could not be sure of it (`redacted`).
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(dead_code, reason = "tells the document what `view` writes")]
@@ -80,6 +84,9 @@ pub(super) enum Capture {
     Truncated,
     OverBudget,
     Redacted,
+    ClientAborted,
+    UpstreamAborted,
+    Streaming,
 }
 
 /// Bytes that are not text.

@@ -135,12 +135,18 @@ impl Body {
 pub enum BodyState {
     /// All of it.
     Complete,
-    /// A prefix: the capture limit of the rule was reached.
+    /// A prefix of what passed whole: the capture limit of the rule was reached.
     Truncated,
     /// Nothing or a prefix was kept because all captures in flight together reached `max_total`.
     OverBudget,
     /// Left out whole because redaction could not be sure of it.
     Redacted,
+    /// What came until its client hung up, or soon after; the rest was not waited for.
+    ClientAborted,
+    /// A request that the upstream answered without taking all of it.
+    UpstreamAborted,
+    /// What came until the event was made: it had not ended by `[capture] max_duration`.
+    Streaming,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature

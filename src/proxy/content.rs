@@ -15,14 +15,14 @@ pub(super) enum Content {
     Empty,
     /// All there is, known now; `exact`: its length is announced.
     Whole {
-        frames: VecDeque<Frame<Bytes>>,
+        frames: Frames,
         exact: bool,
     },
     /// The upstream's body as it comes.
     Streamed(ResponseBody),
     /// A matched call's: what came first, then what its task lets through.
     Gated {
-        first: VecDeque<Frame<Bytes>>,
+        first: Frames,
         rest: Reader,
         remaining: Option<u64>,
         ended: bool,
@@ -31,9 +31,42 @@ pub(super) enum Content {
     Tunnel(Box<Connection>),
 }
 
+/// Frames in their order. Mostly there is one, which costs no memory of its own.
+#[derive(Default)]
+pub(super) struct Frames {
+    first: Option<Frame<Bytes>>,
+    more: VecDeque<Frame<Bytes>>,
+}
+
+impl Frames {
+    pub(super) fn push(&mut self, frame: Frame<Bytes>) {
+        if self.first.is_none() && self.more.is_empty() {
+            self.first = Some(frame);
+        } else {
+            self.more.push_back(frame);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Frame<Bytes>> {
+        self.first.take().or_else(|| self.more.pop_front())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_none() && self.more.is_empty()
+    }
+
+    /// Bytes of data.
+    fn length(&self) -> u64 {
+        let frames = self.first.iter().chain(&self.more);
+        frames.filter_map(Frame::data_ref).map(|data| data.len() as u64).sum()
+    }
+}
+
 impl Content {
     pub(super) fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Self::Whole { frames: VecDeque::from([Frame::data(bytes.into())]), exact: true }
+        let mut frames = Frames::default();
+        frames.push(Frame::data(bytes.into()));
+        Self::Whole { frames, exact: true }
     }
 
     /// The upstream's body, passed on as it comes.
@@ -50,9 +83,7 @@ impl Content {
         match self {
             Self::Empty | Self::Tunnel(_) => Some(0),
             Self::Whole { exact: false, .. } => None,
-            Self::Whole { frames, .. } => {
-                Some(frames.iter().filter_map(Frame::data_ref).map(|d| d.len() as u64).sum())
-            }
+            Self::Whole { frames, .. } => Some(frames.length()),
             Self::Streamed(body) => body.length(),
             Self::Gated { remaining, .. } => *remaining,
         }
@@ -75,10 +106,10 @@ impl Content {
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self {
             Self::Empty | Self::Tunnel(_) => Poll::Ready(None),
-            Self::Whole { frames, .. } => Poll::Ready(frames.pop_front().map(Ok)),
+            Self::Whole { frames, .. } => Poll::Ready(frames.pop().map(Ok)),
             Self::Streamed(body) => body.poll_frame(cx),
             Self::Gated { first, rest, remaining, ended } => {
-                let passage = match first.pop_front() {
+                let passage = match first.pop() {
                     Some(frame) => Some(Passage::Frame(frame)),
                     None if *ended => return Poll::Ready(None),
                     None => ready!(rest.poll(cx)),
@@ -93,6 +124,10 @@ impl Content {
                     Some(Passage::End) => {
                         *ended = true;
                         Poll::Ready(None)
+                    }
+                    Some(Passage::Rest(body)) => {
+                        *self = Self::Streamed(*body);
+                        self.poll_frame(cx)
                     }
                     None => Poll::Ready(Some(Err(BrokenOff))),
                 }

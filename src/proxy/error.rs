@@ -183,6 +183,17 @@ impl Problem {
         Self { retry_after_secs: Some(RETRY_AFTER_SECS), ..problem }
     }
 
+    /// Too many matched calls are in flight; nothing was forwarded.
+    pub(super) fn too_many_calls(limit: usize) -> Self {
+        let detail = format!(
+            "This call would make an event, and {limit} such calls are in flight already. It was not \
+             forwarded; calls that make no event go on."
+        );
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let problem = Self::new(status, "connection_limit_reached", detail);
+        Self { retry_after_secs: Some(RETRY_AFTER_SECS), ..problem }
+    }
+
     /// The call succeeded upstream, but its event could not be stored.
     pub(super) fn not_stored(reason: &str) -> Self {
         let detail = format!(

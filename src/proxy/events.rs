@@ -18,7 +18,7 @@ use super::terms::Terms;
 use super::worker::Worker;
 use crate::expr::ExprError;
 use crate::model::{EventId, EventRule, Exchange, NewEvent, RuleRef, Timestamp};
-use crate::rules::{ConditionError, Judgement, judge, reads_bodies};
+use crate::rules::{ConditionError, Judgement, has_conditions, judge, reads_bodies};
 
 /// A candidate with what its rule says of it.
 type Judged = (Candidate, Judgement);
@@ -82,9 +82,14 @@ async fn judged(
             .drain(..)
             .map(|mut candidate| {
                 fields.redact(&mut candidate.exchange);
-                let exchange = Arc::new(candidate.exchange);
-                let judgement = judgement(&candidate.rule, time, &exchange);
-                candidate.exchange = Arc::unwrap_or_clone(exchange);
+                let judgement = if has_conditions(&candidate.rule) {
+                    let exchange = Arc::new(candidate.exchange);
+                    let judgement = judgement(&candidate.rule, time, &exchange);
+                    candidate.exchange = Arc::unwrap_or_clone(exchange);
+                    judgement
+                } else {
+                    Judgement { matched: true, ..Judgement::default() }
+                };
                 if candidate.is_wide {
                     narrow(&mut candidate.exchange, &settings.capture);
                 }

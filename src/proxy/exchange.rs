@@ -1,6 +1,8 @@
 //! One call, from its head to the head of its response: match, capture, forward, commit.
 
 use std::rc::Rc;
+use std::task::{Poll, ready};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -17,6 +19,9 @@ use super::wire::{Head, Version};
 use super::worker::{Counted, Worker};
 use crate::rules::Matched;
 use crate::store::OnFailure;
+
+/// For an upstream without a `response_timeout` and a client that is gone.
+const UNWANTED_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// What a client gets.
 pub(super) struct Reply {
@@ -77,6 +82,12 @@ async fn pass(call: &Call, mut head: Head, body: RequestBody) -> Outcome {
 async fn keep(call: &Call, mut head: Head, body: RequestBody, matched: Matched) -> Outcome {
     let (worker, terms) = (&call.client.worker, &call.terms);
     let mut capture = Capture::new(worker, Rc::clone(terms), &head, matched);
+    let calls_max = terms.settings.capture.calls_max;
+    if worker.matched.get() >= calls_max {
+        let problem = Problem::too_many_calls(calls_max);
+        capture.answered(problem.status().as_u16());
+        return Err(problem);
+    }
     if terms.settings.on_store_failure == OnFailure::Refuse
         && let Err(no) = worker.shared.store.check()
     {
@@ -93,21 +104,23 @@ async fn keep(call: &Call, mut head: Head, body: RequestBody, matched: Matched) 
     answered.await.unwrap_or_else(|_dropped| Err(Problem::internal()))
 }
 
-/// Carries a matched call to its end, whether its client waits for it or not: what the upstream
-/// goes on to accept must become an event.
+/// Carries a matched call to its end, whether its client waits for it or not, unless its rules say
+/// otherwise: what the upstream goes on to accept must become an event.
 async fn carry(
     worker: Rc<Worker>,
     head: Head,
     body: RequestBody,
     interim: Interim,
     mut capture: Capture,
-    answer: Answer,
+    mut answer: Answer,
 ) {
     let _counted = Counted::new(&worker.matched);
-    let sent = forward(&worker, &capture.terms, &head, body, &interim).await;
+    let sent = forward(&worker, &capture.terms, &head, body, &interim);
+    let sent = answer.while_wanted(&worker, &capture, sent).await;
     // It keeps the client's connection open.
     drop(interim);
     worker.spare.keep_head(head);
+    let Some(sent) = sent else { return };
     let (mut head, body) = match sent {
         Ok(sent) => sent,
         Err(error) => {
@@ -117,7 +130,7 @@ async fn carry(
         }
     };
     headers::to_client(&mut head);
-    if !capture.responded(&head) {
+    if !capture.responded(&head, body.length()) {
         return answer.give(Ok(Reply::new(head, Content::of(body))));
     }
     release(&worker, head, Download::new(body, capture), answer).await;
@@ -137,6 +150,44 @@ impl Reply {
 }
 
 impl Answer {
+    /// Does this work as long as anybody wants what comes of it.
+    async fn while_wanted<T>(
+        &mut self,
+        worker: &Worker,
+        capture: &Capture,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let is_cancelled = capture.ends_with_client();
+        if !is_cancelled && capture.terms.settings.response_timeout.is_some() {
+            return Some(work.await);
+        }
+        let patience = worker.timers.slot();
+        let mut is_gone = false;
+        let mut work = std::pin::pin!(work);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            if !is_gone {
+                ready!(self.0.poll_closed(cx));
+                is_gone = true;
+                patience.arm(UNWANTED_TIME_MAX);
+            }
+            if is_cancelled {
+                return Poll::Ready(None);
+            }
+            ready!(patience.poll_passed(cx));
+            // No client saw a success, but what the upstream may have done is told to nobody.
+            worker.metrics().events_lost("client_gone", 1);
+            tracing::error!(
+                "a call is given up: its client has been gone for ten minutes, and the upstream has \
+                 not answered (`[proxy] response_timeout` is \"0s\")"
+            );
+            Poll::Ready(None)
+        })
+        .await
+    }
+
     /// Gives the answer to the client, if it still waits.
     pub(super) fn give(self, outcome: Outcome) {
         if self.0.send(outcome).is_err() {

@@ -23,13 +23,13 @@ impl Fields {
         let (mut list, mut describing) = (Vec::new(), Vec::new());
         for (name, value) in head.fields() {
             // Names are tokens: the parser has seen to that.
-            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-            if all || is_kept(&name, settings) {
-                let is_secret = is_secret(&name, settings);
+            let name = std::str::from_utf8(name).unwrap_or_default();
+            if all || is_kept(name, settings) {
+                let is_secret = is_secret(name, settings);
                 let value = if is_secret { REDACTED.as_bytes() } else { value };
-                list.push((name, value.to_vec()));
-            } else if describes(&name, settings) {
-                describing.push((name, value.to_vec()));
+                list.push((name.to_ascii_lowercase(), value.to_vec()));
+            } else if describes(name, settings) {
+                describing.push((name.to_ascii_lowercase(), value.to_vec()));
             }
         }
         Self { list: HeaderList(list), describing: boxed(describing) }
@@ -56,14 +56,20 @@ fn boxed(fields: Vec<(String, Vec<u8>)>) -> Option<Box<HeaderList>> {
     (!fields.is_empty()).then(|| Box::new(HeaderList(fields)))
 }
 
+// Of the head as received: names in any case.
+
 fn is_kept(name: &str, settings: &CaptureSettings) -> bool {
-    settings.keep_headers.as_ref().is_none_or(|kept| kept.iter().any(|k| k == name))
+    settings.keep_headers.as_ref().is_none_or(|kept| is_among(name, kept))
 }
 
 fn is_secret(name: &str, settings: &CaptureSettings) -> bool {
-    redact::ALWAYS.contains(&name) || settings.redact_headers.iter().any(|r| r == name)
+    is_among(name, &redact::ALWAYS) || is_among(name, &settings.redact_headers)
 }
 
 fn describes(name: &str, settings: &CaptureSettings) -> bool {
-    DESCRIBING.contains(&name) && !is_secret(name, settings)
+    is_among(name, &DESCRIBING) && !is_secret(name, settings)
+}
+
+fn is_among(name: &str, names: &[impl AsRef<str>]) -> bool {
+    names.iter().any(|one| one.as_ref().eq_ignore_ascii_case(name))
 }

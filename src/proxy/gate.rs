@@ -9,9 +9,13 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http_body::Frame;
 
+use super::upstream::ResponseBody;
+
 /// What passes.
 pub(super) enum Passage {
     Frame(Frame<Bytes>),
+    /// The rest is the client's own affair: nothing more comes through the gate.
+    Rest(Box<ResponseBody>),
     /// The body is complete.
     End,
 }
@@ -41,6 +45,14 @@ pub(super) fn gate() -> (Writer, Reader) {
     (Writer(Rc::clone(&shared)), Reader(shared))
 }
 
+impl Shared {
+    fn wake_writer_by(&mut self, cx: &Context<'_>) {
+        if !self.writer.as_ref().is_some_and(|writer| writer.will_wake(cx.waker())) {
+            self.writer = Some(cx.waker().clone());
+        }
+    }
+}
+
 impl Writer {
     /// Ready when the gate can take something; fails when the client is gone.
     pub(super) fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), Gone>> {
@@ -51,7 +63,7 @@ impl Writer {
         if shared.passage.is_none() {
             return Poll::Ready(Ok(()));
         }
-        shared.writer = Some(cx.waker().clone());
+        shared.wake_writer_by(cx);
         Poll::Pending
     }
 
@@ -61,7 +73,7 @@ impl Writer {
         if shared.reader_gone {
             return Poll::Ready(());
         }
-        shared.writer = Some(cx.waker().clone());
+        shared.wake_writer_by(cx);
         Poll::Pending
     }
 
@@ -74,13 +86,6 @@ impl Writer {
         if let Some(reader) = reader {
             reader.wake();
         }
-    }
-
-    /// Waits until the gate can take something, and puts it in.
-    pub(super) async fn send(&self, passage: Passage) -> Result<(), Gone> {
-        std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
-        self.put(passage);
-        Ok(())
     }
 }
 

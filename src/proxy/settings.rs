@@ -136,6 +136,8 @@ pub struct CaptureSettings {
     pub response_body_max: u64,
     /// All captures in flight together, bytes.
     pub total_max: usize,
+    /// Matched calls in flight on one worker, with a client or without; more get 503.
+    pub calls_max: usize,
     /// A response that is not at its end by then becomes an event as far as it came.
     pub max_duration: Duration,
     /// Header names kept (lower case); `None`: all of them (`["*"]`).

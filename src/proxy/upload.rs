@@ -47,6 +47,8 @@ impl RequestBody {
         if self.is_end() {
             // Nobody will ask it for anything.
             tap.borrow_mut().complete();
+        } else if let Framing::Exact(length) = self.framing {
+            tap.borrow_mut().expect(Some(length));
         }
         self.tap = Some(tap);
         self

@@ -59,6 +59,7 @@ pub struct Metrics {
     events_lost: Family<OneLabel, Counter>,
     condition_errors: Family<OneLabel, Counter>,
     loops_stopped: Family<OneLabel, Counter>,
+    responses_broken: Family<OneLabel, Counter>,
     commit_seconds: Histogram,
     commits_recent: Recent,
     of_webhooks: OfWebhooks,
@@ -127,6 +128,11 @@ impl Metrics {
         self.loops_stopped.get_or_create(&[("label", label.to_owned().into())]).inc();
     }
 
+    /// A response that was a success by its head broke off: `sidehook_responses_broken_total{label}`.
+    pub fn response_broken(&self, label: &str) {
+        self.responses_broken.get_or_create(&[("label", label.to_owned().into())]).inc();
+    }
+
     /// `sidehook_captures_cut_total{side}`.
     pub fn capture_cut(&self, side: CutSide) {
         self.captures_cut[side as usize].inc();
@@ -187,7 +193,8 @@ impl Metrics {
 
     /// Zero is there before the first event, so that the first is an increase.
     fn expect_label(&self, label: &str) {
-        for family in [&self.events, &self.condition_errors, &self.loops_stopped] {
+        let of_rules = [&self.condition_errors, &self.loops_stopped, &self.responses_broken];
+        for family in of_rules.into_iter().chain([&self.events]) {
             drop(family.get_or_create(&[("label", label.to_owned().into())]));
         }
     }
@@ -227,8 +234,7 @@ impl Default for Metrics {
             "upstream_errors",
             "Calls that the upstream failed, by what went wrong",
         );
-        let captures_cut =
-            family(&mut to, "captures_cut", "Captured bodies cut at their limit, by side");
+        let captures_cut = family(&mut to, "captures_cut", "Bodies not captured whole, by side");
         let connections: Family<OneLabel, Gauge> =
             family(&mut to, "connections", "Open connections of the proxy, by side");
         let unserved = family(
@@ -257,6 +263,11 @@ impl Default for Metrics {
                 &mut to,
                 "loops_stopped",
                 "Calls that made no event because webhooks had led to them",
+            ),
+            responses_broken: family(
+                &mut to,
+                "responses_broken",
+                "Calls that made no event because their response broke off",
             ),
             commit_seconds,
             commits_recent: Recent::default(),

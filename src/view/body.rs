@@ -19,7 +19,7 @@ pub struct BodyView<'a> {
     pub body: BodyValue<'a>,
     /// `form`, `text`, `base64` or `omitted`; absent for plain JSON and for no body.
     pub body_encoding: Option<&'static str>,
-    /// True when it was cut at the capture limit, else absent.
+    /// True when a part of it is all there is, else absent.
     pub body_truncated: bool,
     /// Bytes on the wire, where they are not all here.
     pub body_size: Option<u64>,
@@ -129,8 +129,9 @@ pub fn body_view<'a>(body: &'a Body, headers: &HeaderList) -> BodyView<'a> {
         return BodyView { body: BodyValue::Null, body_encoding, body_truncated: false, body_size };
     }
     if body.is_none() {
-        let (body, body_encoding) = (BodyValue::Null, None);
-        return BodyView { body, body_encoding, body_truncated: false, body_size };
+        let (body_encoding, body_size) = (None, (!is_whole).then_some(0));
+        let body = BodyValue::Null;
+        return BodyView { body, body_encoding, body_truncated: !is_whole, body_size };
     }
     let decoded = decoded_bytes(body, headers);
     let is_cut = decoded.is_cut;

@@ -105,5 +105,8 @@ const fn capture(state: BodyState) -> &'static str {
         BodyState::Truncated => "truncated",
         BodyState::OverBudget => "over_budget",
         BodyState::Redacted => "redacted",
+        BodyState::ClientAborted => "client_aborted",
+        BodyState::UpstreamAborted => "upstream_aborted",
+        BodyState::Streaming => "streaming",
     }
 }

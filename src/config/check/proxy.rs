@@ -20,6 +20,9 @@ pub(super) const BODY_BYTES_MAX: u64 = 16 << 20;
 /// a client's own deadline is rarely shorter.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Each holds a connection to the upstream; clients that leave must not heap them up without end.
+const MATCHED_CALLS_MAX: usize = 10_000;
+
 pub(super) fn proxy(c: &mut Check<'_>, table: &Table, capture: CaptureSettings) -> Settings {
     let k = |name| key(table, name);
     exclusions(c, table);
@@ -97,6 +100,7 @@ pub(super) fn capture(c: &mut Check<'_>, table: &Table) -> CaptureSettings {
         response_body_max: c.size(k("max_response_body"), 0..=BODY_BYTES_MAX),
         total_max: c.memory(k("max_total"), 0..=1 << 40),
         max_duration: c.duration(k("max_duration"), TICK..=DAY),
+        calls_max: MATCHED_CALLS_MAX,
         keep_headers: keep_headers(c, k("keep_headers")),
         redact_headers,
         redact_fields: redact_fields(c, k("redact_fields")),

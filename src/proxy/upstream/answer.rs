@@ -87,6 +87,13 @@ impl ResponseBody {
         }
     }
 
+    /// Nobody wants the rest: the upstream is told by a reset.
+    pub(in crate::proxy) fn cancel(mut self) {
+        if let Self::Http1(download) = &mut self {
+            download.abort();
+        }
+    }
+
     /// Goes on with what is left of the request, where nobody takes the response at the moment.
     pub(in crate::proxy) fn poll_upload(&mut self, cx: &mut Context<'_>) {
         match self {
@@ -239,7 +246,7 @@ impl Download {
         BrokenOff
     }
 
-    /// The client broke its request off.
+    /// The client broke its request off, or went away.
     fn abort(&mut self) {
         if let Some(connection) = self.connection.take() {
             connection.stream.reset_on_close(true);

@@ -19,8 +19,9 @@ use crate::store::{StoreError, space};
 /// Bytes of the header.
 pub(crate) const HEADER_BYTES: u64 = 48;
 /// The format written and the highest one read. 2 has records of webhooks created at run time, of
-/// added deliveries and of recoveries: a version that knows only 1 takes them for damage.
-pub(crate) const FORMAT: u32 = 2;
+/// added deliveries and of recoveries, 3 has bodies that were aborted or still streaming: a version
+/// that knows only less takes them for damage.
+pub(crate) const FORMAT: u32 = 3;
 /// The lowest one read.
 const FORMAT_MIN: u32 = 1;
 

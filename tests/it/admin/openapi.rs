@@ -1,6 +1,11 @@
 //! The OpenAPI document and the API are the same thing.
 
 use serde_json::Value;
+use sidehook::model::{
+    Body, BodyState, Event, EventId, Exchange, HeaderList, RequestPart, ResponsePart, RuleRef,
+    Timestamp,
+};
+use sidehook::view::response_view;
 
 use super::desk::{Desk, assert_problem};
 
@@ -76,6 +81,63 @@ fn every_code_of_a_problem_is_in_the_document() {
         }
     }
     assert!(n_found > 10, "{n_found}");
+}
+
+/// Shown, documented and stored under one name.
+#[test]
+fn every_state_of_a_body_is_in_the_document() {
+    let document = serde_json::to_value(sidehook::admin::openapi()).expect("JSON");
+    let named = document["components"]["schemas"]["Capture"]["enum"].as_array().expect("a list");
+    let states = [
+        BodyState::Complete,
+        BodyState::Truncated,
+        BodyState::OverBudget,
+        BodyState::Redacted,
+        BodyState::ClientAborted,
+        BodyState::UpstreamAborted,
+        BodyState::Streaming,
+    ];
+    assert_eq!(named.len(), states.len());
+    for state in states {
+        let shown = serde_json::to_value(response_view(&event(state, 9))).expect("JSON");
+        assert!(named.contains(&shown["capture"]), "{shown}");
+        assert_eq!(shown["capture"], serde_json::to_value(state).expect("JSON"));
+        assert_eq!(shown["body_size"].is_null(), state == BodyState::Complete, "{shown}");
+    }
+    // A stream of which nothing had come yet is not a response without a body.
+    let shown = serde_json::to_value(response_view(&event(BodyState::Streaming, 0)));
+    let shown = shown.expect("JSON");
+    let body = [&shown["body"], &shown["body_truncated"], &shown["body_size"]];
+    assert_eq!(body, [&Value::Null, &true.into(), &0.into()]);
+}
+
+fn event(state: BodyState, size: u64) -> Event {
+    let mut bytes = b"part".to_vec();
+    bytes.truncate(usize::try_from(size).expect("small"));
+    Event {
+        id: EventId::from_uuid(uuid::Uuid::nil()),
+        ordinal: 1,
+        time: Timestamp::from_millis(0),
+        rule: RuleRef { id: 1, label: "a".to_owned(), tag: None },
+        subject: None,
+        depth: 0,
+        exchange: Exchange {
+            request: RequestPart {
+                method: "POST".to_owned(),
+                url: "/".to_owned(),
+                params: Vec::new(),
+                headers: HeaderList::default(),
+                body: Body::none(),
+            },
+            response: ResponsePart {
+                status: 200,
+                headers: HeaderList::default(),
+                body: Body { bytes, size, state, ..Body::none() },
+            },
+        },
+        is_test: false,
+        deliveries: Vec::new(),
+    }
 }
 
 fn collect(value: &Value, references: &mut Vec<String>) {

@@ -349,7 +349,7 @@ async fn an_early_success_before_the_request_ends_is_stored_too() {
     let events = storage.as_after_a_crash();
     assert_eq!(events.len(), 1, "stored when the client has it all");
     let body = &events[0].exchange.request.body;
-    assert_eq!((body.bytes.as_slice(), body.state), (&b"half"[..], BodyState::Truncated));
+    assert_eq!((body.bytes.as_slice(), body.state), (&b"half"[..], BodyState::UpstreamAborted));
 }
 
 #[tokio::test]

@@ -48,6 +48,7 @@ pub(crate) fn settings(upstream: SocketAddr) -> Settings {
             request_body_max: 1000,
             response_body_max: 1000,
             total_max: 1 << 20,
+            calls_max: 10_000,
             max_duration: Duration::from_secs(60),
             keep_headers: Some(vec!["content-type".into(), "x-kept".into()]),
             redact_headers: Vec::new(),

@@ -6,6 +6,7 @@ mod cut;
 mod definitions;
 mod filters;
 mod fixture;
+mod formats;
 mod lists;
 mod model;
 mod offline;

@@ -319,23 +319,23 @@ async fn a_newer_format_is_not_touched() {
     let fixture = Fixture::new();
     lived_in(&fixture).await;
     let mut bytes = fs::read(segment(&fixture, 1)).expect("read");
-    set_format(&mut bytes, 3);
+    set_format(&mut bytes, 4);
     fs::write(segment(&fixture, 1), &bytes).expect("written");
     let error = Store::open(fixture.settings.clone(), Default::default()).expect_err("newer");
-    assert!(matches!(error, StoreError::NewerFormat { found: 3, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::NewerFormat { found: 4, .. }), "{error:?}");
     assert_eq!(fs::read(segment(&fixture, 1)).expect("read"), bytes);
 }
 
-/// The version before wrote format 1, and takes records that it does not know for damage: it cuts
-/// them off where they are the last. So they never stand where it would read them.
+/// The versions before wrote formats 1 and 2, and take records that they do not know for damage: they
+/// cut them off where they are the last. So they never stand where those would read them.
 #[tokio::test]
 async fn a_journal_of_the_format_before_is_read_and_never_written_on() {
-    let fixture = Fixture::new();
-    let seen = lived_in(&fixture).await;
-    let mut old = fs::read(segment(&fixture, 1)).expect("read");
-    set_format(&mut old, 1);
-    fs::write(segment(&fixture, 1), &old).expect("written");
-    for index in ["kept", "lost"] {
+    for (format, index) in [(1, "kept"), (1, "lost"), (2, "kept"), (2, "lost")] {
+        let fixture = Fixture::new();
+        let seen = lived_in(&fixture).await;
+        let mut old = fs::read(segment(&fixture, 1)).expect("read");
+        set_format(&mut old, format);
+        fs::write(segment(&fixture, 1), &old).expect("written");
         if index == "lost" {
             fs::remove_dir_all(fixture.path("index")).expect("removed");
         }
@@ -345,7 +345,7 @@ async fn a_journal_of_the_format_before_is_read_and_never_written_on() {
         assert_eq!(store.stats().damage, Vec::<String>::new());
         store.close();
         assert_eq!(fs::read(segment(&fixture, 1)).expect("read"), old);
-        assert_eq!(fs::read(segment(&fixture, 2)).expect("a new one")[8], 2);
+        assert_eq!(fs::read(segment(&fixture, 2)).expect("a new one")[8], 3);
     }
 }
 

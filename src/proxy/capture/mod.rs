@@ -1,11 +1,13 @@
 //! What is kept of a matched call: copies within limits, redacted before anything else sees them.
-//!
-//! Bytes are copied, not shared: a share of hyper's read buffer would keep all of it alive.
+
+mod grpc;
+mod tap;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::HeaderMap;
 
 use super::fields::Fields;
 use super::loops;
@@ -13,30 +15,15 @@ use super::settings::CaptureSettings;
 use super::terms::Terms;
 use super::wire::Head;
 use super::worker::Worker;
-use crate::model::{Body, BodyState, DeliveryId, EventRule, Exchange, RequestPart, ResponsePart};
+use crate::model::{
+    Body, BodyState, DeliveryId, EventRule, Exchange, OnDisconnect, RequestPart, ResponsePart,
+};
 use crate::rules::redact::redact_query;
-use crate::rules::{Matched, Tally, has_conditions};
+use crate::rules::{Hit, Matched, Tally, has_conditions};
 use crate::telemetry::{AccessLine, CutSide};
 
-/// Bytes that all captures in flight hold together.
-pub(super) struct Budget {
-    used: AtomicUsize,
-    max: AtomicUsize,
-}
-
-/// A copy of one body, bounded.
-pub(super) struct Tap {
-    bytes: Vec<u8>,
-    /// Of the budget.
-    taken: usize,
-    limit: u64,
-    /// Bytes that passed, copied or not.
-    size: u64,
-    is_complete: bool,
-    is_over_budget: bool,
-    budget: Arc<Budget>,
-    side: CutSide,
-}
+use grpc::Outcome;
+pub(super) use tap::{Budget, Tap};
 
 /// A matched call as far as it is known.
 pub(super) struct Capture {
@@ -48,6 +35,7 @@ pub(super) struct Capture {
     request_fields: Fields,
     pub(super) request: Rc<RefCell<Tap>>,
     status: u16,
+    outcome: Outcome,
     response_fields: Fields,
     pub(super) response: Tap,
     /// The headers are all there still: some rule has conditions.
@@ -67,104 +55,14 @@ pub(super) struct Candidate {
     pub(super) is_wide: bool,
 }
 
-impl Budget {
-    pub(super) const fn new(max: usize) -> Self {
-        Self { used: AtomicUsize::new(0), max: AtomicUsize::new(max) }
-    }
-
-    /// Another limit from now on; what is held stays.
-    pub(super) fn limit(&self, max: usize) {
-        self.max.store(max, Ordering::Relaxed);
-    }
-
-    fn try_take(&self, n: usize) -> bool {
-        let before = self.used.fetch_add(n, Ordering::Relaxed);
-        let fits = before.saturating_add(n) <= self.max.load(Ordering::Relaxed);
-        if !fits {
-            self.give_back(n);
-        }
-        fits
-    }
-
-    fn give_back(&self, n: usize) {
-        self.used.fetch_sub(n, Ordering::Relaxed);
-    }
-}
-
-impl Tap {
-    fn new(limit: u64, side: CutSide, worker: &Worker) -> Self {
-        let budget = Arc::clone(worker.shared.in_force.budget());
-        Self {
-            bytes: Vec::new(),
-            taken: 0,
-            limit,
-            size: 0,
-            is_complete: false,
-            is_over_budget: false,
-            budget,
-            side,
-        }
-    }
-
-    /// A piece of the body passes.
-    pub(super) fn push(&mut self, piece: &[u8]) {
-        self.size += piece.len() as u64;
-        let room = self.limit.saturating_sub(self.bytes.len() as u64);
-        let wanted = usize::try_from(room).unwrap_or(usize::MAX).min(piece.len());
-        if wanted == 0 || self.is_over_budget {
-            return;
-        }
-        if self.budget.try_take(wanted) {
-            self.taken += wanted;
-            self.bytes.extend_from_slice(&piece[..wanted]);
-        } else {
-            self.is_over_budget = true;
-        }
-    }
-
-    /// The body has passed whole.
-    pub(super) fn complete(&mut self) {
-        self.is_complete = true;
-    }
-
-    /// Bytes that passed.
-    pub(super) const fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// The copy, cut at `limit`; `is_last`: nobody will ask again.
-    fn body(&mut self, limit: u64, is_last: bool) -> Body {
-        let kept = usize::try_from(limit).unwrap_or(usize::MAX).min(self.bytes.len());
-        let is_whole = self.is_complete && self.size == kept as u64;
-        let state = if self.is_over_budget && (kept == self.bytes.len()) {
-            BodyState::OverBudget
-        } else if is_whole {
-            BodyState::Complete
-        } else {
-            BodyState::Truncated
-        };
-        let bytes = if is_last {
-            let mut bytes = std::mem::take(&mut self.bytes);
-            bytes.truncate(kept);
-            bytes
-        } else {
-            self.bytes[..kept].to_vec()
-        };
-        Body { bytes, size: self.size, state, ..Body::none() }
-    }
-}
-
-impl Drop for Tap {
-    fn drop(&mut self) {
-        self.budget.give_back(self.taken);
-    }
-}
-
 impl Drop for Capture {
     fn drop(&mut self) {
+        // The request may still be on its way up.
+        let mut request = self.request.borrow_mut();
+        request.close();
         if let Some(access) = &mut self.access {
-            let response = self.response.is_complete.then_some(self.response.size);
-            access.bytes(self.request.borrow().size, response);
+            let response = self.response.is_complete().then_some(self.response.size());
+            access.bytes(request.size(), response);
         }
     }
 }
@@ -192,6 +90,7 @@ impl Capture {
             request_fields: Fields::of(head, settings, is_wide),
             request: Rc::new(RefCell::new(request)),
             status: 0,
+            outcome: Outcome::expected(head),
             response_fields: Fields::default(),
             response,
             is_wide,
@@ -201,16 +100,56 @@ impl Capture {
         }
     }
 
-    /// Goes on with the response's head; false when no rule takes it for a success.
-    pub(super) fn responded(&mut self, head: &Head) -> bool {
+    /// Goes on with the response's head; false when no rule takes it for a success. `length`: of
+    /// the body, where it is announced.
+    pub(super) fn responded(&mut self, head: &Head, length: Option<u64>) -> bool {
         self.status = head.status();
         self.answered(self.status);
-        let is_success = self.successes().next().is_some();
+        self.outcome = self.outcome.after_head(head);
+        let can_succeed = match self.outcome {
+            Outcome::Http | Outcome::Success => true,
+            // Trailers may follow what has a body.
+            Outcome::Open => length != Some(0),
+            Outcome::Failure => false,
+        };
+        let is_success = can_succeed && self.successes().next().is_some();
         if is_success {
             let settings = &self.terms.settings.capture;
             self.response_fields = Fields::of(head, settings, self.is_wide);
+            self.response.expect(length);
         }
         is_success
+    }
+
+    /// Goes on with the response's trailers.
+    pub(super) fn trailed(&mut self, trailers: &HeaderMap) {
+        self.outcome = self.outcome.after_trailers(trailers);
+    }
+
+    /// Whether the response, now that it has ended, is a success.
+    pub(super) fn has_succeeded(&self) -> bool {
+        matches!(self.outcome, Outcome::Http | Outcome::Success)
+    }
+
+    /// The event is made before the bodies' ends.
+    pub(super) fn cut(&mut self, state: BodyState) {
+        self.request.borrow_mut().cut(state);
+        self.response.cut(state);
+    }
+
+    /// Whether nobody wants the call carried on once its client is gone: one rule that does is
+    /// enough, if it still takes the call for a success.
+    pub(super) fn ends_with_client(&self) -> bool {
+        let ends = |hit: &Hit| hit.rule.on_disconnect == OnDisconnect::Cancel;
+        match self.status {
+            0 => self.matched.hits().iter().all(ends),
+            _ => self.successes().all(ends),
+        }
+    }
+
+    /// The labels of the rules that take the call for a success.
+    pub(super) fn labels(&self) -> impl Iterator<Item = &str> {
+        self.successes().map(|hit| hit.rule.label.as_str())
     }
 
     /// The status that the client gets.
@@ -268,7 +207,7 @@ impl Capture {
         candidates
     }
 
-    fn successes(&self) -> impl Iterator<Item = &crate::rules::Hit> {
+    fn successes(&self) -> impl Iterator<Item = &Hit> {
         self.matched.hits().iter().filter(|hit| hit.rule.is_success(self.status))
     }
 }
