@@ -264,7 +264,8 @@ fn forwarded(head: &mut Head, client: &Client, terms: &Terms) {
         head.remove(FORWARDED.with(Name::Forwarded));
     }
     if head.has(Name::Forwarded) {
-        let chain = forwarded_chain(head, &client.address, ip.is_ipv6(), proto);
+        let is_ipv6 = matches!(client.peer, Peer::Ip(ip) if ip.is_ipv6());
+        let chain = forwarded_chain(head, &client.address, is_ipv6, proto);
         head.set("forwarded", &chain);
     }
     if client.peer == Peer::Local {

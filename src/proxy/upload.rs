@@ -73,7 +73,7 @@ impl RequestBody {
     /// Whether the client waits to be asked for it.
     pub(super) fn is_awaiting_continue(&self) -> bool {
         match &self.source {
-            Source::Empty => false,
+            Source::Empty | Source::Http2(_) => false,
             Source::Http1(body) => body.is_awaiting_continue(),
         }
     }
