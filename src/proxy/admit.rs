@@ -93,7 +93,7 @@ fn host(head: &mut Head, authority: Option<&[u8]>) -> Result<(), Problem> {
         }
         (None, None) => Ok(()),
         (None, Some(authority)) => {
-            head.push("Host", authority);
+            head.push("host", authority);
             Ok(())
         }
     }

@@ -4,6 +4,7 @@
 mod body;
 mod capture;
 mod conditions;
+mod early;
 mod errors;
 mod framing;
 mod head;
@@ -11,3 +12,4 @@ mod load;
 mod loops;
 mod promise;
 pub(crate) mod stand;
+mod upgrade;
