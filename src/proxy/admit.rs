@@ -96,7 +96,7 @@ fn host(head: &mut Head, authority: Option<&[u8]>) -> Result<(), Problem> {
         }
         (None, None) => Ok(()),
         (None, Some(authority)) => {
-            head.push("Host", authority);
+            head.push("host", authority);
             Ok(())
         }
     }

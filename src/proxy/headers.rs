@@ -128,7 +128,7 @@ pub(super) fn clean_request_trailers(trailers: &mut HeaderMap) {
 
 /// Takes away what trailers of a response must not say about the connection.
 pub(super) fn clean_response_trailers(trailers: &mut HeaderMap) {
-    let names = HOP_BY_HOP.and(OF_RESPONSES).and(FRAMING).with(Name::Trailer);
+    let names = HOP_BY_HOP.and(OF_RESPONSES).and(FRAMING).with(Name::Host).with(Name::Trailer);
     remove_trailers(trailers, |name| names.has(Name::of(name.as_bytes())));
 }
 

@@ -28,7 +28,6 @@ use crate::proxy::wire::{self, Framing, Head, Name, ParseError, Version};
 const OFTEN_PARSED_BYTES: usize = 2 << 10;
 
 /// What comes of waiting for a request.
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for every call")]
 enum Next {
     Request(Head),
     /// The connection is over, and nobody waits for an answer.

@@ -184,12 +184,14 @@ impl Link {
         self.outbox.poll_write(cx, stream, on_progress)
     }
 
-    /// Whether a response that can be written at once leaves so much of the request behind it that
-    /// no other can follow; also where the client does not know whether to send its body.
-    pub(super) fn has_too_much_left(&self) -> bool {
+    /// Whether no other request can follow the present one, as far as is known when its response
+    /// begins; `is_at_once`: nobody waits for more of the request before it ends.
+    pub(super) fn ends_here(&self, is_at_once: bool) -> bool {
         let rest = match self.body {
             BodyProgress::Done => return false,
+            // Nobody knows whether the client sends it now.
             _ if self.wants_continue => return true,
+            _ if !is_at_once => return false,
             BodyProgress::Underway(Some(left)) | BodyProgress::Abandoned(Left::Exact(left)) => left,
             _ => return true,
         };

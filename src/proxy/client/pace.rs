@@ -34,7 +34,9 @@ impl Pace {
     pub(super) fn received(&mut self, n: usize) {
         self.bytes += n as u64;
         if let Some(since) = self.since.take() {
-            self.waited_ms += self.timers.now().saturating_sub(since);
+            // Longer, and nobody has looked meanwhile.
+            let limit_ms = u64::try_from(self.limit.as_millis()).unwrap_or(u64::MAX);
+            self.waited_ms += self.timers.now().saturating_sub(since).min(limit_ms);
         }
     }
 

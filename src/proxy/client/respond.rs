@@ -72,9 +72,7 @@ pub(super) async fn respond(
     }
     let form = form(&mut head, &content, &request);
     let is_at_once = form == Form::Known && content.length().is_some();
-    let keeps = request.keeps
-        && form != Form::UntilClose
-        && !(is_at_once && link.borrow().has_too_much_left());
+    let keeps = request.keeps && form != Form::UntilClose && !link.borrow().ends_here(is_at_once);
     if !keeps {
         head.push("connection", b"close");
     } else if request.is_old {

@@ -100,7 +100,6 @@ impl Decoder {
             let extension = &line[n_digits..];
             let is_long = self.extension_bytes + extension.len() > EXTENSION_BYTES_MAX;
             let starts_well = n_digits > 0 || buf.is_empty();
-            let may_go_on = line.len() == buf.len() && extension.trim_ascii_start().is_empty();
             let is_space = |b: &u8| matches!(b, b' ' | b'\t');
             // Spaces, of which is not known yet what they lead to.
             let is_open = line.len() == buf.len() && extension.iter().all(is_space);

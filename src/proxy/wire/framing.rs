@@ -5,6 +5,10 @@ use http::StatusCode;
 use super::head::{Head, Version};
 use super::name::Name;
 
+/// Transfer codings with a name (RFC 9112 7), as `Content-Encoding` has them too.
+const CODINGS: [&[u8]; 7] =
+    [b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress", b"br", b"zstd"];
+
 /// How a body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) enum Framing {
@@ -58,8 +62,9 @@ fn of_coded_request(head: &Head) -> Result<Framing, FramingError> {
     if !coding.eq_ignore_ascii_case(b"chunked") {
         let tokens = || coding.split(|&b| b == b',').map(<[u8]>::trim_ascii);
         let is_chunked = |token: &&[u8]| token.eq_ignore_ascii_case(b"chunked");
-        let has_chunked = tokens().any(|token| is_chunked(&token));
-        let ends_well = !has_chunked || tokens().next_back().is_some_and(|last| is_chunked(&last));
+        let ends_well = tokens().next_back().is_some_and(|last| is_chunked(&last))
+            // Known, though not here.
+            || tokens().all(|token| CODINGS.iter().any(|known| known.eq_ignore_ascii_case(token)));
         if !ends_well || !tokens().all(is_token) || tokens().filter(is_chunked).count() > 1 {
             return Err(bad("The Transfer-Encoding field does not end in one `chunked`."));
         }
@@ -173,6 +178,7 @@ mod tests {
             ("Transfer-Encoding: gzip, chunked\r\n", Err(501)),
             ("Transfer-Encoding: gzip\r\n", Err(501)),
             ("Transfer-Encoding: chunked, gzip\r\n", Err(400)),
+            ("Transfer-Encoding: xchunked\r\n", Err(400)),
         ] {
             assert_eq!(request("1.1", lines), framing, "{lines}");
         }

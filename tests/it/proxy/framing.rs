@@ -1,6 +1,8 @@
 //! Framing: one request in is one request out, and no response says less or more than it should.
 
-use super::stand::plain;
+use sidehook::proxy::Settings;
+
+use super::stand::{plain, settings, with};
 use crate::support::client::RawClient;
 use crate::support::upstream::{Act, Upstream, head_end, ok, send};
 
@@ -284,4 +286,25 @@ async fn f4_a_response_in_an_unknown_coding_is_not_passed_on_unlabelled() {
     let (_proxy, mut client) = plain(&upstream).await;
     client.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await;
     client.reply().await.problem(502, "http_protocol_error");
+}
+
+/// `[proxy] max_head` counts all bytes of a head.
+#[tokio::test]
+async fn h10_a_head_may_be_as_large_as_is_said() {
+    let upstream = Upstream::always(ok("done")).await;
+    let limited = Settings { head_bytes_max: 200, ..settings(upstream.addr) };
+    let (proxy, client) = with(limited).await;
+    drop(client);
+    for (size, status) in [(199, 200), (200, 200), (201, 431), (5000, 431)] {
+        let head = |n: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "y".repeat(n));
+        let head = head(size - head(0).len());
+        assert_eq!(head.len(), size);
+        for pieces in [1, 7] {
+            let mut client = RawClient::connect(proxy.local_addr()).await;
+            for piece in head.as_bytes().chunks(size.div_ceil(pieces)) {
+                client.send(piece).await;
+            }
+            assert_eq!(client.reply().await.status(), status, "{size}");
+        }
+    }
 }

@@ -139,6 +139,54 @@ async fn h5_only_trusted_peers_say_who_called() {
     assert_eq!(first.field("x-forwarded-host"), ["a:81"]);
 }
 
+/// RFC 7239: as with `X-Forwarded-*`, and never begun by us.
+#[tokio::test]
+async fn h5_forwarded_is_kept_from_trusted_peers_only() {
+    let lines = "Forwarded: for=1.1.1.1;proto=https\r\nForwarded: for=\"[2001:db8::2]\"\r\n";
+    assert!(seen(lines).await.field("forwarded").is_empty());
+
+    let upstream = Upstream::always(ok("")).await;
+    let mut trusting = settings(upstream.addr);
+    trusting.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
+    let (_proxy, mut client) = with(trusting).await;
+    client.send(format!("GET / HTTP/1.1\r\nHost: a:81\r\n{lines}\r\n")).await;
+    client.reply().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.reply().await;
+    assert_eq!(
+        upstream.request(0).await.field("forwarded"),
+        ["for=1.1.1.1;proto=https, for=\"[2001:db8::2]\", for=127.0.0.1;host=\"a:81\";proto=http"]
+    );
+    assert!(upstream.request(1).await.field("forwarded").is_empty());
+}
+
+/// RFC 9110 7.6.2.
+#[tokio::test]
+async fn h4_max_forwards_is_counted_for_options() {
+    let upstream = Upstream::always(ok("")).await;
+    let (_proxy, mut client) = plain(&upstream).await;
+    for (method, left) in [("OPTIONS", "0"), ("OPTIONS", "3"), ("GET", "0"), ("OPTIONS", "x")] {
+        let head = format!("{method} / HTTP/1.1\r\nHost: a\r\nMax-Forwards: {left}\r\n\r\n");
+        client.send(head).await;
+        let answer = client.reply().await;
+        let expected = if (method, left) == ("OPTIONS", "0") { 204 } else { 200 };
+        assert_eq!(answer.status(), expected, "{method} {left}");
+    }
+    let seen: Vec<_> =
+        upstream.requests().iter().map(|seen| seen.field("max-forwards").concat()).collect();
+    assert_eq!(seen, ["2", "0", "x"], "the first one ends here");
+}
+
+/// What a client is to switch to (RFC 9110 15.5.22).
+#[tokio::test]
+async fn h1_a_wanted_upgrade_passes() {
+    let head = "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\
+                Content-Length: 0\r\n\r\n";
+    let answer = got(head).await;
+    assert_eq!(answer.field("upgrade"), ["websocket"]);
+    assert_eq!(answer.field("connection"), ["Upgrade"]);
+}
+
 #[tokio::test]
 async fn h6_p8_everything_else_passes_as_it_is() {
     let seen = seen("X-A: 1\r\nX-A: 2\r\nX-Empty:\r\nUnknown-Field: a, b\r\n").await;
