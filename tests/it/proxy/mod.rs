@@ -8,6 +8,7 @@ mod conditions;
 mod errors;
 mod files;
 mod framing;
+mod h2;
 mod head;
 mod listening;
 mod load;
