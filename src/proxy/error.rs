@@ -142,7 +142,9 @@ impl UpstreamError {
             Self::UnaskedUpgrade => (StatusCode::BAD_GATEWAY, "http_upgrade_failed"),
             Self::Broken { .. } => (StatusCode::BAD_GATEWAY, "connection_terminated"),
             Self::Incomplete => (StatusCode::BAD_GATEWAY, "http_response_incomplete"),
-            Self::BrokenByClient | Self::Unsayable { .. } => (StatusCode::BAD_REQUEST, "http_request_error"),
+            Self::BrokenByClient | Self::Unsayable { .. } => {
+                (StatusCode::BAD_REQUEST, "http_request_error")
+            }
             Self::SlowClient { .. } => (StatusCode::REQUEST_TIMEOUT, "http_request_error"),
         };
         let closes = self.kind().is_none();

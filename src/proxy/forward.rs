@@ -98,9 +98,7 @@ async fn attempts(
         let limit = terms.settings.connect_timeout;
         let sent = match terms.pool.reach(head, retries == 0, limit).await? {
             Reached::Http1(connection) => send(connection, head, body, terms, interim).await,
-            Reached::Http2(place) => {
-                Box::pin(send_http2(place, head, body, terms, interim)).await
-            }
+            Reached::Http2(place) => Box::pin(send_http2(place, head, body, terms, interim)).await,
         };
         match sent {
             Ok(answered) => return Ok(answered),

@@ -77,8 +77,7 @@ pub(in crate::proxy) fn to_request(
 ) -> Result<Request<()>, Unsayable> {
     let mut request = Request::new(());
     *request.version_mut() = http::Version::HTTP_2;
-    *request.method_mut() =
-        Method::from_bytes(head.method()).map_err(|_| Unsayable("method"))?;
+    *request.method_mut() = Method::from_bytes(head.method()).map_err(|_| Unsayable("method"))?;
     let authority = head.get(Name::Host).unwrap_or(authority.as_bytes());
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(scheme);

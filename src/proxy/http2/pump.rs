@@ -100,11 +100,7 @@ impl Pump {
         }
     }
 
-    fn take<S: Frames>(
-        &mut self,
-        frame: Frame<Bytes>,
-        source: &S,
-    ) -> Result<(), Halt<S::Error>> {
+    fn take<S: Frames>(&mut self, frame: Frame<Bytes>, source: &S) -> Result<(), Halt<S::Error>> {
         match frame.into_data() {
             Ok(data) if data.is_empty() && source.is_end() => self.end::<S>(),
             Ok(data) => {
@@ -127,11 +123,7 @@ impl Pump {
     }
 
     /// Sends as much of the piece as there is room for; ready when all of it has left.
-    fn poll_piece<S: Frames>(
-        &mut self,
-        cx: &mut Context<'_>,
-        source: &S,
-    ) -> Poll<Result<(), ()>> {
+    fn poll_piece<S: Frames>(&mut self, cx: &mut Context<'_>, source: &S) -> Poll<Result<(), ()>> {
         while !self.piece.is_empty() {
             self.stream.reserve_capacity(self.piece.len());
             let mut room = self.stream.capacity();

@@ -96,10 +96,7 @@ impl Http2Download {
     }
 
     /// All data is here.
-    fn poll_end(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match ready!(self.stream.poll_trailers(cx)) {
             Ok(fields) => {
                 self.has_ended = true;

@@ -3,7 +3,7 @@
 use http::{HeaderMap, Request, Response};
 
 use super::stand::{Client, Modern, answer, assert_problem, echo, send, whole};
-use crate::proxy::stand::{settings, start, Storage, with};
+use crate::proxy::stand::{Storage, settings, start, with};
 use crate::support::soon;
 use crate::support::upstream::{Act, Upstream, ok, send as text};
 use sidehook::proxy::{Proxy, Settings};
@@ -144,7 +144,8 @@ async fn interim_responses_reach_an_http2_client() {
     .await;
     let (_proxy, client) = before_http1(&upstream).await;
     let request = client.request("POST", "/").header("expect", "100-continue");
-    let (mut response, mut stream) = client.begin(request.header("content-length", "3"), false).await;
+    let (mut response, mut stream) =
+        client.begin(request.header("content-length", "3"), false).await;
     for expected in [103, 100] {
         let interim = std::future::poll_fn(|cx| response.poll_informational(cx));
         let interim = soon("an interim response", interim).await.expect("one").expect("one");

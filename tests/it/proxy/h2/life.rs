@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use h2::Reason;
-use sidehook::proxy::Settings;
+use sidehook::proxy::{Settings, UpstreamProtocol, UpstreamSettings, UpstreamTls};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 
 use super::stand::{Client, Modern, answer, echo, send, whole};
 use crate::proxy::listening::{certificate, put};
-use crate::proxy::stand::{Storage, rule, settings, start};
+use crate::proxy::stand::{Storage, rule, settings, start, with};
 use crate::support::tls::Authority;
 use crate::support::upstream::{Upstream, ok};
 use crate::support::{soon, until};
@@ -44,6 +44,47 @@ async fn tls_chooses_http2_and_plain_connections_only_with_the_key() {
     let client = Client::connect(without.local_addr()).await;
     soon("the end", client.ended).await.expect("no panic").expect_err("not HTTP/2");
     assert_eq!(upstream.requests().len(), 1);
+}
+
+/// A proxy in front of this upstream, which it reaches over TLS.
+fn over_tls(upstream: &Modern, authority: &Authority) -> Settings {
+    let name = "127.0.0.1".to_owned().try_into().expect("a name");
+    let roots = Arc::new(rustls::RootCertStore::empty());
+    let identity = sidehook::model::TlsIdentity::clone(&authority.trusted());
+    let tls = UpstreamTls::new(identity, name, &roots).expect("good");
+    let protocol = UpstreamProtocol::Https;
+    let plain = upstream.settings();
+    let upstream =
+        UpstreamSettings { protocol, tls: Some(Arc::new(tls)), ..plain.upstream.clone() };
+    Settings { upstream, ..plain }
+}
+
+#[tokio::test]
+async fn an_upstream_behind_tls_is_spoken_to_as_it_chooses() {
+    let authority = Authority::new("a private CA");
+    for (protocols, is_new) in [(vec![&b"h2"[..], b"http/1.1"], true), (vec![b"http/1.1"], false)] {
+        let mut config = authority.good().server(None);
+        config.alpn_protocols = protocols.into_iter().map(<[u8]>::to_vec).collect();
+        let upstream = Modern::start_tls(config, |_, _, respond| answer(respond, 200, "new")).await;
+        let (_proxy, mut client) = with(over_tls(&upstream, &authority)).await;
+        for _ in 0..3 {
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            assert!(client.reply().await.text().contains(if is_new { "new" } else { "old" }));
+        }
+        assert_eq!(upstream.connections(), 1);
+        // What HTTP/2 cannot carry goes another way.
+        let upgrade =
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+        client.send(upgrade).await;
+        assert_eq!(client.reply().await.text(), "old");
+        if is_new {
+            assert_eq!(upstream.head(2).await.uri.scheme_str(), Some("https"));
+            assert_eq!(upstream.connections(), 2);
+            // And the rest goes on as before.
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            assert!(client.reply().await.text().contains("new"));
+        }
+    }
 }
 
 #[tokio::test]

@@ -11,8 +11,9 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use sidehook::proxy::{Settings, UpstreamProtocol, UpstreamSettings};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::proxy::stand::settings;
 use crate::support::{soon, until};
@@ -40,10 +41,28 @@ impl Modern {
         F: Fn(usize, Request<RecvStream>, SendResponse<Bytes>) -> W + Send + Sync + 'static,
         W: Future<Output = ()> + Send + 'static,
     {
-        Self::start_with(h2::server::Builder::new(), script).await
+        Self::run(h2::server::Builder::new(), None, script).await
+    }
+
+    /// Over TLS, whatever ALPN says: who does not speak HTTP/2 is told `old`.
+    pub(crate) async fn start_tls<F, W>(config: rustls::ServerConfig, script: F) -> Self
+    where
+        F: Fn(usize, Request<RecvStream>, SendResponse<Bytes>) -> W + Send + Sync + 'static,
+        W: Future<Output = ()> + Send + 'static,
+    {
+        let tls = TlsAcceptor::from(Arc::new(config));
+        Self::run(h2::server::Builder::new(), Some(tls), script).await
     }
 
     pub(crate) async fn start_with<F, W>(builder: h2::server::Builder, script: F) -> Self
+    where
+        F: Fn(usize, Request<RecvStream>, SendResponse<Bytes>) -> W + Send + Sync + 'static,
+        W: Future<Output = ()> + Send + 'static,
+    {
+        Self::run(builder, None, script).await
+    }
+
+    async fn run<F, W>(builder: h2::server::Builder, tls: Option<TlsAcceptor>, script: F) -> Self
     where
         F: Fn(usize, Request<RecvStream>, SendResponse<Bytes>) -> W + Send + Sync + 'static,
         W: Future<Output = ()> + Send + 'static,
@@ -57,10 +76,20 @@ impl Modern {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (state, script) = (Arc::clone(&shared), Arc::clone(&script));
-                let builder = builder.clone();
+                let (builder, tls) = (builder.clone(), tls.clone());
                 tokio::spawn(async move {
                     change(&state, |state| (state.connections += 1, state.open += 1));
-                    serve(builder, stream, &state, &*script).await;
+                    match tls {
+                        None => serve(builder, stream, &state, &*script).await,
+                        Some(tls) => {
+                            if let Ok(mut stream) = tls.accept(stream).await {
+                                match stream.get_ref().1.alpn_protocol() {
+                                    Some(b"h2") => serve(builder, stream, &state, &*script).await,
+                                    _ => old(&mut stream).await,
+                                }
+                            }
+                        }
+                    }
                     change(&state, |state| state.open -= 1);
                 });
             }
@@ -98,9 +127,22 @@ fn change<T>(state: &Mutex<State>, work: impl FnOnce(&mut State) -> T) -> T {
     work(&mut state.lock().expect("sound"))
 }
 
+/// Answers each request of HTTP/1.1 that has no body.
+async fn old(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let mut input = Vec::new();
+    while let Ok(1..) = stream.read_buf(&mut input).await {
+        if input.ends_with(b"\r\n\r\n") {
+            input.clear();
+            let reply = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nold";
+            let _ = stream.write_all(reply).await;
+            let _ = stream.flush().await;
+        }
+    }
+}
+
 async fn serve(
     builder: h2::server::Builder,
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     state: &Mutex<State>,
     script: &Script,
 ) {

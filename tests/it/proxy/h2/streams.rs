@@ -128,8 +128,10 @@ async fn a_call_that_the_upstream_has_not_looked_at_is_made_again() {
 #[tokio::test]
 async fn a_call_that_the_upstream_may_have_carried_out_is_not_made_again() {
     let upstream =
-        Modern::start(|_, _, mut respond| async move { respond.send_reset(Reason::INTERNAL_ERROR) })
-            .await;
+        Modern::start(
+            |_, _, mut respond| async move { respond.send_reset(Reason::INTERNAL_ERROR) },
+        )
+        .await;
     let (_proxy, client) = plain(&upstream).await;
     let response = client.get(client.request("POST", "/")).await;
     super::stand::assert_problem(&response, 502, "connection_terminated");
