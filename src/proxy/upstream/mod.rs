@@ -10,4 +10,4 @@ mod sending;
 pub(super) use answer::{BrokenOff, ResponseBody};
 pub(super) use connection::Connection;
 pub(super) use pool::Pool;
-pub(super) use send::{Failed, send};
+pub(super) use send::{Failed, is_repeatable, send};

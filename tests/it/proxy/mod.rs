@@ -10,5 +10,7 @@ mod head;
 mod load;
 mod loops;
 mod promise;
+mod retry;
 mod stand;
+mod upstream_life;
 mod upstream_tls;
