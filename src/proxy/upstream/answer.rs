@@ -10,8 +10,12 @@ use http_body::Frame;
 use super::connection::Connection;
 use super::h2::Http2Download;
 use super::sending::Sending;
+use crate::proxy::spare::BUFFER_BYTES;
 use crate::proxy::wire::{Decoded, Decoder, Framing, Head, Name, Version};
 use crate::telemetry::UpstreamErrorKind;
+
+/// A read of so much says that there is more.
+const FAST_BYTES: usize = BUFFER_BYTES / 2;
 
 /// The message was broken off: the connection that carries it must not end it properly.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,8 @@ pub(in crate::proxy) struct Download {
     keeps: bool,
     timeout: Option<Duration>,
     is_waiting: bool,
+    /// Much comes at a time.
+    is_fast: bool,
 }
 
 enum Left {
@@ -108,18 +114,22 @@ impl ResponseBody {
 
 impl Download {
     pub(super) fn new(
-        connection: Box<Connection>,
+        mut connection: Box<Connection>,
         sending: Sending,
         head: &Head,
         framing: Framing,
         timeout: Option<Duration>,
     ) -> Self {
-        let keeps = framing != Framing::UntilClose
+        let mut keeps = framing != Framing::UntilClose
             && match head.version() {
                 Version::Http10 => head.lists(Name::Connection, b"keep-alive"),
                 _ => !head.lists(Name::Connection, b"close"),
             };
+        if keeps && head.has(Name::KeepAlive) {
+            keeps = connection.heed_keep_alive(head);
+        }
         connection.slot.disarm();
+        let is_fast = connection.inbox.len() >= FAST_BYTES;
         let (left, length) = match framing {
             Framing::None => (Left::Nothing, Some(0)),
             Framing::Exact(length) => (Left::Exact(length), Some(length)),
@@ -127,7 +137,7 @@ impl Download {
             Framing::UntilClose => (Left::UntilClose, None),
         };
         let connection = Some(connection);
-        Self { connection, sending, left, length, keeps, timeout, is_waiting: false }
+        Self { connection, sending, left, length, keeps, timeout, is_waiting: false, is_fast }
     }
 
     const fn is_end(&self) -> bool {
@@ -147,7 +157,8 @@ impl Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if !self.sending.is_done() && self.poll_upload(cx).is_err() {
-            self.abort();
+            // Half a request is on it.
+            self.connection = None;
             return Poll::Ready(Some(Err(BrokenOff)));
         }
         loop {
@@ -176,10 +187,11 @@ impl Download {
                         self.finish();
                         return Poll::Ready(trailers.map(|fields| Ok(Frame::trailers(fields))));
                     }
-                    Ok(Decoded::More) => 16 << 10,
+                    Ok(Decoded::More) => u64::MAX,
                     Err(error) => return Poll::Ready(Some(Err(self.broke(&error.to_string())))),
                 },
             };
+            let wanted = if self.is_fast { wanted } else { 0 };
             match connection.poll_fill(cx, wanted) {
                 Poll::Ready(Ok(0)) if matches!(self.left, Left::UntilClose) => {
                     self.finish();
@@ -188,7 +200,10 @@ impl Download {
                 Poll::Ready(Ok(0)) => {
                     return Poll::Ready(Some(Err(self.broke("it closed the connection"))));
                 }
-                Poll::Ready(Ok(_)) => self.is_waiting = false,
+                Poll::Ready(Ok(n)) => {
+                    self.is_waiting = false;
+                    self.is_fast = n >= FAST_BYTES;
+                }
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Some(Err(self.broke(&error.to_string()))));
                 }
@@ -219,8 +234,6 @@ impl Download {
         if self.keeps && is_clean {
             let home = std::rc::Rc::clone(&connection.home);
             home.keep(connection);
-        } else if !self.sending.is_done() {
-            connection.stream.reset_on_close(true);
         }
     }
 
@@ -231,12 +244,5 @@ impl Download {
             connection.home.metrics.upstream_error(UpstreamErrorKind::Broken);
         }
         BrokenOff
-    }
-
-    /// The client broke its request off.
-    fn abort(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            connection.stream.reset_on_close(true);
-        }
     }
 }

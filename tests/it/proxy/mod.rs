@@ -15,5 +15,7 @@ mod load;
 mod loops;
 mod promise;
 mod proxy_protocol;
+mod retry;
 mod stand;
+mod upstream_life;
 mod upstream_tls;

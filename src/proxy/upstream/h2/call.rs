@@ -51,7 +51,7 @@ struct Attempt<'a> {
 pub(in crate::proxy) async fn send(
     lease: Lease,
     request: &Head,
-    body: RequestBody,
+    mut body: RequestBody,
     terms: &Terms,
     interim: &Interim,
 ) -> Result<(Head, ResponseBody), Failed> {
@@ -64,6 +64,8 @@ pub(in crate::proxy) async fn send(
         }
     };
     let is_all = body.is_end();
+    // The upstream may say that it has not looked at the request at all.
+    body.keep();
     let sent = lease.requests().send_request(message, is_all);
     let (response, stream) = match sent {
         Ok(sent) => sent,
@@ -182,7 +184,8 @@ impl Attempt<'_> {
             Framing::Chunked | Framing::UntilClose => None,
         };
         let timeout = self.terms.settings.upstream_body_timeout;
-        let Self { lease, upload, slot, .. } = self;
+        let Self { lease, mut upload, slot, .. } = self;
+        upload.body.forget();
         slot.disarm();
         let download = Http2Download {
             stream,
@@ -203,8 +206,7 @@ impl Attempt<'_> {
     fn failed(self, error: UpstreamError, is_refused: bool) -> Failed {
         let is_broken = matches!(error, UpstreamError::Broken { .. });
         let is_stale = is_refused || self.lease.is_reused && is_broken && self.n_interim == 0;
-        let body = self.upload.body;
-        let body = body.is_untouched().then_some(body);
+        let body = if is_stale { self.upload.body.rewound() } else { None };
         Failed { error, body, is_unsent: is_refused, is_stale }
     }
 }
