@@ -15,15 +15,12 @@ use tokio::io::AsyncReadExt as _;
 
 use super::Settings;
 use super::client::{Accepted, Peer, Protocol, Scheme, serve, turn_away};
-use super::crowd::Place;
+use super::crowd::{Place, Telling};
 use super::error::Problem;
 use super::proxy_protocol::{self, Malformed, Parsed};
 use super::stream::Stream;
 use super::worker::Worker;
 use crate::telemetry::Unserved;
-
-/// Connections above the limit that are told so at a time; further ones are just closed.
-const TOLD_MAX: usize = 256;
 
 /// What HTTP/2 with prior knowledge begins with (RFC 9113 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -72,73 +69,60 @@ pub(super) fn welcome(worker: &Rc<Worker>, stream: Stream, peer: Peer) {
     let settings = &terms.settings;
     let mut place = Place::new(worker);
     let limit = settings.connections_max;
-    let has_tls = settings.tls.is_some();
     if place.n > limit {
         worker.metrics().unserved(Unserved::Limit);
-        if !has_tls && place.n <= limit + TOLD_MAX {
-            worker.tasks.spawn_local(async move {
-                let _place = place;
-                turn_away(stream, &Problem::too_many_connections(limit)).await;
-            });
+        // Over TLS words would cost a handshake.
+        if settings.tls.is_none() {
+            turn_away_apart(worker, stream, Problem::too_many_connections(limit));
         }
         return;
     }
-    if has_tls || settings.h2c || settings.proxy_protocol {
+    if settings.tls.is_some() || settings.h2c || settings.proxy_protocol {
         worker.tasks.spawn_local(prepare(Rc::clone(worker), stream, peer, place));
         return;
     }
     let limit = settings.connections_per_client_max;
     if place.of(peer, limit) {
-        let accepted = Accepted {
-            stream,
-            peer,
-            scheme: Scheme::Http,
-            protocol: Protocol::Http1,
-            buffered: BytesMut::new(),
-            place,
-        };
+        let (scheme, protocol, buffered) = (Scheme::Http, Protocol::Http1, BytesMut::new());
+        let accepted = Accepted { stream, peer, scheme, protocol, buffered, place };
         worker.tasks.spawn_local(serve(Rc::clone(worker), accepted));
     } else {
         worker.metrics().unserved(Unserved::ClientLimit);
-        worker.tasks.spawn_local(async move {
-            let _place = place;
-            turn_away(stream, &Problem::too_many_connections_of_client(limit)).await;
-        });
+        turn_away_apart(worker, stream, Problem::too_many_connections_of_client(limit));
     }
 }
 
+/// Says why, and closes; the connection has no place any more.
+fn turn_away_apart(worker: &Worker, stream: Stream, problem: Problem) {
+    let Some(telling) = Telling::begin(worker) else { return };
+    worker.tasks.spawn_local(async move {
+        let _telling = telling;
+        turn_away(stream, &problem).await;
+    });
+}
+
 /// What needs words with the other side before a connection is served.
-async fn prepare(worker: Rc<Worker>, stream: Stream, peer: Peer, place: Place) {
-    match introduced(&worker, stream, peer, place).await {
-        Ok(accepted) => serve(worker, accepted).await,
-        Err((refusal, _place)) => {
+async fn prepare(worker: Rc<Worker>, stream: Stream, peer: Peer, mut place: Place) {
+    match begun(&worker, stream, peer, &mut place).await {
+        Ok((stream, peer, scheme, protocol, buffered)) => {
+            let accepted = Accepted { stream, peer, scheme, protocol, buffered, place };
+            serve(worker, accepted).await;
+        }
+        Err(refusal) => {
+            drop(place);
             if let Some(counted) = refusal.counted() {
                 worker.metrics().unserved(counted);
             }
             tracing::debug!(?peer, error = %refusal, "a connection is not served");
             match refusal {
-                Refusal::Plain(stream) => turn_away(*stream, &Problem::tls_only()).await,
+                Refusal::Plain(stream) => turn_away_apart(&worker, *stream, Problem::tls_only()),
                 Refusal::TooMany(Some(stream), limit) => {
-                    turn_away(*stream, &Problem::too_many_connections_of_client(limit)).await;
+                    let problem = Problem::too_many_connections_of_client(limit);
+                    turn_away_apart(&worker, *stream, problem);
                 }
                 _ => {}
             }
         }
-    }
-}
-
-/// The place comes back with a refusal: it is taken until the client has been told.
-async fn introduced(
-    worker: &Worker,
-    stream: Stream,
-    peer: Peer,
-    mut place: Place,
-) -> Result<Accepted, (Refusal, Place)> {
-    match begun(worker, stream, peer, &mut place).await {
-        Ok((stream, peer, scheme, protocol, buffered)) => {
-            Ok(Accepted { stream, peer, scheme, protocol, buffered, place })
-        }
-        Err(refusal) => Err((refusal, place)),
     }
 }
 
@@ -176,7 +160,6 @@ async fn begun(
         return Ok((stream, peer, Scheme::Http, protocol, buffered));
     };
     if !may_stay {
-        // Words would cost a handshake.
         return Err(Refusal::TooMany(None, limit));
     }
     let acceptor = tls.acceptor();

@@ -6,10 +6,13 @@ use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::client::Peer;
 use super::worker::Worker;
+
+/// Connections above a limit that are told so at a time; further ones are just closed.
+const TOLD_MAX: usize = 256;
 
 /// All open client connections of a process.
 #[derive(Debug, Default)]
@@ -17,6 +20,8 @@ pub(super) struct Crowd {
     open: AtomicUsize,
     /// Of each address; only while there is a limit to hold them to.
     of: Mutex<HashMap<IpAddr, usize>>,
+    /// Those that are turned away with words, and have no place.
+    told: AtomicUsize,
 }
 
 /// A connection's place among them.
@@ -25,6 +30,23 @@ pub(super) struct Place {
     /// Open connections when it came, this one included.
     pub(super) n: usize,
     counted: Option<IpAddr>,
+}
+
+/// A connection that is turned away with words.
+pub(super) struct Telling(Arc<Crowd>);
+
+impl Telling {
+    /// `None`: there are too many already.
+    pub(super) fn begin(worker: &Worker) -> Option<Self> {
+        let telling = Self(Arc::clone(&worker.shared.crowd));
+        (telling.0.told.fetch_add(1, Ordering::Relaxed) < TOLD_MAX).then_some(telling)
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.told.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Place {
