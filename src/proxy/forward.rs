@@ -104,9 +104,7 @@ async fn attempts(
         match sent {
             Ok(answered) => return Ok(answered),
             Err(Failed { error, body: Some(rewound), is_unsent, is_stale })
-                if is_stale
-                    && retries < RETRIES_MAX
-                    && (is_unsent || is_repeatable(head)) =>
+                if is_stale && retries < RETRIES_MAX && (is_unsent || is_repeatable(head)) =>
             {
                 tracing::debug!(%error, "a kept connection was closed; another one is tried");
                 body = rewound;
