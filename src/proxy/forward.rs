@@ -7,7 +7,7 @@ use super::client::Interim;
 use super::error::UpstreamError;
 use super::terms::Terms;
 use super::upload::RequestBody;
-use super::upstream::{Failed, Reached, ResponseBody, send, send_http2};
+use super::upstream::{Failed, Reached, ResponseBody, is_repeatable, send, send_http2};
 use super::wire::Head;
 use super::worker::Worker;
 
@@ -60,8 +60,9 @@ impl UpstreamHealth {
 /// Sends the request and waits for the response's head.
 ///
 /// A request is sent again, on a new connection, only where that cannot make the upstream do a thing
-/// twice (RFC 9110 9.2.2): nothing of it was written, or the connection was an old one that turned
-/// out to be closed, and the method is idempotent, and there was no body.
+/// twice (RFC 9110 9.2.2): the connection was an old one that turned out to be closed before a byte of
+/// a response, and nothing of the request was written, or the upstream may get it twice and what was
+/// sent of its body is still known.
 ///
 /// # Errors
 /// The upstream cannot be reached, does not answer in time or not in HTTP; or the client broke its
@@ -102,21 +103,14 @@ async fn attempts(
         };
         match sent {
             Ok(answered) => return Ok(answered),
-            Err(Failed { error, body: Some(untouched), is_unsent, is_stale })
-                if is_stale
-                    && retries < RETRIES_MAX
-                    && (is_unsent || is_idempotent(head.method())) =>
+            Err(Failed { error, body: Some(rewound), is_unsent, is_stale })
+                if is_stale && retries < RETRIES_MAX && (is_unsent || is_repeatable(head)) =>
             {
                 tracing::debug!(%error, "a kept connection was closed; another one is tried");
-                body = untouched;
+                body = rewound;
                 retries += 1;
             }
             Err(failed) => return Err(failed.error),
         }
     }
-}
-
-/// RFC 9110 9.2.2.
-fn is_idempotent(method: &[u8]) -> bool {
-    [&b"GET"[..], b"HEAD", b"OPTIONS", b"PUT", b"DELETE"].contains(&method)
 }

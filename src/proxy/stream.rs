@@ -115,6 +115,11 @@ impl Stream {
         }
     }
 
+    /// Whether what is written may wait inside.
+    pub(super) const fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// The protocol that was agreed on by ALPN.
     pub(super) fn alpn(&self) -> Option<&[u8]> {
         match self {

@@ -1,6 +1,7 @@
 //! A request's body on its way to the upstream, from whatever kind of client.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,12 +23,29 @@ pub(super) enum BodyError {
     TooSlow { limit: Duration },
 }
 
+/// What is kept of a body for sending it again; a larger one is sent once.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+/// Its pieces: each takes some memory of its own.
+const KEPT_PIECES_MAX: usize = 256;
+
 /// A request's body.
 pub(super) struct RequestBody {
     source: Source,
     framing: Framing,
     tap: Option<Rc<RefCell<Tap>>>,
     is_untouched: bool,
+    /// What was taken, while it may have to be sent again.
+    kept: Option<Kept>,
+    /// What was taken before and comes once more.
+    again: VecDeque<Frame<Bytes>>,
+}
+
+/// Pieces as they were taken; most bodies are one.
+#[derive(Default)]
+struct Kept {
+    first: Bytes,
+    more: VecDeque<Frame<Bytes>>,
+    n_bytes: usize,
 }
 
 pub(super) enum Source {
@@ -39,7 +57,8 @@ pub(super) enum Source {
 impl RequestBody {
     /// `framing`: how it is announced to the upstream.
     pub(super) const fn new(source: Source, framing: Framing) -> Self {
-        Self { source, framing, tap: None, is_untouched: true }
+        let again = VecDeque::new();
+        Self { source, framing, tap: None, is_untouched: true, kept: None, again }
     }
 
     /// Copies what passes.
@@ -58,9 +77,29 @@ impl RequestBody {
         self.framing
     }
 
-    /// Whether nothing has been taken from it yet.
-    pub(super) const fn is_untouched(&self) -> bool {
-        self.is_untouched
+    /// Keeps what is taken from now on, so that it can be taken again.
+    pub(super) fn keep(&mut self) {
+        if self.is_untouched && !self.is_end() {
+            self.kept = Some(Kept::default());
+        }
+    }
+
+    /// It will not be taken again.
+    pub(super) fn forget(&mut self) {
+        self.kept = None;
+    }
+
+    /// From its begin, if that is still known.
+    pub(super) fn rewound(mut self) -> Option<Self> {
+        if self.is_untouched {
+            return Some(self);
+        }
+        let Kept { first, more, .. } = self.kept.take()?;
+        self.again = more;
+        if !first.is_empty() {
+            self.again.push_front(Frame::data(first));
+        }
+        Some(self)
     }
 
     /// Nobody upstream wants the rest.
@@ -80,11 +119,12 @@ impl RequestBody {
 
     /// Whether nothing follows.
     pub(super) fn is_end(&self) -> bool {
-        match &self.source {
-            Source::Empty => true,
-            Source::Http1(body) => body.is_end(),
-            Source::Http2(body) => body.is_end(),
-        }
+        self.again.is_empty()
+            && match &self.source {
+                Source::Empty => true,
+                Source::Http1(body) => body.is_end(),
+                Source::Http2(body) => body.is_end(),
+            }
     }
 
     /// The next frame.
@@ -92,6 +132,9 @@ impl RequestBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(frame) = self.again.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
         let mut frame = match &mut self.source {
             Source::Empty => Poll::Ready(None),
             Source::Http1(body) => body.poll_frame(cx),
@@ -102,8 +145,11 @@ impl RequestBody {
         {
             clean_request_trailers(trailers);
         }
-        if let Poll::Ready(Some(Ok(_))) = &frame {
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
             self.is_untouched = false;
+            if self.kept.as_mut().is_some_and(|kept| !kept.push(frame)) {
+                self.kept = None;
+            }
         }
         if let (Some(tap), Poll::Ready(frame)) = (&self.tap, &frame) {
             let mut tap = tap.borrow_mut();
@@ -120,5 +166,25 @@ impl RequestBody {
             }
         }
         frame
+    }
+}
+
+impl Kept {
+    /// Adds a piece, if there is room for it.
+    fn push(&mut self, frame: &Frame<Bytes>) -> bool {
+        let again = match (frame.data_ref(), frame.trailers_ref()) {
+            (Some(data), _) => {
+                self.n_bytes += data.len();
+                if self.first.is_empty() {
+                    self.first = data.clone();
+                    return self.n_bytes <= KEPT_BYTES_MAX;
+                }
+                Frame::data(data.clone())
+            }
+            (None, Some(trailers)) => Frame::trailers(trailers.clone()),
+            (None, None) => return false,
+        };
+        self.more.push_back(again);
+        self.n_bytes <= KEPT_BYTES_MAX && self.more.len() <= KEPT_PIECES_MAX
     }
 }

@@ -10,8 +10,12 @@ use http_body::Frame;
 use super::connection::Connection;
 use super::h2::Http2Download;
 use super::sending::Sending;
+use crate::proxy::spare::BUFFER_BYTES;
 use crate::proxy::wire::{Decoded, Decoder, Framing, Head, Name, Version};
 use crate::telemetry::UpstreamErrorKind;
+
+/// A read of so much says that there is more.
+const FAST_BYTES: usize = BUFFER_BYTES / 2;
 
 /// The message was broken off: the connection that carries it must not end it properly.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,8 @@ pub(in crate::proxy) struct Download {
     keeps: bool,
     timeout: Option<Duration>,
     is_waiting: bool,
+    /// Much comes at a time.
+    is_fast: bool,
 }
 
 enum Left {
@@ -90,7 +96,8 @@ impl ResponseBody {
     /// Nobody wants the rest: the upstream is told by a reset.
     pub(in crate::proxy) fn cancel(mut self) {
         if let Self::Http1(download) = &mut self {
-            download.abort();
+            // Half a request: its connection is reset.
+            download.connection = None;
         }
     }
 
@@ -115,18 +122,22 @@ impl ResponseBody {
 
 impl Download {
     pub(super) fn new(
-        connection: Box<Connection>,
+        mut connection: Box<Connection>,
         sending: Sending,
         head: &Head,
         framing: Framing,
         timeout: Option<Duration>,
     ) -> Self {
-        let keeps = framing != Framing::UntilClose
+        let mut keeps = framing != Framing::UntilClose
             && match head.version() {
                 Version::Http10 => head.lists(Name::Connection, b"keep-alive"),
                 _ => !head.lists(Name::Connection, b"close"),
             };
+        if keeps && head.has(Name::KeepAlive) {
+            keeps = connection.heed_keep_alive(head);
+        }
         connection.slot.disarm();
+        let is_fast = connection.inbox.len() >= FAST_BYTES;
         let (left, length) = match framing {
             Framing::None => (Left::Nothing, Some(0)),
             Framing::Exact(length) => (Left::Exact(length), Some(length)),
@@ -134,7 +145,7 @@ impl Download {
             Framing::UntilClose => (Left::UntilClose, None),
         };
         let connection = Some(connection);
-        Self { connection, sending, left, length, keeps, timeout, is_waiting: false }
+        Self { connection, sending, left, length, keeps, timeout, is_waiting: false, is_fast }
     }
 
     const fn is_end(&self) -> bool {
@@ -158,7 +169,8 @@ impl Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if !self.sending.is_done() && self.poll_upload(cx).is_err() {
-            self.abort();
+            // Half a request is on it.
+            self.connection = None;
             return Poll::Ready(Some(Err(BrokenOff)));
         }
         loop {
@@ -187,10 +199,11 @@ impl Download {
                         self.finish();
                         return Poll::Ready(trailers.map(|fields| Ok(Frame::trailers(fields))));
                     }
-                    Ok(Decoded::More) => 16 << 10,
+                    Ok(Decoded::More) => u64::MAX,
                     Err(error) => return Poll::Ready(Some(Err(self.broke(&error.to_string())))),
                 },
             };
+            let wanted = if self.is_fast { wanted } else { 0 };
             match connection.poll_fill(cx, wanted) {
                 Poll::Ready(Ok(0)) if matches!(self.left, Left::UntilClose) => {
                     self.finish();
@@ -199,7 +212,10 @@ impl Download {
                 Poll::Ready(Ok(0)) => {
                     return Poll::Ready(Some(Err(self.broke("it closed the connection"))));
                 }
-                Poll::Ready(Ok(_)) => self.is_waiting = false,
+                Poll::Ready(Ok(n)) => {
+                    self.is_waiting = false;
+                    self.is_fast = n >= FAST_BYTES;
+                }
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Some(Err(self.broke(&error.to_string()))));
                 }
@@ -231,7 +247,6 @@ impl Download {
             let home = std::rc::Rc::clone(&connection.home);
             home.keep(connection);
         } else if !self.sending.is_done() {
-            connection.stream.reset_on_close(true);
             // The client may want to send it all before it reads a word.
             self.sending.body.abandon();
         }
@@ -244,12 +259,5 @@ impl Download {
             connection.home.metrics.upstream_error(UpstreamErrorKind::Broken);
         }
         BrokenOff
-    }
-
-    /// The client broke its request off, or went away.
-    fn abort(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            connection.stream.reset_on_close(true);
-        }
     }
 }

@@ -12,6 +12,7 @@ use crate::proxy::outbox::Outbox;
 use crate::proxy::spare::{BUFFER_BYTES, Spare};
 use crate::proxy::stream::Stream;
 use crate::proxy::timers::Slot;
+use crate::proxy::wire::{Head, Name};
 use crate::telemetry::Metrics;
 
 /// What one read takes at most.
@@ -23,6 +24,9 @@ pub(in crate::proxy) struct Connection {
     pub(in crate::proxy) inbox: BytesMut,
     pub(super) outbox: Outbox,
     pub(super) slot: Slot,
+    /// A request was begun and is not complete: half of one must not look like a whole one
+    /// (RFC 9112 8).
+    pub(super) is_midway: bool,
     /// Whether it has carried a call before.
     pub(super) is_reused: bool,
     /// When the last call ended, in the timers' milliseconds.
@@ -43,6 +47,7 @@ impl Connection {
             inbox: BytesMut::new(),
             outbox: Outbox::default(),
             slot: home.timers.slot(),
+            is_midway: false,
             is_reused: false,
             idle_since: 0,
             idle_ms_max: home.idle_ms_max,
@@ -61,16 +66,45 @@ impl Connection {
         cx: &mut Context<'_>,
         wanted: u64,
     ) -> Poll<io::Result<usize>> {
-        if self.inbox.capacity() == 0 {
+        // Never as much as is left exactly: a buffer without any room would not be used again.
+        let is_much = wanted > BUFFER_BYTES as u64;
+        let room = if is_much { READ_BYTES_MAX } else { BUFFER_BYTES / 2 };
+        if self.inbox.capacity() - self.inbox.len() < room && !self.inbox.try_reclaim(room) {
+            // Nothing is held for what may never come.
             ready!(self.stream.poll_readable(cx))?;
-            self.inbox = self.spare().buffer();
-        }
-        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let wanted = wanted.clamp(BUFFER_BYTES / 2, READ_BYTES_MAX);
-        if self.inbox.capacity() - self.inbox.len() < wanted {
-            self.inbox.reserve(wanted);
+            if self.inbox.capacity() == 0 && !is_much {
+                self.inbox = self.spare().buffer();
+            }
+            self.inbox.reserve(room);
         }
         self.stream.poll_read_buf(cx, &mut self.inbox)
+    }
+
+    /// Heeds how long the upstream says it waits for another call, less what the way there may
+    /// take (RFC 2068 19.7.1.1); whether there may be one at all.
+    pub(super) fn heed_keep_alive(&mut self, head: &Head) -> bool {
+        for member in head.members(Name::KeepAlive) {
+            let Some(at) = memchr::memchr(b'=', member) else { continue };
+            let (name, value) = (member[..at].trim_ascii(), member[at + 1..].trim_ascii());
+            let value =
+                value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
+            let number = std::str::from_utf8(value).ok().and_then(|text| text.parse::<u64>().ok());
+            match number {
+                Some(0) => return false,
+                Some(secs) if name.eq_ignore_ascii_case(b"timeout") => {
+                    let promised = secs.saturating_mul(1000);
+                    let sure = if secs > 1 { promised.saturating_sub(1000) } else { promised / 2 };
+                    self.idle_ms_max = sure.min(self.home.idle_ms_max);
+                }
+                _ => {}
+            }
+        }
+        true
+    }
+
+    /// Whether it has been idle for too long.
+    pub(super) fn is_late(&self, now: u64) -> bool {
+        now.saturating_sub(self.idle_since) >= self.idle_ms_max
     }
 
     /// Gives back what an idle connection does not need.
@@ -78,6 +112,14 @@ impl Connection {
         let home = Rc::clone(&self.home);
         home.spare.keep_buffer(&mut self.inbox);
         home.spare.keep_text(&mut self.outbox.text);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.is_midway {
+            self.stream.reset_on_close(true);
+        }
     }
 }
 

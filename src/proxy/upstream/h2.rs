@@ -29,11 +29,11 @@ use crate::proxy::timers::{Slot, Timers};
 use crate::telemetry::Metrics;
 
 /// Calls at a time on one connection, if the upstream allows as many.
-const CALLS_MAX: usize = 100;
+const CALLS_MAX: u32 = 100;
 /// Room for all of them: a client that does not read holds up its own call and no other's.
-const WINDOW_BYTES: u32 = CALLS_MAX as u32 * STREAM_WINDOW_BYTES;
+const WINDOW_BYTES: u32 = CALLS_MAX * STREAM_WINDOW_BYTES;
 /// Connections of one worker; above, calls wait.
-const CONNECTIONS_MAX: usize = 32;
+const CONNECTIONS_MAX: usize = 256;
 /// Bytes of a response's head.
 const HEAD_BYTES_MAX: u32 = 128 << 10;
 /// With calls under way and nothing heard for this long, the upstream is asked whether it is there.
@@ -129,7 +129,7 @@ impl Connections {
             .handshake(socket)
             .await
             .map_err(|error| UpstreamError::Broken { source: std::io::Error::other(error) })?;
-        let driver = Driver::new(connection, Rc::clone(&meter), &self.timers);
+        let driver = Driver::drive(connection, Rc::clone(&meter), &self.timers);
         let multiplexed = Rc::new(Multiplexed {
             requests,
             calls: Cell::new(0),
@@ -197,7 +197,7 @@ impl Multiplexed {
     }
 
     fn has_room(&self) -> bool {
-        self.calls.get() < self.requests.current_max_send_streams().min(CALLS_MAX)
+        self.calls.get() < self.requests.current_max_send_streams().min(CALLS_MAX as usize)
     }
 }
 
@@ -246,7 +246,8 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(
+    /// Works until the connection ends.
+    fn drive(
         mut connection: h2::client::Connection<Socket, Bytes>,
         meter: Rc<Meter>,
         timers: &Rc<Timers>,

@@ -14,4 +14,4 @@ pub(super) use connection::Connection;
 pub(super) use h2::send as send_http2;
 pub(super) use pool::Pool;
 pub(super) use reach::Reached;
-pub(super) use send::{Failed, send};
+pub(super) use send::{Failed, is_repeatable, send};

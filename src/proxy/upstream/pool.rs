@@ -75,7 +75,7 @@ impl Pool {
     pub(in crate::proxy) fn take(&self) -> Option<Box<Connection>> {
         loop {
             let mut connection = self.home.idle.borrow_mut().pop()?;
-            if !connection.stream.is_stale() {
+            if !connection.is_late(self.home.timers.now()) && !connection.stream.is_stale() {
                 connection.is_reused = true;
                 return Some(connection);
             }
@@ -85,10 +85,7 @@ impl Pool {
     /// Closes connections that have been idle for too long; whether any are left.
     pub(in crate::proxy) fn evict(&self, now: u64) -> bool {
         let mut idle = self.home.idle.borrow_mut();
-        idle.retain_mut(|connection| {
-            now.saturating_sub(connection.idle_since) < connection.idle_ms_max
-                && !connection.stream.is_stale()
-        });
+        idle.retain_mut(|connection| !connection.is_late(now) && !connection.stream.is_stale());
         let is_any_http2 = self.http2.evict(now);
         !idle.is_empty() || is_any_http2
     }

@@ -1,5 +1,6 @@
 //! What a call goes out on: a connection of its own, or a place on one that speaks HTTP/2.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use http::uri::Scheme;
@@ -54,6 +55,11 @@ impl Pool {
             return Ok(Reached::Http1(connection));
         }
         let connected = connect(upstream, may_be_http2, limit).await?;
+        if !may_be_http2 {
+            // What it would have chosen is not known.
+            let home = Rc::clone(&self.home);
+            return Ok(Reached::Http1(Connection::new(connected.stream, home)));
+        }
         self.connected(connected).await
     }
 
@@ -116,9 +122,7 @@ impl Pool {
         let Connected { stream, protocol } = connected;
         self.chosen.set(Some(protocol));
         Ok(match protocol {
-            Protocol::Http1 => {
-                Reached::Http1(Connection::new(stream, std::rc::Rc::clone(&self.home)))
-            }
+            Protocol::Http1 => Reached::Http1(Connection::new(stream, Rc::clone(&self.home))),
             Protocol::Http2 => {
                 Reached::Http2(Box::pin(self.http2.add(stream, self.scheme())).await?)
             }

@@ -14,7 +14,7 @@ use crate::proxy::client::Interim;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::terms::Terms;
 use crate::proxy::upload::{BodyError, RequestBody};
-use crate::proxy::wire::{self, Framing, Head, Name};
+use crate::proxy::wire::{self, Framing, Head, Name, Version};
 use crate::tls::{handshake_failure, tls_error};
 
 /// Bytes of a response's head.
@@ -27,7 +27,7 @@ pub(super) const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// There is no response.
 pub(in crate::proxy) struct Failed {
     pub(in crate::proxy) error: UpstreamError,
-    /// The body, where nothing was taken from it.
+    /// The body from its begin, where that is still known.
     pub(in crate::proxy) body: Option<RequestBody>,
     /// Nothing of the request was written.
     pub(in crate::proxy) is_unsent: bool,
@@ -43,6 +43,8 @@ struct Attempt<'a> {
     terms: &'a Terms,
     interim: &'a Interim,
     n_interim: usize,
+    /// So much must be there before what is not complete is looked at again.
+    parse_at: usize,
 }
 
 /// Sends the request; its response's head and what follows it.
@@ -59,7 +61,8 @@ pub(in crate::proxy) async fn send(
     // A client that does not wait is not made to.
     let is_held = request.has(Name::Expect) && body.is_awaiting_continue();
     let sending = Sending::new(body, is_held);
-    let mut attempt = Attempt { connection, sending, request, terms, interim, n_interim: 0 };
+    let mut attempt =
+        Attempt { connection, sending, request, terms, interim, n_interim: 0, parse_at: 1 };
     attempt.begin();
     let mut head = attempt.connection.spare().head();
     let received = poll_fn(|cx| attempt.poll_head(&mut head, cx)).await;
@@ -72,6 +75,10 @@ pub(in crate::proxy) async fn send(
 impl Attempt<'_> {
     fn begin(&mut self) {
         let connection = &mut *self.connection;
+        connection.is_midway = true;
+        if connection.is_reused && !self.sending.body.is_end() {
+            self.sending.keep(is_repeatable(self.request));
+        }
         if connection.outbox.text.capacity() == 0 {
             connection.outbox.text = connection.home.spare.text();
         }
@@ -95,8 +102,14 @@ impl Attempt<'_> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), UpstreamError>> {
         loop {
-            if let Poll::Ready(Err(error)) = self.sending.poll(&mut self.connection, cx) {
-                return Poll::Ready(Err(of_body(error)));
+            if !self.sending.is_done() {
+                if let Poll::Ready(Err(error)) = self.sending.poll(&mut self.connection, cx) {
+                    return Poll::Ready(Err(of_body(error)));
+                }
+                if self.sending.is_done() {
+                    // Only now is it the upstream's turn.
+                    self.arm();
+                }
             }
             match self.connection.poll_fill(cx, 0) {
                 Poll::Ready(Ok(0)) => {
@@ -104,8 +117,8 @@ impl Attempt<'_> {
                         source: io::ErrorKind::UnexpectedEof.into(),
                     }));
                 }
-                Poll::Ready(Ok(_)) => {
-                    if self.parse(head)? {
+                Poll::Ready(Ok(n)) => {
+                    if self.may_be_complete(n) && self.parse(head)? {
                         return Poll::Ready(Ok(()));
                     }
                 }
@@ -135,6 +148,13 @@ impl Attempt<'_> {
         Ok(())
     }
 
+    /// Whether it is worth a look, when so much was added: a head that trickles is not read anew
+    /// at every byte.
+    fn may_be_complete(&self, n: usize) -> bool {
+        let inbox = &self.connection.inbox;
+        inbox.len() >= self.parse_at || has_blank_line(inbox, inbox.len() - n)
+    }
+
     /// Whether the final head is here; interim ones go on to the client.
     fn parse(&mut self, head: &mut Head) -> Result<bool, UpstreamError> {
         loop {
@@ -143,6 +163,7 @@ impl Attempt<'_> {
             let bad = |reason: String| UpstreamError::BadResponse { reason };
             let Some(n) = parsed.map_err(|error| bad(error.to_string()))? else {
                 let is_large = inbox.len() > HEAD_BYTES_MAX;
+                self.parse_at = (inbox.len() * 2).min(HEAD_BYTES_MAX + 1);
                 return if is_large {
                     Err(bad("its head is larger than 128 KiB".into()))
                 } else {
@@ -150,6 +171,7 @@ impl Attempt<'_> {
                 };
             };
             inbox.advance(n);
+            self.parse_at = 1;
             if !(100..200).contains(&head.status()) || head.status() == 101 {
                 return Ok(true);
             }
@@ -172,7 +194,8 @@ impl Attempt<'_> {
     }
 
     fn framing(&self, head: &Head) -> Result<Framing, UpstreamError> {
-        if head.status() == 101 && !is_asked_upgrade(self.request, head) {
+        let is_switch = head.status() == 101;
+        if is_switch && (head.version() == Version::Http10 || !is_asked(self.request, head)) {
             return Err(UpstreamError::UnaskedUpgrade);
         }
         wire::of_response(head, self.request.method())
@@ -181,6 +204,7 @@ impl Attempt<'_> {
 
     fn answered(self, head: Head, framing: Framing) -> (Head, ResponseBody) {
         if head.status() == 101 {
+            self.connection.slot.disarm();
             return (head, ResponseBody::Tunnel(self.connection));
         }
         let timeout = self.terms.settings.upstream_body_timeout;
@@ -195,13 +219,8 @@ impl Attempt<'_> {
             && is_broken
             && self.connection.inbox.is_empty()
             && self.n_interim == 0;
-        if !self.sending.is_done() {
-            // Half a request must not look like a whole one (RFC 9112 8).
-            self.connection.stream.reset_on_close(true);
-        }
         let error = self.of_tls(error);
-        let body = self.sending.body;
-        let body = body.is_untouched().then_some(body);
+        let body = if is_stale { self.sending.body.rewound() } else { None };
         Failed { error, body, is_unsent, is_stale }
     }
 
@@ -229,8 +248,22 @@ pub(super) fn of_body(error: BodyError) -> UpstreamError {
     }
 }
 
+/// Whether the upstream may get it twice: what it asks for is then done once (RFC 9110 9.2.2), or the
+/// client has given it a key by which the upstream knows it again.
+pub(in crate::proxy) fn is_repeatable(request: &Head) -> bool {
+    [&b"GET"[..], b"HEAD", b"OPTIONS", b"PUT", b"DELETE"].contains(&request.method())
+        || request.all_named("idempotency-key").next().is_some()
+}
+
+/// Whether a line that was added ends a head, however strictly.
+fn has_blank_line(inbox: &[u8], before: usize) -> bool {
+    let from = before.saturating_sub(3);
+    memchr::memchr_iter(b'\n', &inbox[from..])
+        .any(|at| matches!(inbox[..from + at], [.., b'\n'] | [.., b'\n', b'\r']))
+}
+
 /// Whether the request asked for the protocol that the upstream switches to.
-fn is_asked_upgrade(request: &Head, response: &Head) -> bool {
+fn is_asked(request: &Head, response: &Head) -> bool {
     let mut protocols = response.members(Name::Upgrade).peekable();
     protocols.peek().is_some() && protocols.all(|protocol| request.lists(Name::Upgrade, protocol))
 }

@@ -25,6 +25,8 @@ pub(super) struct Sending {
     has_progressed: bool,
     /// Any byte was written.
     pub(super) has_begun: bool,
+    /// The upstream may get it twice: what is sent is kept for that.
+    may_repeat: bool,
     /// The client, not the upstream, is being waited for.
     is_starved: bool,
 }
@@ -41,6 +43,7 @@ impl Sending {
             is_broken: false,
             has_progressed: false,
             has_begun: false,
+            may_repeat: false,
             is_starved: false,
             body,
         }
@@ -51,9 +54,18 @@ impl Sending {
         self.is_done
     }
 
-    /// Whether it has moved since the last time this was asked, or waits for the client.
+    /// Keeps what is sent: until the first byte is written, or, if the upstream `may` get it twice,
+    /// as long as it is small.
+    pub(super) fn keep(&mut self, may_repeat: bool) {
+        self.may_repeat = may_repeat;
+        self.body.keep();
+    }
+
+    /// Whether it is not complete and has moved since the last time this was asked, or waits for
+    /// the client.
     pub(super) fn is_excused(&mut self) -> bool {
-        std::mem::take(&mut self.has_progressed) || self.is_starved
+        let is_moving = std::mem::take(&mut self.has_progressed) || self.is_starved;
+        is_moving && !self.is_done && !self.is_broken
     }
 
     /// Goes on; ready when nothing is left to do.
@@ -78,10 +90,15 @@ impl Sending {
                 }
             }
             self.is_starved = waits && !self.is_held;
+            // Of what TLS was given, some may have left even where it tells an error.
+            self.has_begun |= connection.stream.is_tls() && !connection.outbox.is_empty();
             let (has_progressed, has_begun) = (&mut self.has_progressed, &mut self.has_begun);
             let written = connection.outbox.poll_write(cx, &mut connection.stream, |_| {
                 (*has_progressed, *has_begun) = (true, true);
             });
+            if self.has_begun && !self.may_repeat {
+                self.body.forget();
+            }
             if let Err(error) = ready!(written) {
                 tracing::debug!(%error, "the upstream takes no more of a request");
                 self.is_broken = true;
@@ -90,6 +107,7 @@ impl Sending {
             }
             if self.has_ended {
                 self.is_done = true;
+                connection.is_midway = false;
                 return Poll::Ready(Ok(()));
             }
             if waits {

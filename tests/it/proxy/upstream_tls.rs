@@ -41,6 +41,8 @@ async fn tls_upstream(config: ServerConfig, answer: Vec<u8>, end: End) -> Wire {
     Wire::start(move |stream| {
         let (acceptor, answer) = (acceptor.clone(), answer.clone());
         async move {
+            // What is written before a reset has left by then.
+            stream.set_nodelay(true).expect("a socket");
             let Ok(mut stream) = acceptor.accept(stream).await else { return };
             while head(&mut stream).await {
                 stream.write_all(&answer).await.expect("the proxy reads");
@@ -203,7 +205,10 @@ async fn a_body_without_length_is_whole_only_with_a_close_notify() {
         let text = whole(&proxy).await;
         assert!(text.starts_with("HTTP/1.1 200") || !is_whole, "{text}");
         assert_eq!(text.ends_with("5\r\nhello\r\n0\r\n\r\n"), is_whole, "{text}");
-        assert_eq!(storage.events().len(), usize::from(is_whole), "{text}");
+        if is_whole {
+            storage.events_of(1).await;
+        }
+        assert_eq!(storage.as_after_a_crash().len(), usize::from(is_whole), "{text}");
     }
 }
 
@@ -233,7 +238,7 @@ async fn a_stale_connection_is_replaced_over_tls() {
 #[tokio::test]
 async fn large_bodies_pass_both_ways() {
     let ca = Authority::new("a CA");
-    let body: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let body: Vec<u8> = (0..=250).cycle().take(3_000_000).collect();
     let acceptor = TlsAcceptor::from(Arc::new(ca.good().server(None)));
     let echo = Wire::start(move |stream| {
         let acceptor = acceptor.clone();

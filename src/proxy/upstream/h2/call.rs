@@ -51,7 +51,7 @@ struct Attempt<'a> {
 pub(in crate::proxy) async fn send(
     lease: Lease,
     request: &Head,
-    body: RequestBody,
+    mut body: RequestBody,
     terms: &Terms,
     interim: &Interim,
 ) -> Result<(Head, ResponseBody), Failed> {
@@ -64,6 +64,8 @@ pub(in crate::proxy) async fn send(
         }
     };
     let is_all = body.is_end();
+    // The upstream may say that it has not looked at the request at all.
+    body.keep();
     let sent = lease.requests().send_request(message, is_all);
     let (response, stream) = match sent {
         Ok(sent) => sent,
@@ -79,7 +81,10 @@ pub(in crate::proxy) async fn send(
         Attempt { lease, response, upload, slot, request, terms, interim, n_interim: 0 };
     attempt.arm();
     match poll_fn(|cx| attempt.poll_head(cx)).await {
-        Ok(response) => attempt.answered(response),
+        Ok(response) => match attempt.read(&response) {
+            Ok((head, framing)) => Ok(attempt.answered(head, framing, response.into_body())),
+            Err(error) => Err(attempt.failed(error, false)),
+        },
         Err((error, is_refused)) => Err(attempt.failed(error, is_refused)),
     }
 }
@@ -127,6 +132,10 @@ impl Attempt<'_> {
             let reason = format!("it has more than {INTERIM_MAX} interim heads");
             return Err(UpstreamError::BadResponse { reason });
         }
+        if interim.status() == http::StatusCode::SWITCHING_PROTOCOLS {
+            // There is no such thing in HTTP/2 (RFC 9113 8.6).
+            return Err(UpstreamError::UnaskedUpgrade);
+        }
         let is_continue = interim.status() == http::StatusCode::CONTINUE;
         let was_held = is_continue && std::mem::take(&mut self.upload.is_held);
         if was_held {
@@ -155,27 +164,28 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    fn answered(self, response: Response<RecvStream>) -> Result<(Head, ResponseBody), Failed> {
+    fn read(&self, response: &Response<RecvStream>) -> Result<(Head, Framing), UpstreamError> {
         let mut head = Head::new();
-        http2::from_response(&response, &mut head);
-        let framing = match wire::of_response(&head, self.request.method()) {
-            Ok(framing) => framing,
-            Err(error) => {
-                let reason = error.detail.to_owned();
-                return Err(self.failed(UpstreamError::BadResponse { reason }, false));
-            }
+        http2::from_response(response, &mut head);
+        let framing = wire::of_response(&head, self.request.method());
+        let bad = |error: wire::FramingError| UpstreamError::BadResponse {
+            reason: error.detail.to_owned(),
         };
-        let stream = response.into_body();
+        framing.map_err(bad).map(|framing| (head, framing))
+    }
+
+    fn answered(self, head: Head, framing: Framing, stream: RecvStream) -> (Head, ResponseBody) {
         let length = match framing {
-            Framing::None => return Ok((head, ResponseBody::Empty)),
+            Framing::None => return (head, ResponseBody::Empty),
             Framing::Exact(length) => Some(length),
             Framing::Chunked | Framing::UntilClose if stream.is_end_stream() => {
-                return Ok((head, ResponseBody::Empty));
+                return (head, ResponseBody::Empty);
             }
             Framing::Chunked | Framing::UntilClose => None,
         };
         let timeout = self.terms.settings.upstream_body_timeout;
-        let Self { lease, upload, slot, .. } = self;
+        let Self { lease, mut upload, slot, .. } = self;
+        upload.body.forget();
         slot.disarm();
         let download = Http2Download {
             stream,
@@ -190,14 +200,13 @@ impl Attempt<'_> {
             is_waiting: false,
             reset: None,
         };
-        Ok((head, ResponseBody::Http2(Box::new(download))))
+        (head, ResponseBody::Http2(Box::new(download)))
     }
 
     fn failed(self, error: UpstreamError, is_refused: bool) -> Failed {
         let is_broken = matches!(error, UpstreamError::Broken { .. });
         let is_stale = is_refused || self.lease.is_reused && is_broken && self.n_interim == 0;
-        let body = self.upload.body;
-        let body = body.is_untouched().then_some(body);
+        let body = if is_stale { self.upload.body.rewound() } else { None };
         Failed { error, body, is_unsent: is_refused, is_stale }
     }
 }
