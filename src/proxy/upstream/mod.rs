@@ -3,6 +3,7 @@
 mod answer;
 mod connect;
 mod connection;
+mod kept;
 mod pool;
 mod send;
 mod sending;
