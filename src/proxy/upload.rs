@@ -23,29 +23,14 @@ pub(super) enum BodyError {
     TooSlow { limit: Duration },
 }
 
-/// What is kept of a body for sending it again; a larger one is sent once.
-const KEPT_BYTES_MAX: usize = 64 << 10;
-/// Its pieces: each takes some memory of its own.
-const KEPT_PIECES_MAX: usize = 256;
-
 /// A request's body.
 pub(super) struct RequestBody {
     source: Source,
     framing: Framing,
     tap: Option<Rc<RefCell<Tap>>>,
     is_untouched: bool,
-    /// What was taken, while it may have to be sent again.
-    kept: Option<Kept>,
-    /// What was taken before and comes once more.
+    /// What was taken before and comes once more, if anything.
     again: VecDeque<Frame<Bytes>>,
-}
-
-/// Pieces as they were taken; most bodies are one.
-#[derive(Default)]
-struct Kept {
-    first: Bytes,
-    more: VecDeque<Frame<Bytes>>,
-    n_bytes: usize,
 }
 
 pub(super) enum Source {
@@ -57,8 +42,7 @@ pub(super) enum Source {
 impl RequestBody {
     /// `framing`: how it is announced to the upstream.
     pub(super) const fn new(source: Source, framing: Framing) -> Self {
-        let again = VecDeque::new();
-        Self { source, framing, tap: None, is_untouched: true, kept: None, again }
+        Self { source, framing, tap: None, is_untouched: true, again: VecDeque::new() }
     }
 
     /// Copies what passes.
@@ -77,29 +61,15 @@ impl RequestBody {
         self.framing
     }
 
-    /// Keeps what is taken from now on, so that it can be taken again.
-    pub(super) fn keep(&mut self) {
-        if self.is_untouched && !self.is_end() {
-            self.kept = Some(Kept::default());
-        }
+    /// Whether nothing has been taken from it yet.
+    pub(super) const fn is_untouched(&self) -> bool {
+        self.is_untouched
     }
 
-    /// It will not be taken again.
-    pub(super) fn forget(&mut self) {
-        self.kept = None;
-    }
-
-    /// From its begin, if that is still known.
-    pub(super) fn rewound(mut self) -> Option<Self> {
-        if self.is_untouched {
-            return Some(self);
-        }
-        let Kept { first, more, .. } = self.kept.take()?;
-        self.again = more;
-        if !first.is_empty() {
-            self.again.push_front(Frame::data(first));
-        }
-        Some(self)
+    /// Begins with these pieces, which were taken from it before.
+    pub(super) fn begun_again(mut self, taken: VecDeque<Frame<Bytes>>) -> Self {
+        self.again = taken;
+        self
     }
 
     /// Nobody upstream wants the rest.
@@ -145,11 +115,8 @@ impl RequestBody {
         {
             clean_request_trailers(trailers);
         }
-        if let Poll::Ready(Some(Ok(frame))) = &frame {
+        if let Poll::Ready(Some(Ok(_))) = &frame {
             self.is_untouched = false;
-            if self.kept.as_mut().is_some_and(|kept| !kept.push(frame)) {
-                self.kept = None;
-            }
         }
         if let (Some(tap), Poll::Ready(frame)) = (&self.tap, &frame) {
             let mut tap = tap.borrow_mut();
@@ -166,25 +133,5 @@ impl RequestBody {
             }
         }
         frame
-    }
-}
-
-impl Kept {
-    /// Adds a piece, if there is room for it.
-    fn push(&mut self, frame: &Frame<Bytes>) -> bool {
-        let again = match (frame.data_ref(), frame.trailers_ref()) {
-            (Some(data), _) => {
-                self.n_bytes += data.len();
-                if self.first.is_empty() {
-                    self.first = data.clone();
-                    return self.n_bytes <= KEPT_BYTES_MAX;
-                }
-                Frame::data(data.clone())
-            }
-            (None, Some(trailers)) => Frame::trailers(trailers.clone()),
-            (None, None) => return false,
-        };
-        self.more.push_back(again);
-        self.n_bytes <= KEPT_BYTES_MAX && self.more.len() <= KEPT_PIECES_MAX
     }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 
+use super::kept::Kept;
 use super::pool::Home;
 use crate::proxy::outbox::Outbox;
 use crate::proxy::spare::{BUFFER_BYTES, Spare};
@@ -24,6 +25,8 @@ pub(in crate::proxy) struct Connection {
     pub(in crate::proxy) inbox: BytesMut,
     pub(super) outbox: Outbox,
     pub(super) slot: Slot,
+    /// Of the present request's body, while it may have to be sent again.
+    pub(super) kept: Kept,
     /// A request was begun and is not complete: half of one must not look like a whole one
     /// (RFC 9112 8).
     pub(super) is_midway: bool,
@@ -46,6 +49,7 @@ impl Connection {
             stream,
             inbox: BytesMut::new(),
             outbox: Outbox::default(),
+            kept: Kept::default(),
             slot: home.timers.slot(),
             is_midway: false,
             is_reused: false,

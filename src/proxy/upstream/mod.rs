@@ -4,6 +4,7 @@ mod answer;
 mod connect;
 mod connection;
 mod h2;
+mod kept;
 mod pool;
 mod reach;
 mod send;

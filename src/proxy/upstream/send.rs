@@ -77,7 +77,8 @@ impl Attempt<'_> {
         let connection = &mut *self.connection;
         connection.is_midway = true;
         if connection.is_reused && !self.sending.body.is_end() {
-            self.sending.keep(is_repeatable(self.request));
+            connection.kept.begin();
+            self.sending.may_repeat = is_repeatable(self.request);
         }
         if connection.outbox.text.capacity() == 0 {
             connection.outbox.text = connection.home.spare.text();
@@ -202,7 +203,8 @@ impl Attempt<'_> {
             .map_err(|error| UpstreamError::BadResponse { reason: error.detail.to_owned() })
     }
 
-    fn answered(self, head: Head, framing: Framing) -> (Head, ResponseBody) {
+    fn answered(mut self, head: Head, framing: Framing) -> (Head, ResponseBody) {
+        self.connection.kept.forget();
         if head.status() == 101 {
             self.connection.slot.disarm();
             return (head, ResponseBody::Tunnel(self.connection));
@@ -212,7 +214,7 @@ impl Attempt<'_> {
         (head, ResponseBody::new(download))
     }
 
-    fn failed(self, error: UpstreamError) -> Failed {
+    fn failed(mut self, error: UpstreamError) -> Failed {
         let is_unsent = !self.sending.has_begun;
         let is_broken = matches!(error, UpstreamError::Broken { .. });
         let is_stale = self.connection.is_reused
@@ -220,7 +222,12 @@ impl Attempt<'_> {
             && self.connection.inbox.is_empty()
             && self.n_interim == 0;
         let error = self.of_tls(error);
-        let body = if is_stale { self.sending.body.rewound() } else { None };
+        let body = self.sending.body;
+        let body = if body.is_untouched() {
+            Some(body)
+        } else {
+            self.connection.kept.take().map(|taken| body.begun_again(taken))
+        };
         Failed { error, body, is_unsent, is_stale }
     }
 

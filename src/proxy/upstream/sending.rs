@@ -26,7 +26,7 @@ pub(super) struct Sending {
     /// Any byte was written.
     pub(super) has_begun: bool,
     /// The upstream may get it twice: what is sent is kept for that.
-    may_repeat: bool,
+    pub(super) may_repeat: bool,
     /// The client, not the upstream, is being waited for.
     is_starved: bool,
 }
@@ -52,13 +52,6 @@ impl Sending {
     /// Whether the whole request was written.
     pub(super) const fn is_done(&self) -> bool {
         self.is_done
-    }
-
-    /// Keeps what is sent: until the first byte is written, or, if the upstream `may` get it twice,
-    /// as long as it is small.
-    pub(super) fn keep(&mut self, may_repeat: bool) {
-        self.may_repeat = may_repeat;
-        self.body.keep();
     }
 
     /// Whether it is not complete and has moved since the last time this was asked, or waits for
@@ -97,7 +90,7 @@ impl Sending {
                 (*has_progressed, *has_begun) = (true, true);
             });
             if self.has_begun && !self.may_repeat {
-                self.body.forget();
+                connection.kept.forget();
             }
             if let Err(error) = ready!(written) {
                 tracing::debug!(%error, "the upstream takes no more of a request");
@@ -117,6 +110,7 @@ impl Sending {
     }
 
     fn push(&mut self, connection: &mut Connection, frame: Frame<bytes::Bytes>) {
+        connection.kept.push(&frame);
         match frame.into_data() {
             Ok(data) => {
                 connection.outbox.push(data, self.is_chunked);
