@@ -156,7 +156,7 @@ async fn an_upload_goes_on_while_the_response_waits_for_its_client() {
                 }
             }
             let _ = told.map(|told| told.send(()));
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         async move {
             tokio::join!(response, request);
