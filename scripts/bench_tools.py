@@ -53,8 +53,12 @@ def start_sidehook(folder, config, ports):
     (folder / "sidehook.toml").write_text(config)
     command = [ROOT / "target/release/sidehook", "run", "--config", "sidehook.toml"]
     child = subprocess.Popen(command, cwd=folder, stderr=open(folder / "sidehook.log", "w"))
-    for port in ports:
-        wait_for(port)
+    try:
+        for port in ports:
+            wait_for(port)
+    except BaseException:
+        child.kill()
+        raise
     return child
 
 

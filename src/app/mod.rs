@@ -159,7 +159,7 @@ impl App {
         drop(entered);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
-            proxy = %proxy.local_addr(),
+            proxy = %proxy.address(),
             upstream = %target,
             admin = %admin_addr,
             store = %config.store.path.display(),

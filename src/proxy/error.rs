@@ -192,6 +192,21 @@ impl Problem {
         Self { retry_after_secs: Some(RETRY_AFTER_SECS), closes: true, ..problem }
     }
 
+    pub(super) fn too_many_connections_of_client(limit: usize) -> Self {
+        let detail = format!(
+            "All {limit} connections that one address may have (`[proxy] \
+             max_connections_per_client`) are in use."
+        );
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let problem = Self::new(status, "connection_limit_reached", detail);
+        Self { retry_after_secs: Some(RETRY_AFTER_SECS), closes: true, ..problem }
+    }
+
+    pub(super) fn tls_only() -> Self {
+        let detail = "This port speaks HTTPS only (`[proxy] tls`).".to_owned();
+        Self::refused(StatusCode::BAD_REQUEST, detail)
+    }
+
     pub(super) fn slow_head(limit: Duration) -> Self {
         let detail = format!("The request's head was not complete within {limit:?}.");
         Self::refused(StatusCode::REQUEST_TIMEOUT, detail)

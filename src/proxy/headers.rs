@@ -160,13 +160,18 @@ fn plain_length(head: &mut Head, length: u64) {
 fn forwarded(head: &mut Head, client: &Client, terms: &Terms) {
     let proto: &[u8] = match client.scheme {
         Scheme::Http => b"http",
+        Scheme::Https => b"https",
     };
-    let Peer::Ip(ip) = client.peer;
-    let is_trusted = terms.settings.trusted_proxies.iter().any(|net| net.contains(&ip));
+    let is_trusted = match client.peer {
+        Peer::Local => true,
+        Peer::Ip(ip) => terms.settings.trusted_proxies.iter().any(|net| net.contains(&ip)),
+    };
     if !is_trusted {
         head.remove(FORWARDED);
     }
-    if head.has(Name::XForwardedFor) {
+    if client.peer == Peer::Local {
+        // It has no address that could be added, and said who called it, if anybody did.
+    } else if head.has(Name::XForwardedFor) {
         let chain = chain(head, client.address.as_bytes());
         head.set("x-forwarded-for", &chain);
     } else {

@@ -1,37 +1,40 @@
 //! Starts the workers, each a thread with its own listener on the same address, and stops them.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-use super::client::{Accepted, Peer, Scheme, serve};
+use super::arrive::welcome;
 use super::forward::UpstreamHealth;
-use super::stream::Stream;
+use super::sockets::{Listener, Listening, SocketFile, Unused};
 use super::terms::InForce;
 use super::worker::{Shared, Worker};
 use super::{ListenAddress, Settings};
 use crate::rules::RuleSet;
 use crate::shutdown::Stop;
 use crate::store::Store;
-use crate::telemetry::Metrics;
-
-/// Connections that wait to be accepted, per worker.
-const BACKLOG: i32 = 1024;
+use crate::telemetry::{Metrics, Unserved};
 
 /// Threads per worker for what may block: name look-ups, redaction of JSON.
 const BLOCKING_THREADS_MAX: usize = 4;
 
-/// After a failed accept (too many open files): the pause before the next.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// After a failed accept (too many open files): the pause before the next one, and its longest.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// So long after the last failure it is over.
+const CALM: Duration = Duration::from_secs(1);
+
+/// How soon a renewed certificate is noticed.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long the threads get to end after their calls have been cut off.
 const CUT_OFF_GRACE: Duration = Duration::from_secs(5);
@@ -68,7 +71,9 @@ pub enum StartError {
 /// The running proxy. Dropped without [`Proxy::drain`], it cuts off what is in flight.
 #[derive(Debug)]
 pub struct Proxy {
-    local_addr: SocketAddr,
+    address: ListenAddress,
+    /// Of a Unix socket, while it listens.
+    file: Mutex<Option<SocketFile>>,
     in_force: InForce,
     draining: Stop,
     cut_off: Stop,
@@ -103,29 +108,47 @@ impl Proxy {
         metrics: Arc<Metrics>,
         stop: Stop,
     ) -> Result<Self, StartError> {
-        let listeners = listeners(&settings)?;
-        let local_addr = listeners
-            .first()
-            .map_or(Err(io::ErrorKind::Unsupported.into()), TcpListener::local_addr)
-            .map_err(|source| StartError::Listen { address: settings.listen.clone(), source })?;
+        let Listening { sockets, address, file } =
+            Listening::open(&settings.listen, settings.workers).map_err(|source| {
+                let address = settings.listen.clone();
+                match source.kind() {
+                    io::ErrorKind::AddrInUse => StartError::InUse { address, source },
+                    _ => StartError::Listen { address, source },
+                }
+            })?;
         let workers = settings.workers;
         let in_force = InForce::new(settings, rules);
-        let shared =
-            Shared { in_force: in_force.clone(), store, metrics, connections: Arc::default() };
+        let shared = Shared {
+            in_force: in_force.clone(),
+            store,
+            metrics,
+            crowd: Arc::default(),
+            is_starved: Arc::default(),
+        };
         let (draining, cut_off) = (Stop::new(), Stop::new());
-        let mut proxy = Self { local_addr, in_force, draining, cut_off, workers: Mutex::default() };
+        let file = Mutex::new(file);
+        let mut proxy =
+            Self { address, file, in_force, draining, cut_off, workers: Mutex::default() };
         let stops = [stop, proxy.draining.clone(), proxy.cut_off.clone()];
-        for (index, listener) in listeners.into_iter().enumerate() {
+        for (index, listener) in sockets.into_iter().enumerate() {
             let running = start_worker(index, listener, shared.clone(), stops.clone())?;
             proxy.workers.get_mut().unwrap_or_else(PoisonError::into_inner).push(running);
         }
-        tracing::info!(address = %local_addr, workers, "proxy listening");
+        tracing::info!(address = %proxy.address, workers, "proxy listening");
         Ok(proxy)
     }
 
     /// Where it listens; the real port when port 0 was asked for.
+    pub const fn address(&self) -> &ListenAddress {
+        &self.address
+    }
+
+    /// Its address and port; 0.0.0.0:0 where it listens on a Unix socket.
     pub const fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        match self.address {
+            ListenAddress::Tcp(address) => address,
+            ListenAddress::Unix(_) => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+        }
     }
 
     /// How the upstream was doing when last seen.
@@ -142,6 +165,8 @@ impl Proxy {
     /// at most `grace`, then cuts off the rest and ends the threads.
     pub async fn drain(&self, grace: Duration) -> Drained {
         self.draining.stop();
+        // Nobody is to find it any more.
+        drop(self.file.lock().unwrap_or_else(PoisonError::into_inner).take());
         let workers =
             std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
         let (threads, mut ends): (Vec<_>, Vec<_>) =
@@ -193,44 +218,9 @@ impl Drained {
     }
 }
 
-/// One listener per worker on the same address.
-fn listeners(settings: &Settings) -> Result<Vec<TcpListener>, StartError> {
-    let failed = |source: io::Error| {
-        let address = settings.listen.clone();
-        match source.kind() {
-            io::ErrorKind::AddrInUse => StartError::InUse { address, source },
-            _ => StartError::Listen { address, source },
-        }
-    };
-    let ListenAddress::Tcp(mut address) = settings.listen else { return Ok(Vec::new()) };
-    if address.port() != 0 {
-        // With SO_REUSEPORT alone another process of the same user would share the port unseen.
-        socket(address, false).map_err(failed)?;
-    }
-    let mut listeners = Vec::new();
-    for _ in 0..settings.workers.max(1) {
-        let socket = socket(address, true).map_err(failed)?;
-        socket.listen(BACKLOG).map_err(failed)?;
-        let listener = TcpListener::from(socket);
-        // The first one chooses the port where 0 was asked for.
-        address = listener.local_addr().map_err(failed)?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
-}
-
-fn socket(address: SocketAddr, is_shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(is_shared)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
-}
-
 fn start_worker(
     index: usize,
-    listener: TcpListener,
+    listener: Unused,
     shared: Shared,
     stops: [Stop; 3],
 ) -> Result<Running, StartError> {
@@ -243,7 +233,7 @@ fn start_worker(
     let thread = std::thread::Builder::new()
         .name(format!("proxy-{index}"))
         .spawn(move || {
-            let drained = work(&runtime, listener, shared, &stops);
+            let drained = work(&runtime, listener, shared, &stops, index == 0);
             // A blocking look-up must not hold up the end.
             runtime.shutdown_background();
             if end.send(drained).is_err() {
@@ -255,7 +245,13 @@ fn start_worker(
 }
 
 /// One worker's life; what it had to cut off.
-fn work(runtime: &Runtime, listener: TcpListener, shared: Shared, stops: &[Stop; 3]) -> Drained {
+fn work(
+    runtime: &Runtime,
+    listener: Unused,
+    shared: Shared,
+    stops: &[Stop; 3],
+    is_first: bool,
+) -> Drained {
     let local = LocalSet::new();
     let worker = Rc::new(Worker::new(shared));
     local.block_on(runtime, async {
@@ -264,6 +260,9 @@ fn work(runtime: &Runtime, listener: TcpListener, shared: Shared, stops: &[Stop;
             let timers = Rc::clone(&ticking.timers);
             timers.run(|now| ticking.tick(now)).await;
         });
+        if is_first {
+            tokio::task::spawn_local(follow_certificate(worker.shared.in_force.clone()));
+        }
         let [stop, draining, cut_off] = stops;
         tokio::select! {
             () = accept(&worker, listener) => {}
@@ -282,37 +281,75 @@ fn work(runtime: &Runtime, listener: TcpListener, shared: Shared, stops: &[Stop;
     })
 }
 
-fn accepted(stream: tokio::net::TcpStream, peer: SocketAddr) -> Accepted {
-    let (peer, scheme) = (Peer::Ip(peer.ip()), Scheme::Http);
-    Accepted { stream: Stream::Tcp(stream), peer, scheme, buffered: BytesMut::new() }
+/// Has the certificate looked at again and again, whichever is in force.
+async fn follow_certificate(in_force: InForce) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(tls) = in_force.given().settings.tls.clone() else { continue };
+        // A look that panics has been told; the next one may do better.
+        drop(tokio::task::spawn_blocking(move || tls.look()).await);
+    }
 }
 
-async fn accept(worker: &Rc<Worker>, listener: TcpListener) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
+async fn accept(worker: &Rc<Worker>, unused: Unused) {
+    let listener = match Listener::new(unused) {
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(%error, "a proxy thread cannot listen");
             return;
         }
     };
-    let mut is_failing = false;
+    let mut pause = PAUSE_FIRST;
+    let mut failed: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                is_failing = false;
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "a client left at once");
-                    continue;
+                pause = PAUSE_FIRST;
+                // One file that was given back is not the end of it.
+                if failed.is_some_and(|at| at.elapsed() > CALM) {
+                    failed = None;
+                    if worker.shared.is_starved.swap(false, Ordering::Relaxed) {
+                        tracing::info!("clients are accepted again");
+                    }
                 }
-                worker.tasks.spawn_local(serve(Rc::clone(worker), accepted(stream, peer)));
+                welcome(worker, stream, peer);
+            }
+            Err(error) if is_of_one(&error) => {
+                tracing::debug!(%error, "a client left before it was accepted");
             }
             Err(error) => {
-                if !is_failing {
-                    tracing::error!(%error, "clients cannot be accepted; trying on");
+                worker.metrics().unserved(Unserved::Accept);
+                failed = Some(Instant::now());
+                if !worker.shared.is_starved.swap(true, Ordering::Relaxed) {
+                    tracing::error!(
+                        %error,
+                        "clients cannot be accepted; trying on. Where it is open files, raise the \
+                         limit (ulimit -n, LimitNOFILE=) or lower [proxy] max_connections"
+                    );
                 }
-                is_failing = true;
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                // At once it would only fail again, and take the time of those that are served.
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
             }
         }
     }
+}
+
+/// What went wrong with one connection, and says nothing about the next (accept(2)).
+fn is_of_one(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted,
+        NetworkDown, NetworkUnreachable, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+    )
 }

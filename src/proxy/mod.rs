@@ -10,10 +10,12 @@
 //! kept as it was received, byte for byte where the RFCs allow it, and costs little.
 
 mod admit;
+mod arrive;
 mod capture;
 mod client;
 mod commit;
 mod content;
+mod crowd;
 mod error;
 mod events;
 mod exchange;
@@ -24,8 +26,10 @@ mod headers;
 mod listen;
 mod loops;
 mod outbox;
+mod proxy_protocol;
 mod release;
 mod settings;
+mod sockets;
 mod spare;
 mod stream;
 mod terms;

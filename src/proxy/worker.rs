@@ -3,9 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
+use super::crowd::Crowd;
 use super::spare::Spare;
 use super::terms::{InForce, Terms};
 use super::timers::Timers;
@@ -23,7 +24,9 @@ pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
     /// Open client connections of all workers.
-    pub(super) connections: Arc<AtomicUsize>,
+    pub(super) crowd: Arc<Crowd>,
+    /// The system gives no sockets at the moment, and that has been told.
+    pub(super) is_starved: Arc<AtomicBool>,
 }
 
 /// One worker.

@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 use super::of_webhooks::OfWebhooks;
 use super::recent::Recent;
 use super::scrape::{Exposition, Scrape};
+use super::unserved::Unserved;
 
 /// Upper bounds in seconds: a commit is one `fdatasync`, tens of microseconds to a second.
 const COMMIT_BOUNDS: [f64; 14] = [
@@ -62,6 +63,7 @@ pub struct Metrics {
     commit_seconds: Histogram,
     commits_recent: Recent,
     of_webhooks: OfWebhooks,
+    connections_unserved: [Counter; Unserved::ALL.len()],
     config_reloads: [Counter; ReloadOutcome::ALL.len()],
     config_healthy: Gauge,
 }
@@ -172,6 +174,11 @@ impl Metrics {
         };
     }
 
+    /// A client's connection was not served: `sidehook_connections_unserved_total{reason}`.
+    pub fn unserved(&self, why: Unserved) {
+        self.connections_unserved[why as usize].inc();
+    }
+
     /// A test event was committed: counted apart, under one label.
     pub fn test_event_committed(&self) {
         self.event_committed(TEST_LABEL);
@@ -230,7 +237,13 @@ impl Default for Metrics {
         let captures_cut = family(&mut to, "captures_cut", "Bodies not captured whole, by side");
         let connections: Family<OneLabel, Gauge> =
             family(&mut to, "connections", "Open connections of the proxy, by side");
+        let unserved = family(
+            &mut to,
+            "connections_unserved",
+            "Connections of clients that were not served, by why",
+        );
         Self {
+            connections_unserved: Unserved::ALL.map(|why| one(&unserved, "reason", why.name())),
             calls_matched: one(&calls, "matched", "true"),
             calls_unmatched: one(&calls, "matched", "false"),
             upstream_errors: UpstreamErrorKind::ALL

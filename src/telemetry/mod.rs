@@ -5,8 +5,10 @@ mod metrics;
 mod of_webhooks;
 mod recent;
 mod scrape;
+mod unserved;
 
 pub use access::AccessLine;
 pub use metrics::{CutSide, Metrics, ReloadOutcome, UpstreamErrorKind};
 pub use of_webhooks::OUTCOMES;
 pub use scrape::{Exposition, QueueScrape, Scrape};
+pub use unserved::Unserved;

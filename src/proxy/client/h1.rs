@@ -265,7 +265,7 @@ fn poll_discard(link: &mut Link, cx: &mut Context<'_>) -> Poll<std::io::Result<u
 }
 
 /// Answers a connection that is not served, and closes it.
-pub(super) async fn turn_away(mut stream: Stream, problem: &Problem) {
+pub(in crate::proxy) async fn turn_away(mut stream: Stream, problem: &Problem) {
     const LINGER_MAX: Duration = Duration::from_secs(1);
     const READ_BYTES_MAX: u64 = 64 << 10;
     let answered = async {

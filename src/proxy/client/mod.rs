@@ -9,14 +9,14 @@ mod tunnel;
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 
 pub(super) use body::Http1Body;
+pub(super) use h1::turn_away;
 pub(super) use link::Interim;
 
-use super::error::Problem;
+use super::crowd::Place;
 use super::stream::Stream;
 use super::terms::Terms;
 use super::worker::Worker;
@@ -26,27 +26,41 @@ pub(super) struct Accepted {
     pub(super) stream: Stream,
     pub(super) peer: Peer,
     pub(super) scheme: Scheme,
+    pub(super) protocol: Protocol,
     /// Bytes that were read already.
     pub(super) buffered: BytesMut,
+    /// Among all that are open.
+    pub(super) place: Place,
 }
 
 /// Who connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
+    /// In its own family, also where it came as one mapped into IPv6.
     Ip(IpAddr),
+    /// Through a Unix socket.
+    Local,
 }
 
 /// What the client called us by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Http,
+    Https,
+}
+
+/// What the client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
 }
 
 /// What a call needs to know of its connection.
 pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
     pub(super) peer: Peer,
-    /// The peer's address, as `X-Forwarded-For` shows it.
+    /// The peer's address, as `X-Forwarded-For` shows it; `unknown` where it has none (RFC 7239 6.2).
     pub(super) address: Box<str>,
     pub(super) scheme: Scheme,
 }
@@ -61,11 +75,10 @@ pub(super) struct Call {
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
-    let open = Open::new(&worker);
-    let limit = worker.terms().settings.connections_max;
-    let Accepted { stream, peer, scheme, buffered } = accepted;
-    if open.above > limit {
-        return h1::turn_away(stream, &Problem::too_many_connections(limit)).await;
+    let Accepted { stream, peer, scheme, protocol, buffered, place: _place } = accepted;
+    if protocol == Protocol::Http2 {
+        tracing::debug!(?peer, "HTTP/2 is not served yet");
+        return;
     }
     let client = Rc::new(Client::new(Rc::clone(&worker), peer, scheme));
     h1::serve(&client, stream, buffered).await;
@@ -73,11 +86,9 @@ pub(super) async fn serve(worker: Rc<Worker>, accepted: Accepted) {
 
 impl Client {
     fn new(worker: Rc<Worker>, peer: Peer, scheme: Scheme) -> Self {
-        let (peer, address) = match peer {
-            Peer::Ip(ip) => {
-                let ip = ip.to_canonical();
-                (Peer::Ip(ip), ip.to_string())
-            }
+        let address = match peer {
+            Peer::Ip(ip) => ip.to_string(),
+            Peer::Local => "unknown".to_owned(),
         };
         Self { worker, peer, address: address.into(), scheme }
     }
@@ -93,27 +104,5 @@ impl Drop for Call {
     fn drop(&mut self) {
         let calls = &self.client.worker.calls;
         calls.set(calls.get() - 1);
-    }
-}
-
-/// An open connection, counted.
-struct Open<'a> {
-    worker: &'a Worker,
-    /// Open connections, this one included.
-    above: usize,
-}
-
-impl<'a> Open<'a> {
-    fn new(worker: &'a Worker) -> Self {
-        worker.metrics().connections("client", 1);
-        let above = worker.shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        Self { worker, above }
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.worker.metrics().connections("client", -1);
-        self.worker.shared.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }

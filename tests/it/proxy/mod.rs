@@ -2,14 +2,18 @@
 //! the checklist they come from (header hygiene H, framing F, target U, bodies B, hyper P and L).
 
 mod body;
+mod callers;
 mod capture;
 mod conditions;
 mod disconnect;
 mod errors;
+mod files;
 mod framing;
 mod head;
+mod listening;
 mod load;
 mod loops;
 mod promise;
+mod proxy_protocol;
 mod stand;
 mod streaming;
