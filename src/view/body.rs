@@ -122,16 +122,16 @@ impl Serialize for FormValue<'_, '_> {
 
 /// How a captured body is shown; `headers` are those of its message.
 pub fn body_view<'a>(body: &'a Body, headers: &HeaderList) -> BodyView<'a> {
-    let is_whole = body.state == BodyState::Complete;
-    let body_size = (!is_whole && !body.is_none()).then_some(body.size);
-    if matches!(body.state, BodyState::Redacted | BodyState::OverBudget) && !body.is_none() {
-        let body_encoding = Some("omitted");
+    let is_left_out = matches!(body.state, BodyState::Redacted | BodyState::OverBudget);
+    if is_left_out && !body.is_none() {
+        let (body_encoding, body_size) = (Some("omitted"), Some(body.size));
         return BodyView { body: BodyValue::Null, body_encoding, body_truncated: false, body_size };
     }
     if body.is_none() {
-        let (body_encoding, body_size) = (None, (!is_whole).then_some(0));
-        let body = BodyValue::Null;
-        return BodyView { body, body_encoding, body_truncated: !is_whole, body_size };
+        // Nothing had come yet, or there was nothing to come.
+        let is_cut = !is_left_out && body.state != BodyState::Complete;
+        let (body, body_size) = (BodyValue::Null, is_cut.then_some(0));
+        return BodyView { body, body_encoding: None, body_truncated: is_cut, body_size };
     }
     let decoded = decoded_bytes(body, headers);
     let is_cut = decoded.is_cut;

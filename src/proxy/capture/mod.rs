@@ -169,8 +169,8 @@ impl Capture {
         &self.marks
     }
 
-    /// One per rule that takes the call for a success, each within its rule's limits; for a call
-    /// that is complete. Takes the bodies; their share of the budget stays until `self` is dropped.
+    /// One per rule that takes the call for a success, each within its rule's limits; asked once, at
+    /// the end. Takes what was captured; its share of the budget stays until `self` is dropped.
     pub(super) fn candidates(&mut self, worker: &Worker) -> Vec<Candidate> {
         let terms = Rc::clone(&self.terms);
         let settings = &terms.settings.capture;
@@ -178,27 +178,19 @@ impl Capture {
         let mut candidates = Vec::with_capacity(hits.len());
         while let Some(hit) = hits.next() {
             let is_last = hits.peek().is_none();
-            let body = |tap: &mut Tap, limit: u64, fields: &Fields| {
-                let described_by = fields.describing.clone();
-                let body = Body { described_by, limit, ..tap.body(limit, is_last) };
-                if body.state != BodyState::Complete {
-                    worker.metrics().capture_cut(tap.side);
-                }
-                body
-            };
-            let (request_max, response_max) =
-                (request_limit(&hit.rule, settings), response_limit(&hit.rule, settings));
+            let limits = (request_limit(&hit.rule, settings), response_limit(&hit.rule, settings));
+            let (request, response) = (&mut self.request_fields, &mut self.response_fields);
             let request = RequestPart {
-                method: self.method.clone(),
-                url: self.url.clone(),
+                method: given(&mut self.method, is_last),
+                url: given(&mut self.url, is_last),
                 params: hit.params,
-                headers: self.request_fields.list.clone(),
-                body: body(&mut self.request.borrow_mut(), request_max, &self.request_fields),
+                body: body(&mut self.request.borrow_mut(), limits.0, request, is_last, worker),
+                headers: given(&mut request.list, is_last),
             };
             let response = ResponsePart {
                 status: self.status,
-                headers: self.response_fields.list.clone(),
-                body: body(&mut self.response, response_max, &self.response_fields),
+                body: body(&mut self.response, limits.1, response, is_last, worker),
+                headers: given(&mut response.list, is_last),
             };
             let exchange = Exchange { request, response };
             let (rule, tally, is_wide) = (hit.rule, hit.tally, self.is_wide);
@@ -210,6 +202,21 @@ impl Capture {
     fn successes(&self) -> impl Iterator<Item = &Hit> {
         self.matched.hits().iter().filter(|hit| hit.rule.is_success(self.status))
     }
+}
+
+/// The body for one rule, counted where it is not whole.
+fn body(tap: &mut Tap, limit: u64, fields: &mut Fields, is_last: bool, worker: &Worker) -> Body {
+    let described_by = given(&mut fields.describing, is_last);
+    let body = Body { described_by, limit, ..tap.body(limit, is_last) };
+    if body.state != BodyState::Complete {
+        worker.metrics().capture_cut(tap.side);
+    }
+    body
+}
+
+/// A copy, or the thing itself for the last who asks.
+fn given<T: Clone + Default>(thing: &mut T, is_last: bool) -> T {
+    if is_last { std::mem::take(thing) } else { thing.clone() }
 }
 
 fn request_limit(rule: &EventRule, settings: &CaptureSettings) -> u64 {

@@ -111,24 +111,27 @@ async fn a_stream_whose_event_cannot_be_stored_is_broken_off() {
 async fn a_stream_gives_its_memory_back_with_its_event() {
     let signal = Signal::new();
     let wait = signal.clone();
-    let upstream = Upstream::start(move |n, _| match n {
+    let upstream = Upstream::start_at_head(move |n, _| match n {
         0 => vec![send(STREAM), Act::Await(wait.clone()), send("3\r\ntwo\r\n"), Act::Stall],
-        _ => vec![send("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nall")],
+        _ => vec![send("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nit all")],
     })
     .await;
     let storage = Storage::new();
-    let small = |settings: &mut Settings| settings.capture.total_max = 3;
+    let small = |settings: &mut Settings| settings.capture.total_max = 6;
     let (proxy, mut stream) = impatient(&upstream, &storage, small).await;
-    stream.send(GET).await;
+    // Its request goes on for as long as its response does.
+    stream.send("POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nuno").await;
     stream.read_until("one").await;
-    storage.events_of(1).await;
+    let request = storage.events_of(1).await.remove(0).exchange.request.body;
+    assert_eq!((request.bytes.as_slice(), request.state), (&b"uno"[..], BodyState::Streaming));
+    stream.send("due").await;
     signal.give();
     stream.read_until("two").await;
     let mut client = RawClient::connect(proxy.local_addr()).await;
     client.send(GET).await;
-    assert_eq!(client.reply().await.text(), "all");
+    assert_eq!(client.reply().await.text(), "it all");
     let body = storage.events_of(2).await.remove(1).exchange.response.body;
-    assert_eq!((body.bytes.as_slice(), body.state), (&b"all"[..], BodyState::Complete));
+    assert_eq!((body.bytes.as_slice(), body.state), (&b"it all"[..], BodyState::Complete));
 }
 
 /// A client that reads nothing until it has sent all of its request, and an upstream that answers
@@ -156,7 +159,7 @@ async fn an_upload_goes_on_while_the_response_waits_for_its_client() {
                 }
             }
             let _ = told.map(|told| told.send(()));
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         async move {
             tokio::join!(response, request);
