@@ -59,7 +59,9 @@ async fn b12_a_refusal_comes_without_a_100() {
 async fn b12_who_does_not_wait_is_not_asked() {
     let upstream = Upstream::always(ok("done")).await;
     let (_proxy, mut client) = plain(&upstream).await;
-    client.send(format!("{EXPECTING}hello")).await;
+    // More than is read at once.
+    let head = EXPECTING.replace(": 5\r", ": 200000\r");
+    client.send(head + &"x".repeat(200_000)).await;
     let answer = client.reply().await;
     assert_eq!((answer.status(), answer.text().as_str()), (200, "done"));
 }
