@@ -8,6 +8,8 @@
 //!
 //! HTTP/1.1 is spoken by our own code on both sides (`wire/`, `client/`, `upstream/`): what passes is
 //! kept as it was received, byte for byte where the RFCs allow it, and costs little.
+//! HTTP/2 (`http2/`, `client/h2`, `upstream/h2`) is spoken in the frames of the `h2` crate; a call is the same
+//! between the two, whatever either side speaks.
 
 mod admit;
 mod arrive;

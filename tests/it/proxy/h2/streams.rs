@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::stand::{Client, Modern, answer, echo, send, whole};
 use crate::proxy::stand::{Storage, rule, start};
+use crate::support::client::RawClient;
 use crate::support::soon;
 
 async fn plain(upstream: &Modern) -> (Proxy, Client) {
@@ -190,4 +191,28 @@ async fn a_client_that_does_not_read_holds_up_no_other_call() {
     let (response, _stream) = held.pop().expect("forty");
     drop(held);
     assert_eq!(whole(response).await.body().body.len(), 8 << 20);
+}
+
+/// All the bytes that were announced are not a whole response before the stream's end.
+#[tokio::test]
+async fn a_response_that_breaks_off_behind_its_last_byte_is_not_whole() {
+    let upstream = Modern::start(|_, _request, mut respond| async move {
+        let response = Response::builder().header("content-length", "4");
+        let response = response.body(()).expect("valid");
+        let mut stream = respond.send_response(response, false).expect("open");
+        send(&mut stream, Bytes::from_static(b"done"), false).await;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        stream.send_reset(Reason::INTERNAL_ERROR);
+    })
+    .await;
+    let storage = Storage::new();
+    let rules = vec![rule("matched", "POST ^/matched")];
+    let proxy = start(upstream.settings(), rules, storage.store.clone());
+    for request in ["GET /free", "POST /matched"] {
+        let mut client = RawClient::connect(proxy.local_addr()).await;
+        client.send(format!("{request} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        let rest = client.rest().await;
+        assert!(!rest.bytes.ends_with(b"done"), "{request}");
+    }
+    assert!(storage.events().is_empty());
 }
