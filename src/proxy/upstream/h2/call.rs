@@ -18,6 +18,7 @@ use crate::proxy::http2::{self, Frames, Halt, Pump};
 use crate::proxy::terms::Terms;
 use crate::proxy::timers::Slot;
 use crate::proxy::upload::{BodyError, RequestBody};
+use crate::proxy::upstream::kept::Kept;
 use crate::proxy::upstream::send::{CONTINUE_WAIT, INTERIM_MAX, of_body};
 use crate::proxy::upstream::{Failed, ResponseBody};
 use crate::proxy::wire::{self, Framing, Head, Name};
@@ -25,11 +26,17 @@ use crate::proxy::wire::{self, Framing, Head, Name};
 /// A request's body on its way up.
 pub(super) struct Upload {
     pump: Option<Pump>,
-    body: RequestBody,
+    source: Repeatable,
     /// The upstream is asked first whether it wants the body (RFC 9110 10.1.1).
     is_held: bool,
     /// What of the pump was seen when it was last asked whether it moves.
     moves: u64,
+}
+
+/// A body, and what was taken of it for the case that the upstream has not looked at it.
+struct Repeatable {
+    body: RequestBody,
+    kept: Kept,
 }
 
 /// A call on its stream, before its response's head.
@@ -51,7 +58,7 @@ struct Attempt<'a> {
 pub(in crate::proxy) async fn send(
     lease: Lease,
     request: &Head,
-    mut body: RequestBody,
+    body: RequestBody,
     terms: &Terms,
     interim: &Interim,
 ) -> Result<(Head, ResponseBody), Failed> {
@@ -64,8 +71,6 @@ pub(in crate::proxy) async fn send(
         }
     };
     let is_all = body.is_end();
-    // The upstream may say that it has not looked at the request at all.
-    body.keep();
     let sent = lease.requests().send_request(message, is_all);
     let (response, stream) = match sent {
         Ok(sent) => sent,
@@ -75,7 +80,10 @@ pub(in crate::proxy) async fn send(
         }
     };
     let is_held = request.has(Name::Expect) && !is_all;
-    let upload = Upload { pump: Some(Pump::new(stream, is_all)), body, is_held, moves: 0 };
+    let mut kept = Kept::default();
+    kept.begin();
+    let source = Repeatable { body, kept };
+    let upload = Upload { pump: Some(Pump::new(stream, is_all)), source, is_held, moves: 0 };
     let slot = lease.slot();
     let mut attempt =
         Attempt { lease, response, upload, slot, request, terms, interim, n_interim: 0 };
@@ -185,7 +193,7 @@ impl Attempt<'_> {
         };
         let timeout = self.terms.settings.upstream_body_timeout;
         let Self { lease, mut upload, slot, .. } = self;
-        upload.body.forget();
+        upload.source.kept.forget();
         slot.disarm();
         let download = Http2Download {
             stream,
@@ -206,7 +214,14 @@ impl Attempt<'_> {
     fn failed(self, error: UpstreamError, is_refused: bool) -> Failed {
         let is_broken = matches!(error, UpstreamError::Broken { .. });
         let is_stale = is_refused || self.lease.is_reused && is_broken && self.n_interim == 0;
-        let body = if is_stale { self.upload.body.rewound() } else { None };
+        let Repeatable { body, mut kept } = self.upload.source;
+        let body = if !is_stale {
+            None
+        } else if body.is_untouched() {
+            Some(body)
+        } else {
+            kept.take().map(|taken| body.begun_again(taken))
+        };
         Failed { error, body, is_unsent: is_refused, is_stale }
     }
 }
@@ -234,7 +249,7 @@ impl Upload {
         if self.is_held {
             return Poll::Pending;
         }
-        match ready!(pump.poll(&mut self.body, cx)) {
+        match ready!(pump.poll(&mut self.source, cx)) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(Halt::Peer) => {
                 // The upstream wants no more of it; what it has answered may still be read.
@@ -253,17 +268,21 @@ impl Upload {
     }
 }
 
-impl Frames for RequestBody {
+impl Frames for Repeatable {
     type Error = BodyError;
 
     fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Self::poll_frame(self, cx)
+        let frame = self.body.poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            self.kept.push(frame);
+        }
+        frame
     }
 
     fn is_end(&self) -> bool {
-        Self::is_end(self)
+        self.body.is_end()
     }
 }
