@@ -11,7 +11,6 @@ use super::gate::{Passage, Reader};
 use super::upstream::{BrokenOff, Connection, ResponseBody};
 
 /// What a response's body is made of.
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for every call")]
 pub(super) enum Content {
     Empty,
     /// All there is, known now; `exact`: its length is announced.

@@ -82,8 +82,9 @@ impl RequestBody {
     /// Whether the client waits to be asked for it.
     pub(super) fn is_awaiting_continue(&self) -> bool {
         match &self.source {
-            Source::Empty | Source::Http2(_) => false,
+            Source::Empty => false,
             Source::Http1(body) => body.is_awaiting_continue(),
+            Source::Http2(body) => body.is_awaiting_continue(),
         }
     }
 

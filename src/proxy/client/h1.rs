@@ -140,7 +140,9 @@ impl Reading {
     fn received(&mut self, inbox: &[u8], before: usize) {
         self.has_begun = self.has_begun || has_begun(inbox);
         let line_ends = memchr::memchr(b'\n', &inbox[before..]).is_some();
-        if line_ends && (inbox.len() <= OFTEN_PARSED_BYTES || has_end(inbox, before)) {
+        if (line_ends || has_bare_return(inbox, before))
+            && (inbox.len() <= OFTEN_PARSED_BYTES || has_end(inbox, before))
+        {
             self.parse_at = 0;
         }
     }
@@ -170,6 +172,13 @@ impl Reading {
 /// Whether there is more than blank lines.
 fn has_begun(inbox: &[u8]) -> bool {
     inbox.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
+}
+
+/// Whether a CR that no LF follows shows among the bytes that were added: no line ends so.
+fn has_bare_return(inbox: &[u8], before: usize) -> bool {
+    let from = before.saturating_sub(1);
+    let mut returns = memchr::memchr_iter(b'\r', &inbox[from..]);
+    returns.any(|at| inbox.get(from + at + 1).is_some_and(|&next| next != b'\n'))
 }
 
 /// Whether a blank line, however it is written, ends among the bytes that were added.

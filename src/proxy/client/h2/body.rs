@@ -31,6 +31,11 @@ impl Http2Body {
         self.has_ended || self.stream.is_end_stream()
     }
 
+    /// Whether the client waits to be asked for it.
+    pub(in crate::proxy) fn is_awaiting_continue(&self) -> bool {
+        self.answering.wants_continue()
+    }
+
     /// The next frame.
     pub(in crate::proxy) fn poll_frame(
         &mut self,

@@ -222,6 +222,11 @@ impl Answering {
         }
     }
 
+    /// Whether the client waits to be told to send its body.
+    pub(super) fn wants_continue(&self) -> bool {
+        self.wants_continue.get()
+    }
+
     /// Somebody asks for the body: a client that waits is told to send it.
     pub(super) fn wants_body(&self) {
         if self.wants_continue.take() {

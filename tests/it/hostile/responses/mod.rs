@@ -136,7 +136,10 @@ impl Reply {
     }
 
     fn trailers(mut self, lines: &str) -> Self {
-        self.trailers = lines.lines().map(|line| line.as_bytes().to_vec()).collect();
+        // Names of trailers arrive in lower case.
+        let line = |(name, value): (&str, &str)| format!("{}:{value}", name.to_ascii_lowercase());
+        let lines = lines.lines().filter_map(|it| it.split_once(':')).map(line);
+        self.trailers = lines.map(String::into_bytes).collect();
         self
     }
 
