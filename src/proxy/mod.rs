@@ -1,10 +1,10 @@
-//! The request half: one HTTP/1.1 call from the client to the upstream and back.
+//! The request half: a call from the client to the upstream and back.
 //!
 //! `exchange.rs` is the path on one screen: match, capture, forward, commit. Each worker is one
 //! thread with its own listener, runtime and upstream connections, so that nothing on a call's way
-//! is shared, locked or boxed; what calls go by (`terms.rs`) can be replaced while they run; a call that matches no rule never touches the store. A call that
-//! matches runs as a task of its own from `forward` on, and the end of its response is held back
-//! (`release.rs`) until its events (`events.rs`) are durable (`commit.rs`).
+//! is shared, locked or boxed; what calls go by (`terms.rs`) can be replaced while they run; a call that
+//! matches no rule never touches the store. A call that matches runs as a task of its own from
+//! `forward` on, and the end of its response is held back (`release/`) until its events (`events.rs`) are durable (`commit.rs`).
 //!
 //! HTTP/1.1 is spoken by our own code on both sides (`wire/`, `client/`, `upstream/`): what passes is
 //! kept as it was received, byte for byte where the RFCs allow it, and costs little.
