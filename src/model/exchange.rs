@@ -1,5 +1,7 @@
 //! One call as it was captured: what the client sent and what the upstream answered.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A captured call: request and response within the capture limits, already redacted.
@@ -52,9 +54,7 @@ impl HeaderList {
 /// so that every value that HTTP allows survives (RFC 9110 5.5, obs-text).
 impl Serialize for HeaderList {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(
-            self.0.iter().map(|(n, v)| (n, v.iter().map(|&b| char::from(b)).collect::<String>())),
-        )
+        serializer.collect_seq(self.0.iter().map(|(name, value)| (name, text_of(value))))
     }
 }
 
@@ -147,6 +147,14 @@ pub enum BodyState {
     UpstreamAborted,
     /// What came until the event was made: it had not ended by `[capture] max_duration`.
     Streaming,
+}
+
+/// Each byte a character; nothing to do where all of them are ASCII.
+fn text_of(value: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(value) {
+        Ok(text) if text.is_ascii() => Cow::Borrowed(text),
+        _ => Cow::Owned(value.iter().map(|&byte| char::from(byte)).collect()),
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature

@@ -12,6 +12,7 @@ use super::leases::{Guard, Held, Lease};
 use super::queue::Request;
 use super::shared::{STEP_BACK_MAX, Shared};
 use crate::model::{Delivery, DeliveryId, Event, EventId, Timestamp, WebhookId, WebhookStatus};
+use crate::store::index::{history, ids};
 
 /// A segment can be removed between the look into the index and the look into the file.
 const N_TRIES: usize = 4;
@@ -171,10 +172,10 @@ impl Shared {
 
     pub(crate) fn event_row(&self, id: EventId) -> Result<Option<(u64, EventRow)>, StoreError> {
         self.index.with(|tree| {
-            let Some(ordinal) = super::index::apply::ordinal_of(tree, id)? else {
+            let Some(ordinal) = ids::ordinal_of(tree, id)? else {
                 return Ok(None);
             };
-            Ok(get(tree, keys::history(ordinal))?.map(|row| (ordinal, row)))
+            Ok(history::event_at(tree, ordinal)?.map(|row| (ordinal, row)))
         })
     }
 

@@ -3,7 +3,8 @@
 //! Two layers. The **journal** (append-only files, checksummed, numbered, synced once per batch)
 //! is the truth; the **index** (sled) finds things in it and can be lost: it is rebuilt from the
 //! journal. One thread, the **committer**, writes both, in this order: batch to the journal,
-//! sync, answer the waiters, index, wake the scheduler. So an acknowledged event is on stable
+//! sync, answer the waiters, index (where events come thick and fast, of all batches of some
+//! milliseconds together), wake the scheduler. So an acknowledged event is on stable
 //! storage whatever happens to sled, and a [`Receipt`] exists only after the sync.
 //!
 //! What a caller may rely on: an event with a receipt is delivered or visibly failed; a

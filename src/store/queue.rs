@@ -15,6 +15,8 @@ use crate::model::{Attempt, Delivery, DeliveryId, EventId, NewEvent, Secret, Web
 /// An attempt's record waits at most this long for company; that of an ordered delivery does not
 /// wait, because the next of its chain waits for it.
 const ATTEMPT_WAIT_MAX: Duration = Duration::from_millis(50);
+/// Where events come thick and fast, one waits at most this long for company.
+const EVENT_WAIT_MAX: Duration = Duration::from_millis(1);
 /// So many attempts are company enough.
 const N_ATTEMPTS_FORCE: usize = 256;
 const N_REQUESTS_MAX: usize = 10_000;
@@ -104,6 +106,8 @@ pub(crate) struct Taken {
 pub(crate) struct Limits {
     pub(crate) n_events: usize,
     pub(crate) bytes: usize,
+    /// How many events to wait for, a moment.
+    pub(crate) company: usize,
 }
 
 #[derive(Debug)]
@@ -116,6 +120,8 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     events: VecDeque<Waiting>,
+    /// So many are waited for.
+    company: usize,
     /// Of all events not yet durable or dropped, those in the committer's hands included.
     bytes: usize,
     attempts: Vec<Finished>,
@@ -151,9 +157,10 @@ impl Queue {
         }
         inner.bytes += waiting.weight;
         inner.events.push_back(waiting);
-        let is_first = inner.events.len() == 1;
+        let n = inner.events.len();
+        let forces = n == 1 || n == inner.company;
         drop(inner);
-        if is_first {
+        if forces {
             self.arrived.notify_one();
         }
         Ok(())
@@ -215,16 +222,22 @@ impl Queue {
         loop {
             let now = Instant::now();
             let attempts_at = inner.first_attempt.map(|first| first + ATTEMPT_WAIT_MAX);
-            let ready = !inner.events.is_empty()
+            let events_at = inner.events.front().map(|first| {
+                let is_enough = inner.events.len() >= limits.company;
+                if is_enough { now } else { first.since + EVENT_WAIT_MAX }
+            });
+            let ready = events_at.is_some_and(|at| at <= now)
                 || !inner.requests.is_empty()
                 || inner.closing
                 || inner.is_urgent
                 || inner.attempts.len() >= N_ATTEMPTS_FORCE
                 || attempts_at.is_some_and(|at| at <= now);
             if ready || now >= deadline {
+                inner.company = 0;
                 return inner.take(limits, ready);
             }
-            let until = attempts_at.map_or(deadline, |at| at.min(deadline));
+            inner.company = limits.company;
+            let until = [events_at, attempts_at].into_iter().flatten().fold(deadline, Instant::min);
             inner = self
                 .arrived
                 .wait_timeout(inner, until - now)
@@ -254,5 +267,48 @@ impl Inner {
         self.first_attempt = None;
         self.is_urgent = false;
         taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Body, Exchange, HeaderList, RequestPart, ResponsePart, RuleRef, Timestamp};
+
+    fn waiting() -> Waiting {
+        let (headers, body) = (HeaderList::default(), Body::none());
+        let (method, url, params) = (String::new(), String::new(), Vec::new());
+        let response = ResponsePart { status: 200, headers: headers.clone(), body: body.clone() };
+        let event = NewEvent {
+            id: EventId::from_uuid(Uuid::now_v7()),
+            time: Timestamp::default(),
+            rule: RuleRef { id: 1, label: "a".to_owned(), tag: None },
+            subject: None,
+            depth: 0,
+            exchange: Exchange {
+                request: RequestPart { method, url, params, headers, body },
+                response,
+            },
+            test_of: None,
+        };
+        // Has not begun to wait: however slow the test is, its time does not pass.
+        let since = Instant::now() + Duration::from_secs(3600);
+        Waiting { event, weight: 1, keep: false, waiter: None, since }
+    }
+
+    #[test]
+    fn an_event_waits_for_company_until_there_is_enough() {
+        let queue = Queue::new(1000);
+        let limits = |company| Limits { n_events: 10, bytes: 1000, company };
+        let take = |company| queue.take(limits(company), Duration::ZERO).events.len();
+        queue.push_event(waiting()).expect("room");
+        assert_eq!(take(2), 0);
+        queue.push_event(waiting()).expect("room");
+        assert_eq!(take(2), 2);
+        queue.push_event(waiting()).expect("room");
+        assert_eq!(take(0), 1, "where few come, none waits");
+        let early = Waiting { since: Instant::now() - EVENT_WAIT_MAX, ..waiting() };
+        queue.push_event(early).expect("room");
+        assert_eq!(take(2), 1, "it has waited long enough");
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::Committer;
-use super::batch::Staged;
 use super::recover::{begun, progress};
+use super::staged::Staged;
 use crate::clock;
 use crate::model::{
     Delivery, DeliveryId, DeliveryState, EventId, Secret, Webhook, WebhookId, WebhookState,

@@ -1,38 +1,24 @@
 //! One batch: from what has arrived to what is durable, acknowledged and in the index.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use super::asked::Promised;
+use super::staged::{Staged, nothing};
 use super::{Committer, LIMITS};
 use crate::clock;
-use crate::model::{
-    DeliveryId, DeliveryState, Event, EventId, NewEvent, Timestamp, WebhookId, WebhookState,
-};
+use crate::model::{DeliveryId, DeliveryState, Event, NewEvent, RuleRef, WebhookId, WebhookState};
 use crate::store::health::Trouble;
-use crate::store::index::apply::{Applier, BecameDue};
+use crate::store::index::apply::BecameDue;
 use crate::store::index::keys::{self, Place};
 use crate::store::index::{get, rows::DeliveryRow};
-use crate::store::journal::Location;
 use crate::store::journal::record::{Record, StateRecord, WebhookRecord, Why};
 use crate::store::journal::writer::Batch;
 use crate::store::leases::Guard;
 use crate::store::queue::{Finished, Request, Taken, Waiting};
-use crate::store::recovery::{Recovery, RecoveryStatus};
 use crate::store::{Receipt, StoreError};
-
-/// Records in their places, with what else must be known to apply them.
-#[derive(Debug, Default)]
-pub(super) struct Staged {
-    pub(super) records: Vec<(Record, Location)>,
-    /// Queued again by hand: they do not wait for their lanes to open.
-    pub(super) wanted_now: Vec<DeliveryId>,
-    /// Queued again, to go out with their lanes.
-    with_lanes: Vec<DeliveryId>,
-    /// Nobody may take a lease while it is applied.
-    pub(super) is_exclusive: bool,
-}
 
 /// Who waits for the batch.
 #[derive(Debug, Default)]
@@ -49,9 +35,17 @@ struct Work {
 impl Committer {
     /// Commits what was taken, and what earlier failures have left.
     pub(super) fn commit(&mut self, taken: Taken) {
-        let mut work = self.gather(taken);
-        if work.is_empty() {
-            return;
+        let work = self.gather(taken);
+        if !work.is_empty() {
+            self.commit_work(work);
+        }
+        self.catch_up_in_time();
+    }
+
+    fn commit_work(&mut self, mut work: Work) {
+        if !work.requests.is_empty() {
+            // What they ask for is looked up in the index.
+            self.catch_up();
         }
         if self.is_down() {
             return self.put_back(work, &self.shared.health.refusal());
@@ -59,17 +53,26 @@ impl Committer {
         if let Some(refusal) = self.blocked() {
             self.put_back_events(std::mem::take(&mut work.events), &refusal);
         }
-        let (batch, staged) = match self.stage(&mut work) {
+        let (batch, mut staged) = match self.stage(&mut work) {
             Ok(staged) => staged,
             Err(error) => return self.journal_failed(work, &error),
         };
         if let Err(error) = self.append(&batch) {
+            staged.give_back(&mut work.events);
+            self.writer.reuse(batch);
             return self.journal_failed(work, &error);
         }
         self.put_in_force(&work.promised);
-        self.acknowledge(std::mem::take(&mut work.events));
-        let applied = self.apply(&staged, &batch);
+        let n_events = work.events.len();
+        self.acknowledge(std::mem::take(&mut work.events), &staged);
+        let is_thick = self.behind.is_thick(n_events);
+        let applied = if is_thick && n_events == staged.records.len() && !staged.is_exclusive() {
+            self.hold(&staged, &batch).map(|()| BecameDue::new())
+        } else {
+            self.apply(&staged, &batch)
+        };
         self.settle(work, applied);
+        self.writer.reuse(batch);
     }
 
     /// Writes and syncs a batch.
@@ -109,8 +112,8 @@ impl Committer {
         work
     }
 
-    /// Gives every record its place. Events are moved out of `work` only logically: their
-    /// exchange travels in the record, and comes back when the batch fails.
+    /// Gives every record its place. What events hold is moved into their records, and comes back
+    /// when the batch fails.
     fn stage(&mut self, work: &mut Work) -> Result<(Batch, Staged), StoreError> {
         let weights = work.requests.iter().map(Request::weight);
         let estimate: usize = work.events.iter().map(|e| e.weight).chain(weights).sum();
@@ -119,7 +122,7 @@ impl Committer {
         let now = clock::now();
         self.shared.clock_showed(now);
         for waiting in &mut work.events {
-            let (event, ordered) = self.complete(&waiting.event, batch.next_seq());
+            let (event, ordered) = self.complete(&mut waiting.event, batch.next_seq());
             if event.is_test {
                 // Somebody waits for it: it goes out as what is queued again by hand does.
                 staged.wanted_now.extend(event.deliveries.iter().map(|&(id, _)| id));
@@ -151,7 +154,7 @@ impl Committer {
     }
 
     /// The event with its place in the order and its deliveries, and which of these are ordered.
-    fn complete(&self, new: &NewEvent, ordinal: u64) -> (Event, Vec<DeliveryId>) {
+    fn complete(&self, new: &mut NewEvent, ordinal: u64) -> (Event, Vec<DeliveryId>) {
         let webhooks = self.shared.webhooks.load();
         let wanting = webhooks.list.iter().filter(|webhook| match new.test_of {
             Some(id) => webhook.id == id,
@@ -168,27 +171,32 @@ impl Committer {
             id: new.id,
             ordinal,
             time: new.time,
-            rule: new.rule.clone(),
-            subject: new.subject.clone(),
+            rule: RuleRef {
+                id: new.rule.id,
+                label: std::mem::take(&mut new.rule.label),
+                tag: new.rule.tag.take(),
+            },
+            subject: new.subject.take(),
             depth: new.depth,
             is_test: new.test_of.is_some(),
-            exchange: new.exchange.clone(),
+            exchange: std::mem::replace(&mut new.exchange, nothing()),
             deliveries,
         };
         (event, ordered)
     }
 
     /// The batch is durable: everyone who waited for that goes on.
-    fn acknowledge(&self, events: Vec<Waiting>) {
+    fn acknowledge(&self, events: Vec<Waiting>, staged: &Staged) {
         let mut bytes = 0;
-        for waiting in events {
+        let labels = staged.events().map(|event| &event.rule.label);
+        for (waiting, label) in events.into_iter().zip(labels) {
             bytes += waiting.weight;
             if let Some(waiter) = waiting.waiter {
                 drop(waiter.send(Ok(Receipt::of(waiting.event.id))));
             }
             self.shared.metrics.commit(waiting.since.elapsed());
             match waiting.event.test_of {
-                None => self.shared.metrics.event_committed(&waiting.event.rule.label),
+                None => self.shared.metrics.event_committed(label),
                 Some(_) => self.shared.metrics.test_event_committed(),
             }
         }
@@ -209,22 +217,11 @@ impl Committer {
         staged: &Staged,
         batch: &Batch,
     ) -> Result<BecameDue, StoreError> {
-        let mut held = staged.is_exclusive().then(|| self.shared.leases.lock());
-        let (tallies, store_id) = (&mut self.tallies, self.store_id);
-        let applied = self.shared.index.with(|tree| {
-            let mut applier = Applier::new(tree, tallies);
-            for (record, at) in &staged.records {
-                applier.apply(record, *at)?;
-            }
-            applier.write(store_id, Some(batch.end()))
-        });
+        let shared = Arc::clone(&self.shared);
+        let mut held = staged.is_exclusive().then(|| shared.leases.lock());
+        let applied = self.write_index(staged, batch.end());
         if staged.records.iter().any(|(record, _)| matches!(record, Record::Recovery(_))) {
             self.show_recoveries();
-        }
-        if applied.is_ok() {
-            // Otherwise who reads what changed would find it as it was: the index's return tells.
-            let changes = staged.records.iter().flat_map(|(record, _)| record.changes());
-            self.shared.changes.publish(changes);
         }
         if let Some(held) = &mut held {
             for &id in &staged.wanted_now {
@@ -314,70 +311,5 @@ impl Work {
             && self.given_up.is_empty()
             && self.states.is_empty()
             && self.state_waiters.is_empty()
-    }
-}
-
-impl Staged {
-    /// A record that may queue a delivery again, to go out with its lane.
-    pub(super) fn push_requeue(&mut self, batch: &mut Batch, record: Record) {
-        if let Record::State(state) = &record {
-            self.with_lanes.push(state.delivery_id);
-        }
-        self.push(batch, record);
-    }
-
-    /// The deliveries that this batch so far adds to an event.
-    pub(super) fn added_to(&self, event: EventId) -> impl Iterator<Item = (DeliveryId, WebhookId)> {
-        let added = self.records.iter().filter_map(move |(record, _)| match record {
-            Record::Added(added) if added.event_id == event => Some(&added.deliveries),
-            _ => None,
-        });
-        added.flatten().map(|target| (target.id, target.webhook_id))
-    }
-
-    /// The recoveries that this batch begins, each with where it is and where it ends.
-    pub(super) fn begun(&self) -> Vec<(Recovery, u64, u64)> {
-        let steps = self.records.iter().filter_map(|(record, _)| match record {
-            Record::Recovery(step) => Some((step.recovery.clone(), step.next, step.end)),
-            _ => None,
-        });
-        steps.filter(|(recovery, ..)| recovery.status == RecoveryStatus::Running).collect()
-    }
-
-    /// Whether this batch deletes a webhook.
-    pub(super) fn deletes(&self, webhook: WebhookId) -> bool {
-        self.records.iter().any(|(record, _)| {
-            matches!(record, Record::Definition(it) if it.webhook_id == webhook && it.text.is_none())
-        })
-    }
-
-    fn is_exclusive(&self) -> bool {
-        self.is_exclusive || !self.wanted_now.is_empty() || !self.with_lanes.is_empty()
-    }
-
-    pub(super) fn push(&mut self, batch: &mut Batch, record: Record) {
-        let at = batch.push(record.kind(), |out| record.encode(out));
-        self.records.push((record, at));
-    }
-}
-
-impl StateRecord {
-    pub(super) fn of(
-        delivery_id: DeliveryId,
-        state: DeliveryState,
-        at: Timestamp,
-        why: Why,
-    ) -> Self {
-        Self {
-            delivery_id,
-            state,
-            due: at,
-            attempts: 0,
-            failures: 0,
-            at,
-            why,
-            error: None,
-            carried_bytes: None,
-        }
     }
 }

@@ -1,11 +1,15 @@
 //! The one thread that writes. It takes all that has arrived, makes one batch of it, writes and
 //! syncs once, answers every waiter, and only then tells the index and wakes the scheduler. While
-//! it syncs, the next batch gathers: the slower the disk, the larger the batches.
+//! it syncs, the next batch gathers: the slower the disk, the larger the batches. Where events come
+//! thick and fast, a batch waits a moment to be as large as the last, and the index is told of several
+//! together (`behind`).
 
 mod asked;
 mod batch;
+mod behind;
 mod recover;
 mod retention;
+mod staged;
 mod trouble;
 
 #[cfg(test)]
@@ -29,7 +33,7 @@ use super::space::Reserve;
 const TICK: Duration = Duration::from_millis(200);
 /// How often a broken journal or index is tried again.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
-const LIMITS: Limits = Limits { n_events: 1024, bytes: 8 * 1024 * 1024 };
+const LIMITS: Limits = Limits { n_events: 1024, bytes: 8 * 1024 * 1024, company: 0 };
 
 #[derive(Debug)]
 pub(crate) struct Committer {
@@ -48,6 +52,7 @@ pub(crate) struct Committer {
     unsettled: Vec<Guard>,
     purge: Option<retention::Purge>,
     walks: recover::Walks,
+    behind: behind::Behind,
     /// Free space of the disk, counted down between looks.
     free_bytes: u64,
     /// Index, quarantine, reserve: as of the last look.
@@ -77,6 +82,7 @@ impl Committer {
             unsettled: Vec::new(),
             purge: None,
             walks: recover::Walks::default(),
+            behind: behind::Behind::new(),
             free_bytes: u64::MAX,
             other_bytes: 0,
             ticked: Instant::now(),
@@ -99,8 +105,10 @@ impl Committer {
     pub(crate) fn run(mut self) {
         loop {
             let is_busy = !self.is_down() && (self.purge.is_some() || self.has_work());
-            let timeout = if is_busy { Duration::ZERO } else { TICK };
-            let taken = self.shared.queue.take(LIMITS, timeout);
+            let patience = self.behind.left().unwrap_or(TICK);
+            let timeout = if is_busy { Duration::ZERO } else { patience };
+            let limits = Limits { company: self.behind.company(), ..LIMITS };
+            let taken = self.shared.queue.take(limits, timeout);
             let is_last = taken.closing && taken.is_empty();
             if self.ticked.elapsed() >= TICK {
                 self.tick();
@@ -113,6 +121,7 @@ impl Committer {
             self.work_off();
         }
         self.commit_rest();
+        self.catch_up();
         self.close();
     }
 

@@ -7,14 +7,15 @@ use std::collections::{HashMap, VecDeque};
 use uuid::Uuid;
 
 use super::Committer;
-use super::batch::Staged;
+use super::staged::Staged;
 use crate::clock;
 use crate::model::{DeliveryState, Timestamp, Webhook, WebhookId};
 use crate::store::StoreError;
+use crate::store::index::Index;
 use crate::store::index::candidates::{self, Found};
+use crate::store::index::history;
 use crate::store::index::kept::RecoveryRow;
 use crate::store::index::rows::EventRow;
-use crate::store::index::{Index, get, keys};
 use crate::store::journal::managed::{AddedRecord, RecoveryRecord};
 use crate::store::journal::record::{Record, StateRecord, Why};
 use crate::store::journal::writer::Batch;
@@ -103,10 +104,11 @@ impl Committer {
     /// chain stays the first.
     fn drain(&mut self) -> Result<(), StoreError> {
         let Some(webhook) = self.drained() else { return Ok(()) };
+        self.catch_up();
         let ids = self.shared.index.with(|tree| {
             let mut ids = Vec::new();
             for ordinal in candidates::unfinished(tree, webhook, N_PER_SLICE)? {
-                let event: Option<EventRow> = get(tree, keys::history(ordinal))?;
+                let event: Option<EventRow> = history::event_at(tree, ordinal)?;
                 ids.extend(event.and_then(|event| candidates::delivery_to(&event, webhook)));
             }
             Ok(ids)
@@ -129,6 +131,7 @@ impl Committer {
     /// A slice of a recovery.
     fn go_on(&mut self) -> Result<(), StoreError> {
         let Some(row) = self.running().cloned() else { return Ok(()) };
+        self.catch_up();
         let RecoveryRow { mut recovery, end, next, .. } = row;
         let id = recovery.id;
         self.walks.last = id;

@@ -22,8 +22,8 @@ use crate::store::journal::record::{Record, StateRecord, WebhookRecord, Why};
 use crate::store::journal::segment::{self, HEADER_BYTES};
 use crate::store::journal::{Location, Position, scan};
 
-use super::batch::Staged;
 use super::recover::progress;
+use super::staged::Staged;
 
 /// Events looked at between two batches: about 256 rows of the index.
 const N_EVENTS_PER_SLICE: usize = 32;
@@ -137,6 +137,7 @@ impl Committer {
             }
             self.purge = Some(self.start(segment)?);
         }
+        self.catch_up();
         let Some(mut purge) = self.purge.take() else { return Ok(()) };
         let events = purge.next_events(self.store_id).map_err(|e| {
             StoreError::io("read", &segment::path(&self.journal_dir(), purge.segment), e)
@@ -186,12 +187,12 @@ impl Committer {
         }
         self.append(&batch)?;
         let position = (!batch.is_empty()).then(|| batch.end());
-        let became_due = self.write_index(&staged, &finished, position)?;
+        let became_due = self.write_forgotten(&staged, &finished, position)?;
         self.shared.leases.added(&became_due);
         Ok(())
     }
 
-    fn write_index(
+    fn write_forgotten(
         &mut self,
         staged: &Staged,
         finished: &[(u64, EventRow)],
@@ -235,7 +236,7 @@ impl Committer {
         }
         self.append(&batch)?;
         let became_due =
-            self.write_index(&staged, &[], (!batch.is_empty()).then(|| batch.end()))?;
+            self.write_forgotten(&staged, &[], (!batch.is_empty()).then(|| batch.end()))?;
         self.shared.leases.added(&became_due);
         Ok(is_rest)
     }

@@ -1,6 +1,7 @@
 //! The committer driven by hand, with a disk and an index that fail when told to.
 
 mod asked;
+mod behind;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -119,6 +119,7 @@ impl Committer {
             tracing::warn!(error = %error.in_full(), "the index failed; nothing is lost");
         }
         self.purge = None;
+        self.behind.forget();
         self.shared.index.close_db();
     }
 

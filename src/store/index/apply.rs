@@ -2,6 +2,7 @@
 //! the rows are a fold over the journal, so that a rebuilt index says the same as the lost one.
 
 mod managed;
+mod unwritten;
 
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ use super::chains::Chains;
 use super::rows::{DeliveryRow, EventRow, MetaRow};
 use super::tallies::Tallies;
 use super::{FORMAT, bytes_of, failed, get, keys};
-use super::{blocks, ordinals};
+use super::{blocks, history, ids, ordinals};
 use crate::model::{
     Attempt, DeliveryId, DeliveryState, Event, EventId, Failure, Outcome, Timestamp, Verdict,
     WebhookId,
@@ -18,13 +19,16 @@ use crate::store::StoreError;
 use crate::store::journal::record::{Record, StateRecord, Why};
 use crate::store::journal::{Location, Position};
 
+pub(crate) use unwritten::Unwritten;
+
 /// Collects the changes of a batch of records.
 #[derive(Debug)]
 pub(crate) struct Applier<'a> {
     tree: &'a sled::Tree,
     tallies: &'a mut Tallies,
     batch: sled::Batch,
-    events: HashMap<EventId, Option<(u64, EventRow)>>,
+    events: HashMap<EventId, (u64, Option<EventRow>)>,
+    ids: ids::Changes,
     deliveries: HashMap<DeliveryId, Option<DeliveryRow>>,
     chains: Chains,
     ordinals: ordinals::Changes,
@@ -38,18 +42,7 @@ pub(crate) type BecameDue = Vec<(WebhookId, keys::Place, DeliveryId)>;
 
 impl<'a> Applier<'a> {
     pub(crate) fn new(tree: &'a sled::Tree, tallies: &'a mut Tallies) -> Self {
-        Self {
-            tree,
-            tallies,
-            batch: sled::Batch::default(),
-            events: HashMap::new(),
-            deliveries: HashMap::new(),
-            chains: Chains::default(),
-            ordinals: ordinals::Changes::default(),
-            blocks: blocks::Changes::default(),
-            became_due: Vec::new(),
-            last: None,
-        }
+        Self::resume(tree, tallies, Unwritten::default())
     }
 
     /// Applies the next record of the journal.
@@ -89,10 +82,10 @@ impl<'a> Applier<'a> {
     /// The row of an event as the batch so far leaves it.
     pub(crate) fn event_row(&mut self, id: EventId) -> Result<Option<(u64, EventRow)>, StoreError> {
         if let Some(row) = self.events.get(&id) {
-            return Ok(row.clone());
+            return Ok(row.1.clone().map(|known| (row.0, known)));
         }
-        let Some(ordinal) = tree_ordinal(self.tree, id)? else { return Ok(None) };
-        Ok(get(self.tree, keys::history(ordinal))?.map(|row| (ordinal, row)))
+        let Some(ordinal) = self.ids.ordinal(self.tree, id)? else { return Ok(None) };
+        Ok(history::event_at(self.tree, ordinal)?.map(|row| (ordinal, row)))
     }
 
     /// Forgets an event with everything about it: its segment is about to be removed.
@@ -108,15 +101,14 @@ impl<'a> Applier<'a> {
             self.ordinals.set(self.tree, &keys::webhook_history(webhook), ordinal, false)?;
             self.deliveries.insert(id, None);
         }
-        self.batch.remove(&keys::event(row.id)[..]);
-        self.batch.remove(&keys::history(ordinal)[..]);
+        self.ids.remove(self.tree, row.id)?;
         self.ordinals.set(self.tree, &keys::label(&row.label), ordinal, false)?;
         self.ordinals.set(self.tree, &keys::code(row.status), ordinal, false)?;
         if row.is_test {
             self.ordinals.set(self.tree, keys::TESTS, ordinal, false)?;
         }
         self.blocks.remove(self.tree, ordinal)?;
-        self.events.insert(row.id, None);
+        self.events.insert(row.id, (ordinal, None));
         let segment = self.tallies.segment(row.location.segment);
         segment.n_events = segment.n_events.saturating_sub(1);
         Ok(())
@@ -139,9 +131,9 @@ impl<'a> Applier<'a> {
                 self.batch.insert(&keys::delivery(*id)[..], bytes_of(row));
             }
         }
-        for (ordinal, row) in self.events.values().flatten() {
-            self.batch.insert(&keys::history(*ordinal)[..], bytes_of(row));
-        }
+        let events = self.events.values().map(|(ordinal, row)| (*ordinal, row.as_ref()));
+        history::write(self.tree, &events.collect(), &mut self.batch)?;
+        self.ids.write(&mut self.batch);
         self.ordinals.write(&mut self.batch);
         self.blocks.write(&mut self.batch);
         self.tallies.write(&mut self.batch);
@@ -168,7 +160,7 @@ impl<'a> Applier<'a> {
         }
         let ordinal = event.ordinal;
         self.tallies.segment(at.segment).n_events += 1;
-        self.batch.insert(&keys::event(event.id)[..], &ordinal.to_be_bytes());
+        self.ids.insert(self.tree, event.id, ordinal)?;
         self.ordinals.set(self.tree, &keys::label(&new.label), ordinal, true)?;
         self.ordinals.set(self.tree, &keys::code(new.status), ordinal, true)?;
         if new.is_test {
@@ -200,7 +192,7 @@ impl<'a> Applier<'a> {
             self.link(id, &row)?;
             self.deliveries.insert(id, Some(row));
         }
-        self.events.insert(event.id, Some((ordinal, new)));
+        self.events.insert(event.id, (ordinal, Some(new)));
         Ok(())
     }
 
@@ -223,7 +215,7 @@ impl<'a> Applier<'a> {
                 self.deliveries.insert(id, Some(delivery));
             }
         }
-        self.events.insert(row.id, Some((ordinal, row)));
+        self.events.insert(row.id, (ordinal, Some(row)));
         Ok(())
     }
 
@@ -385,14 +377,4 @@ fn decide(row: &mut DeliveryRow, outcome: &Outcome, verdict: Verdict) {
         Verdict::Failed => row.state = DeliveryState::Failed,
         Verdict::Retry { at } => row.due = at,
     }
-}
-
-fn tree_ordinal(tree: &sled::Tree, id: EventId) -> Result<Option<u64>, StoreError> {
-    let value = tree.get(keys::event(id)).map_err(failed)?;
-    Ok(value.and_then(|value| Some(u64::from_be_bytes(value.as_ref().try_into().ok()?))))
-}
-
-/// The ordinal of an event.
-pub(crate) fn ordinal_of(tree: &sled::Tree, id: EventId) -> Result<Option<u64>, StoreError> {
-    tree_ordinal(tree, id)
 }

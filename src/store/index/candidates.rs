@@ -8,6 +8,7 @@ use super::walk::Walk;
 use super::{Tree, failed, get, keys};
 use crate::model::{DeliveryId, DeliveryState, Webhook, WebhookId};
 use crate::store::StoreError;
+use crate::store::index::history;
 use crate::store::recovery::RecoverySpec;
 
 /// What is queued for an event.
@@ -92,9 +93,7 @@ pub(crate) fn unfinished(
 
 /// The first event at an ordinal or behind it.
 pub(crate) fn first_from(tree: &Tree, from: u64) -> Result<Option<u64>, StoreError> {
-    let row = tree.range(keys::history(from)..=keys::history(u64::MAX)).next();
-    let key = row.transpose().map_err(failed)?;
-    Ok(key.and_then(|(key, _)| keys::last_number(&key)))
+    history::first_from(tree, from)
 }
 
 /// How many are meant from an ordinal to before another. Only where the time of
@@ -117,7 +116,7 @@ pub(crate) fn count(
             n += block.count(to) - block.count(from);
         } else {
             for ordinal in block.newest_first(to).take_while(|&ordinal| ordinal >= from) {
-                let event: Option<EventRow> = get(tree, keys::history(ordinal))?;
+                let event: Option<EventRow> = history::event_at(tree, ordinal)?;
                 n += u64::from(event.is_some_and(|event| within.holds(event.time)));
             }
         }
@@ -132,7 +131,7 @@ pub(crate) fn look(
     webhook: &Webhook,
     ordinal: u64,
 ) -> Result<Option<Found>, StoreError> {
-    let Some(event) = get::<EventRow>(tree, keys::history(ordinal))? else { return Ok(None) };
+    let Some(event) = history::event_at(tree, ordinal)? else { return Ok(None) };
     if !within(spec).holds(event.time) || event.is_test {
         return Ok(None);
     }

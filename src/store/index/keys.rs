@@ -3,8 +3,8 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `e` event | its ordinal |
-//! | `h` ordinal | event row: history of all events |
+//! | `e` time of ids/4 ms | events with their ordinals |
+//! | `h` ordinal/16 | event rows: history of all events |
 //! | `t` ordinal/512 | block row: which ordinals are events, and between which times |
 //! | `T` ordinal/512/512 | block row of 512 blocks |
 //! | `l` label 0 ordinal/512 | ordinals: history of a label |
@@ -45,12 +45,17 @@ pub(crate) const META: &[u8] = b"m";
 /// The set of the events that are tests of webhooks.
 pub(crate) const TESTS: &[u8] = b"y";
 
-pub(crate) fn event(id: EventId) -> [u8; 17] {
-    prefixed(b'e', id.as_bytes())
+/// The row of an id, and of all that share its first 46 bits: those made within 4 milliseconds.
+pub(crate) fn events(id: EventId) -> [u8; 7] {
+    let mut key = [b'e'; 7];
+    key[1..].copy_from_slice(&id.as_bytes()[..6]);
+    key[6] &= !3;
+    key
 }
 
-pub(crate) fn history(ordinal: u64) -> [u8; 9] {
-    numbered(b'h', ordinal)
+/// The row of a block of neighbouring events.
+pub(crate) fn history(block: u64) -> [u8; 9] {
+    numbered(b'h', block)
 }
 
 /// The row of a set for a block of ordinals.

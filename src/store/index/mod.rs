@@ -8,6 +8,8 @@ mod bits;
 pub(crate) mod blocks;
 pub(crate) mod candidates;
 mod chains;
+pub(crate) mod history;
+pub(crate) mod ids;
 pub(crate) mod kept;
 pub(crate) mod keys;
 pub(crate) mod open;
@@ -32,7 +34,7 @@ use super::{StoreError, space};
 pub(crate) type Tree = sled::Tree;
 
 /// Of the rows; another one is rebuilt.
-pub(crate) const FORMAT: u32 = 5;
+pub(crate) const FORMAT: u32 = 6;
 
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 const FLUSH_EVERY_MS: u64 = 500;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::apply::Applier;
 use super::rows::MetaRow;
 use super::tallies::Tallies;
-use super::{FORMAT, Index, blocks, broken, failed, get, keys, ordinals};
+use super::{FORMAT, Index, blocks, broken, failed, get, history, keys, ordinals};
 use crate::store::journal::chain::{Chain, Replayed};
 use crate::store::journal::reader::Reader;
 use crate::store::journal::record::Record;
@@ -241,6 +241,7 @@ fn recount(tree: &sled::Tree, tallies: &Tallies) -> Result<(), StoreError> {
         let found = match prefix {
             b"u" => ordinals::count(tree, prefix)?,
             b"t" => blocks::count(tree, prefix)?,
+            b"h" => history::count(tree)?,
             _ => count(prefix)? + n_hidden,
         };
         if found != kept {

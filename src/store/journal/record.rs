@@ -154,18 +154,18 @@ impl Record {
     }
 
     /// What followers are told of it.
-    pub(crate) fn changes(&self) -> Vec<Change> {
+    pub(crate) fn changes(&self, out: &mut Vec<Change>) {
         match self {
-            Self::Event { event, .. } => vec![Change::Event(event.id)],
-            Self::Attempt { attempt, .. } => vec![Change::Delivery(attempt.delivery_id)],
-            Self::State(state) => vec![Change::Delivery(state.delivery_id)],
-            Self::Webhook(webhook) => vec![Change::Webhook(webhook.webhook_id)],
-            Self::Definition(definition) => vec![Change::Webhook(definition.webhook_id)],
+            Self::Event { event, .. } => out.push(Change::Event(event.id)),
+            Self::Attempt { attempt, .. } => out.push(Change::Delivery(attempt.delivery_id)),
+            Self::State(state) => out.push(Change::Delivery(state.delivery_id)),
+            Self::Webhook(webhook) => out.push(Change::Webhook(webhook.webhook_id)),
+            Self::Definition(definition) => out.push(Change::Webhook(definition.webhook_id)),
             Self::Added(added) => {
-                added.deliveries.iter().map(|target| Change::Delivery(target.id)).collect()
+                out.extend(added.deliveries.iter().map(|target| Change::Delivery(target.id)));
             }
             // Its steps are changes of deliveries.
-            Self::Recovery(_) => Vec::new(),
+            Self::Recovery(_) => {}
         }
     }
 

@@ -12,6 +12,9 @@ use super::segment::{self, Found, HEADER_BYTES, Header};
 use super::{Location, Position};
 use crate::store::StoreError;
 
+/// Memory that is kept between batches.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
 /// The open end of the journal.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -21,6 +24,8 @@ pub(crate) struct Writer {
     /// `None`: broken; the end is still `at`, but behind it nothing can be trusted.
     file: Option<File>,
     at: Position,
+    /// The memory of the batch before, for the next.
+    spare: Vec<u8>,
     #[cfg(test)]
     fails_next: bool,
 }
@@ -48,6 +53,7 @@ impl Writer {
             segment_bytes,
             file: None,
             at,
+            spare: Vec::new(),
             #[cfg(test)]
             fails_next: false,
         };
@@ -89,7 +95,16 @@ impl Writer {
         if self.at.offset > HEADER_BYTES && self.at.offset + n_bytes > self.segment_bytes {
             self.roll()?;
         }
-        Ok(Batch::at(self.at, self.store_id))
+        Ok(Batch { bytes: std::mem::take(&mut self.spare), ..Batch::at(self.at, self.store_id) })
+    }
+
+    /// Keeps the memory of a batch for the next.
+    pub(crate) fn reuse(&mut self, batch: Batch) {
+        let mut bytes = batch.bytes;
+        if bytes.capacity() <= SPARE_BYTES_MAX {
+            bytes.clear();
+            self.spare = bytes;
+        }
     }
 
     /// Closes the current segment and begins the next.

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use super::{Anew, Offline, OnProgress, Progress, tell};
 use crate::model::{Attempt, Delivery, DeliveryId, Event, Timestamp};
 use crate::store::StoreError;
+use crate::store::index::history;
 use crate::store::index::rows::{DeliveryRow, EventRow};
 use crate::store::index::{Tree, failed, get, keys, parse};
 use crate::store::journal::Location;
@@ -61,23 +62,21 @@ impl Offline {
         let mut exported = Exported { events: 0, damage };
         let (total, mut done) = (anew.opened.tallies.n_events(), 0);
         anew.index.with(|tree| {
-            for row in tree.scan_prefix(b"h").values() {
-                let row: EventRow = parse(&row.map_err(failed)?)?;
+            history::each(tree, |row| {
                 done += 1;
                 if done % N_EVENTS_PER_REPORT == 0 {
                     let step = "writing events";
                     tell(on_progress, Progress { step, done, total, is_bytes: false })?;
                 }
                 if !within.fits(&row) {
-                    continue;
+                    return Ok(ControlFlow::Continue(()));
                 }
-                let Some(story) = anew.story(tree, &row, &mut exported.damage)? else { continue };
+                let Some(story) = anew.story(tree, &row, &mut exported.damage)? else {
+                    return Ok(ControlFlow::Continue(()));
+                };
                 exported.events += 1;
-                if each(story).is_break() {
-                    break;
-                }
-            }
-            Ok(())
+                Ok(each(story))
+            })
         })?;
         Ok(exported)
     }

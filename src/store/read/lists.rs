@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use super::wanted::Wanted;
 use crate::model::{Delivery, DeliveryCounts, DeliveryId, DeliveryState, WebhookId};
 use crate::store::StoreError;
+use crate::store::index::Tree;
+use crate::store::index::history;
 use crate::store::index::rows::EventRow;
 use crate::store::index::stands::Stands;
 use crate::store::index::walk::Walk;
-use crate::store::index::{Tree, get, keys};
 use crate::store::shared::Shared;
 use crate::store::types::{Cursor, DeliveryFilter, EventFilter, EventSummary, Listed, Page};
 
@@ -195,7 +196,7 @@ fn visit(
                 return Ok(Some(before));
             }
             budget.spend(1);
-            let Some(row) = get(tree, keys::history(ordinal))? else { continue };
+            let Some(row) = history::event_at(tree, ordinal)? else { continue };
             if step(ordinal, row, &mut budget)?.is_break() {
                 return Ok(Some(before));
             }

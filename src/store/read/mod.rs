@@ -15,6 +15,7 @@ use super::journal::record::Record;
 use super::shared::Shared;
 use super::types::EventSummary;
 use crate::model::{Attempt, Delivery, DeliveryCounts, DeliveryId, EventId, WebhookId};
+use crate::store::index::history;
 
 impl Shared {
     pub(crate) fn failed_in_a_row(&self, webhook: WebhookId) -> Result<u32, StoreError> {
@@ -26,7 +27,7 @@ impl Shared {
         self.index.with(|tree| {
             let row: Option<DeliveryRow> = get(tree, keys::delivery(id))?;
             let Some(row) = row else { return Ok(None) };
-            let event: Option<EventRow> = get(tree, keys::history(row.ordinal))?;
+            let event: Option<EventRow> = history::event_at(tree, row.ordinal)?;
             Ok(event.map(|event| event.depth))
         })
     }

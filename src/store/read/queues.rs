@@ -2,6 +2,7 @@
 
 use crate::model::{Timestamp, WebhookId};
 use crate::store::StoreError;
+use crate::store::index::history;
 use crate::store::index::rows::EventRow;
 use crate::store::index::tallies::Counts;
 use crate::store::index::{Tree, get, keys, ordinals};
@@ -43,6 +44,6 @@ impl Shared {
 fn oldest(tree: &Tree, webhook: WebhookId) -> Result<Option<Timestamp>, StoreError> {
     let oldest = ordinals::oldest(tree, &keys::unfinished(webhook))?;
     let Some(ordinal) = oldest else { return Ok(None) };
-    let event: Option<EventRow> = get(tree, keys::history(ordinal))?;
+    let event: Option<EventRow> = history::event_at(tree, ordinal)?;
     Ok(event.map(|event| event.committed_at))
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::model::{DeliveryId, EventId};
 use crate::store::StoreError;
+use crate::store::index::ids;
 use crate::store::index::rows::{DeliveryRow, EventRow};
 use crate::store::index::{Tree, failed, keys, parse};
 
@@ -114,13 +115,10 @@ impl Ids {
         let mut ordinals = Vec::new();
         let mut n_left = N_IDS_MAX;
         if self.of_events {
-            let range = keys::event(EventId::from_uuid(self.first))
-                ..=keys::event(EventId::from_uuid(self.last));
-            for value in tree.range(range).values() {
-                let Some(left) = n_left.checked_sub(1) else { return Ok(None) };
-                n_left = left;
-                ordinals.extend(keys::last_number(&value.map_err(failed)?));
-            }
+            let range = EventId::from_uuid(self.first)..=EventId::from_uuid(self.last);
+            let Some(found) = ids::ordinals_in(tree, range, n_left)? else { return Ok(None) };
+            n_left -= found.len();
+            ordinals = found;
         }
         if self.of_deliveries {
             let range = keys::delivery(DeliveryId::from_uuid(self.first))

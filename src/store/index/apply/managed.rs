@@ -74,7 +74,7 @@ impl Applier<'_> {
             self.link(id, &row)?;
             self.deliveries.insert(id, Some(row));
         }
-        self.events.insert(event.id, Some((ordinal, event)));
+        self.events.insert(event.id, (ordinal, Some(event)));
         Ok(())
     }
 }
