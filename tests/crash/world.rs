@@ -128,6 +128,15 @@ impl World {
         self.ledgers.altered.lock().expect("no panic holds it").len()
     }
 
+    /// Waits for the first acknowledgements of a load, however slow the machine is at the moment.
+    pub(crate) fn load_is_underway(&self) {
+        let count = || self.ledgers.acknowledged.lock().expect("no panic holds it").len();
+        let (before, since) = (count(), std::time::Instant::now());
+        while count() == before && since.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(5)); // between two looks at the ledger
+        }
+    }
+
     /// Makes this many calls one after the other; each must succeed.
     pub(crate) fn calls(&self, sidehook: &Sidehook, n: usize) {
         let ledgers = Arc::clone(&self.ledgers);
