@@ -13,6 +13,7 @@ mod framing;
 mod h2;
 mod head;
 mod listening;
+mod late_readers;
 mod load;
 mod loops;
 mod promise;
