@@ -74,6 +74,10 @@ pub(super) fn to_upstream(head: &mut Head, body: &RequestBody, client: &Client, 
     }
     frame(head, body);
     forwarded(head, client, terms);
+    if !head.has(Name::Host) {
+        // An HTTP/1.0 client may name none; what we send must (RFC 9112 3.2).
+        head.push("host", terms.settings.upstream.authority().as_bytes());
+    }
     if terms.settings.via {
         head.push("via", &client.worker.via[head.version() as usize]);
     }

@@ -28,11 +28,17 @@ pub(super) struct Outbox {
     piece: Bytes,
     /// What is left of the line break after the piece.
     tail: &'static [u8],
+    /// TLS may still hold some of what was written.
+    is_unflushed: bool,
 }
 
 impl Outbox {
-    /// Whether nothing waits.
+    /// Whether nothing waits, neither here nor in TLS.
     pub(super) fn is_empty(&self) -> bool {
+        self.is_taken() && !self.is_unflushed
+    }
+
+    fn is_taken(&self) -> bool {
         self.text.is_empty() && self.piece.is_empty() && self.tail.is_empty()
     }
 
@@ -78,7 +84,8 @@ impl Outbox {
         stream: &mut Stream,
         mut on_progress: impl FnMut(usize),
     ) -> Poll<io::Result<()>> {
-        while !self.is_empty() {
+        while !self.is_taken() {
+            self.is_unflushed = true;
             let text = &self.text[self.text_at..];
             let n_text = text.len();
             let n = ready!(stream.poll_write_parts(cx, [text, &self.piece, self.tail]))?;
@@ -100,6 +107,8 @@ impl Outbox {
                 self.piece = Bytes::new();
             }
         }
-        Pin::new(stream).poll_flush(cx)
+        ready!(Pin::new(stream).poll_flush(cx))?;
+        self.is_unflushed = false;
+        Poll::Ready(Ok(()))
     }
 }

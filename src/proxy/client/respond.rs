@@ -84,7 +84,15 @@ pub(super) async fn respond(
         // Until its end is here, whatever ends the connection is a reset.
         link.borrow().reset_on_close(true);
     }
-    let mut writer = Writer { client, slot, form, content, has_ended: false, is_stalled: false };
+    let mut writer = Writer {
+        client,
+        slot,
+        form,
+        content,
+        has_ended: false,
+        is_broken: false,
+        is_stalled: false,
+    };
     match poll_fn(|cx| writer.poll(link, cx)).await {
         Ok(()) => {
             if form == Form::UntilClose {
@@ -145,6 +153,7 @@ async fn upgrade(
         form: Form::Known,
         content: Content::Empty,
         has_ended: false,
+        is_broken: false,
         is_stalled: false,
     };
     match (poll_fn(|cx| writer.poll(link, cx)).await, content) {
@@ -159,6 +168,8 @@ struct Writer<'a> {
     form: Form,
     content: Content,
     has_ended: bool,
+    /// No end follows what waits to be written.
+    is_broken: bool,
     is_stalled: bool,
 }
 
@@ -166,11 +177,10 @@ impl Writer<'_> {
     /// The link is not held while the content is polled: it may read the request's body from it.
     fn poll(&mut self, link: &RefCell<Link>, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         loop {
-            let mut broken = false;
-            while !self.has_ended && !broken && link.borrow().outbox.has_room() {
+            while !self.has_ended && !self.is_broken && link.borrow().outbox.has_room() {
                 match self.content.poll_frame(cx) {
                     Poll::Ready(Some(Ok(frame))) => self.push(&mut link.borrow_mut(), frame),
-                    Poll::Ready(Some(Err(_broken_off))) => broken = true,
+                    Poll::Ready(Some(Err(_broken_off))) => self.is_broken = true,
                     Poll::Ready(None) => self.end(&mut link.borrow_mut(), None),
                     Poll::Pending => break,
                 }
@@ -181,7 +191,7 @@ impl Writer<'_> {
             }
             let link = &mut *link.borrow_mut();
             if link.outbox.is_empty() {
-                if broken {
+                if self.is_broken {
                     return Poll::Ready(Err(Broken::Content));
                 }
                 if self.has_ended {
@@ -194,9 +204,6 @@ impl Writer<'_> {
                 // Nor does it read, perhaps, before it has sent the rest of its request.
                 let _ = link.poll_rest(cx);
                 return Poll::Pending;
-            }
-            if broken {
-                return Poll::Ready(Err(Broken::Content));
             }
         }
     }

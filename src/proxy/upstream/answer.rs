@@ -174,7 +174,10 @@ impl Download {
             return Poll::Ready(Some(Err(BrokenOff)));
         }
         loop {
-            let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
+            let Some(connection) = &mut self.connection else {
+                // However often it is asked: what was broken off does not end.
+                return Poll::Ready((!self.is_end()).then_some(Err(BrokenOff)));
+            };
             let inbox = &mut connection.inbox;
             let wanted = match &mut self.left {
                 Left::Nothing => return Poll::Ready(None),

@@ -268,12 +268,13 @@ async fn u1_u7_method_and_target_pass_byte_for_byte() {
 #[tokio::test]
 async fn u4_u5_host_passes_unchanged_or_not_at_all() {
     let upstream = Upstream::always(ok("")).await;
+    let of_upstream = upstream.addr.to_string();
     let (_proxy, mut client) = plain(&upstream).await;
     for (n, (request, host)) in [
         ("GET / HTTP/1.1\r\nHost: Example.COM:8080\r\n\r\n", &["Example.COM:8080"][..]),
         ("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", &["[::1]:80"]),
         ("GET http://Good:80/a?b HTTP/1.1\r\nHost: good:80\r\n\r\n", &["good:80"]),
-        ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &[]),
+        ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &[&of_upstream]),
     ]
     .into_iter()
     .enumerate()

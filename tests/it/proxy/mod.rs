@@ -12,6 +12,7 @@ mod files;
 mod framing;
 mod h2;
 mod head;
+mod late_readers;
 mod listening;
 mod load;
 mod loops;

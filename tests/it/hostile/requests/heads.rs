@@ -71,7 +71,8 @@ fn versions() -> Vec<Row> {
         .into_iter()
         .map(|v| raw("P07", format!("GET / {v}\r\nHost: a\r\n\r\n"), refused(&[400, 505])))
         .collect();
-    rows.push(raw("P08", "GET / HTTP/1.0\r\n\r\n", Request::new("GET /", "").closes().want()));
+    let named = Request::new("GET /", "host: <upstream>").closes().want();
+    rows.push(raw("P08", "GET / HTTP/1.0\r\n\r\n", named));
     rows.push(raw("P08", "GET / HTTP/1.0\r\nHost: a\r\n\r\n", gets("").closes().want()));
     rows
 }
