@@ -73,7 +73,7 @@ class Soak:
         self.memory = []
         while True:
             self.sidehook.check_log()
-            self.memory.append(self.sidehook.rss())
+            self.memory.append((time.monotonic() - self.begin, self.sidehook.rss()))
             await asyncio.sleep(2)
 
     async def client(self, number):
@@ -86,7 +86,8 @@ class Soak:
         session.close()
 
     async def load(self):
-        self.end = time.monotonic() + self.seconds
+        self.begin = time.monotonic()
+        self.end = self.begin + self.seconds
         beside = [asyncio.create_task(task) for task in (self.restarts(), self.reloads(), self.watch())]
         clients = asyncio.gather(*(self.client(number) for number in range(CLIENTS)))
         done, _ = await asyncio.wait([clients, *beside], return_when=asyncio.FIRST_COMPLETED,
@@ -137,7 +138,14 @@ def run(seconds):
         again = sum(count - 1 for count in soak.delivered.values())
         return (f"{seconds} s: {calls}; {len(soak.succeeded)} matching successes seen, all delivered "
                 f"({again} twice, {len(set(soak.delivered) - soak.succeeded)} more whose client did not see the end); "
-                f"before {before}, after {after}, RSS at most {max(soak.memory):.0f} MB; no panic")
+                f"before {before}, after {after}, RSS {course(soak.memory)}; no panic")
+
+
+def course(memory):
+    """RSS at ten times of the run, in MB: whether it still grows at the end."""
+    tenths = [memory[(len(memory) - 1) * number // 10] for number in range(11)]
+    return ", ".join(f"{rss:.0f} MB at {second:.0f} s" for second, rss in tenths) + \
+        f", at most {max(rss for _, rss in memory):.0f} MB"
 
 
 async def warm(soak):
