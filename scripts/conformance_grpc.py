@@ -14,7 +14,19 @@ from conformance_harness import Different, Sidehook, Stage, compare, wait_for
 
 BIG = bytes(range(256)) * (16 * 1024)    # 4 MiB
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
-RULES = '[[event]]\nlabel = "grpc"\nmethod = "POST"\nurl = "^/conformance[.]Test/"\n'
+# By default a matched call is carried to its end though its client cancels it: what the upstream accepts is an event.
+# For the other case its rule says otherwise.
+RULES = '''
+[[event]]
+label = "grpc"
+method = "POST"
+url = "^/conformance[.]Test/(Echo|[^E])"
+[[event]]
+label = "endless"
+method = "POST"
+url = "^/conformance[.]Test/Endless$"
+on_disconnect = "cancel"
+'''
 
 
 class Service(grpc.GenericRpcHandler):

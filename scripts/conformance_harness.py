@@ -142,13 +142,13 @@ def end_all(number, _):
 class Sidehook:
     """A running sidehook before `upstream`. `proxy` are further lines of [proxy], `rest` further sections."""
 
-    def __init__(self, stage, upstream, proxy="", rest="", name="sidehook"):
+    def __init__(self, stage, upstream, proxy="", rest="", name="sidehook", grace=3):
         self.stage, self.name, self.port, self.admin_port = stage, name, free_port(), free_port()
         self.folder = stage.folder / name
         self.folder.mkdir()
         self.file = self.folder / "sidehook.toml"
         self.head = (
-            f'[proxy]\nlisten = "127.0.0.1:{self.port}"\nupstream = "{upstream}"\nshutdown_grace = "3s"\n{proxy}\n'
+            f'[proxy]\nlisten = "127.0.0.1:{self.port}"\nupstream = "{upstream}"\nshutdown_grace = "{grace}s"\n{proxy}\n'
             f'[delivery]\nallow_networks = ["127.0.0.0/8"]\nretry = ["1s", "1s", "2s", "5s", "5s"]\n'
             f'[admin]\nlisten = "127.0.0.1:{self.admin_port}"\ntoken = "{TOKEN}"\nwatch_config = false\n'
         )
@@ -187,6 +187,19 @@ class Sidehook:
 
     def reload(self):
         self.child.send_signal(signal.SIGHUP)
+
+    def stop(self, seconds):
+        """Asks it to end, and takes the time: it waits for each of its tasks, up to the grace."""
+        begin = time.monotonic()
+        self.child.terminate()
+        try:
+            status = self.child.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise Different(f"after SIGTERM sidehook did not end in {seconds} s: something in it does not end") from None
+        told = [line for line in self.stage.log(self.name).splitlines() if "cut off" in line or "panic" in line.lower()]
+        if status != 0 or told:
+            raise Different(f"sidehook's end: status {status}\n" + "\n".join(told[:5]))
+        return time.monotonic() - begin
 
     def rss(self, peak=False):
         """Resident memory in MB."""

@@ -29,9 +29,10 @@ def run(_):
 
 async def scene(sidehook):
     before = sidehook.rss()
-    idle = [await opened(sidehook.port) for _ in range(IDLE)]
-    for connection in idle:
-        await call(*connection)
+    idle = []
+    for _ in range(IDLE):
+        idle.append(await opened(sidehook.port))
+        await call(*idle[-1])    # at once: a connection that says nothing ends with `header_timeout`
     held = sidehook.rss()
     together = sidehook.metric('sidehook_connections{side="client"}')
     if together < IDLE:

@@ -37,6 +37,21 @@ def names(arguments):
     return wanted, False, seconds
 
 
+def once(name, is_quick, seconds):
+    """Runs a suite and tells what came of it."""
+    begin = time.monotonic()
+    try:
+        suite = importlib.import_module(SUITES[name][0])
+        summary = suite.run(is_quick) if name != "soak" else suite.run(seconds or 600)
+        outcome = "same"
+    except Different as finding:
+        summary, outcome = str(finding), "DIFFERENT"
+    except Exception:
+        summary, outcome = traceback.format_exc(), "FAILED"
+    print(f"{name}: {outcome} ({time.monotonic() - begin:.0f} s): {summary}", flush=True)
+    return outcome
+
+
 def main(arguments):
     wanted, is_quick, seconds = names(arguments)
     if not BINARY.exists():
@@ -45,18 +60,13 @@ def main(arguments):
         signal.signal(number, end_all)
     failed = []
     for name in wanted:
-        begin = time.monotonic()
-        suite = importlib.import_module(SUITES[name][0])
-        try:
-            summary = suite.run(is_quick) if name != "soak" else suite.run(seconds or 600)
-            outcome = "same"
-        except Different as finding:
-            summary, outcome = str(finding), "DIFFERENT"
+        outcome = once(name, is_quick, seconds)
+        # On a busy machine a wait ends too early now and then; a finding comes again. It is told all the same.
+        if outcome != "same" and is_quick:
+            print(f"{name}: again, since it is not the same each time if the machine is at fault", flush=True)
+            outcome = once(name, is_quick, seconds)
+        if outcome != "same":
             failed.append(name)
-        except Exception:
-            summary, outcome = traceback.format_exc(), "FAILED"
-            failed.append(name)
-        print(f"{name}: {outcome} ({time.monotonic() - begin:.0f} s): {summary}", flush=True)
     if failed:
         sys.exit(f"conformance: {', '.join(failed)}")
 
