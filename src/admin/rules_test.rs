@@ -25,7 +25,7 @@ pub(super) struct TestedCall {
     /// Path and query as the proxy receives them, or a whole URL.
     #[schema(example = "/tasks/7?notify=1")]
     url: String,
-    /// The status of the response; 200 unless said otherwise.
+    /// The status of the response; 200 unless said otherwise. 101 is taken, too.
     #[schema(minimum = 200, maximum = 599, default = 200)]
     status: Option<u16>,
     request: Option<TestedMessage>,
@@ -183,7 +183,7 @@ fn read(mut members: Map<String, Value>) -> Result<Call, Vec<FieldError>> {
         Some(status) => status.as_u64().and_then(|status| u16::try_from(status).ok()),
     };
     if status.is_none() {
-        errors.push(wrong("status", "must be a number, 200 to 599"));
+        errors.push(wrong("status", "must be a number, 200 to 599, or 101"));
     }
     let mut message = |name| match members.remove(name) {
         None | Some(Value::Null) => Message::default(),

@@ -137,7 +137,7 @@ impl App {
         };
         let api = runtime.block_on(Admin::start(settings.clone(), state, admin.clone()))?;
         let admin_addr = api.local_addr();
-        let target = config.proxy.upstream.address.to_string();
+        let target = config.proxy.upstream.to_string();
         let to = (store.clone(), Arc::clone(&metrics));
         let proxy = Proxy::start(config.proxy, rules, to.0, to.1, draining.clone())?;
         // Set once, here.

@@ -9,7 +9,7 @@ use http::{StatusCode, header};
 use super::content::Content;
 use super::http2::Unsayable;
 use super::wire::{Head, Version};
-use super::{Settings, upstream_tls};
+use super::{Settings, UpstreamProtocol, upstream_tls};
 use crate::model::TlsFailure;
 use crate::telemetry::UpstreamErrorKind;
 
@@ -99,8 +99,14 @@ impl UpstreamError {
                  response_timeout`)."
             ),
             Self::BadResponse { reason } => {
+                let expected = match settings.upstream.protocol {
+                    UpstreamProtocol::Http => "HTTP/1.1",
+                    UpstreamProtocol::H2c => "HTTP/2 (the upstream is `h2c://`)",
+                    UpstreamProtocol::Https => "HTTP",
+                };
                 format!(
-                    "The upstream {upstream} answered with something that is not HTTP/1.1: {reason}."
+                    "The upstream {upstream} answered with something that is not {expected}: \
+                     {reason}."
                 )
             }
             Self::UnaskedUpgrade => {

@@ -117,6 +117,8 @@ impl Proxy {
                 }
             })?;
         let workers = settings.workers;
+        let (tls, h2c) = (settings.tls.is_some(), settings.h2c);
+        let proxy_protocol = settings.proxy_protocol;
         let in_force = InForce::new(settings, rules);
         let shared = Shared {
             in_force: in_force.clone(),
@@ -134,7 +136,9 @@ impl Proxy {
             let running = start_worker(index, listener, shared.clone(), stops.clone())?;
             proxy.workers.get_mut().unwrap_or_else(PoisonError::into_inner).push(running);
         }
-        tracing::info!(address = %proxy.address, workers, "proxy listening");
+        tracing::info!(
+            address = %proxy.address, tls, h2c, proxy_protocol, workers, "proxy listening"
+        );
         Ok(proxy)
     }
 

@@ -195,6 +195,19 @@ impl UpstreamSettings {
     }
 }
 
+impl fmt::Display for UpstreamSettings {
+    /// As the configuration writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match (&self.address, self.protocol) {
+            (UpstreamAddress::Unix(_), _) => "",
+            (_, UpstreamProtocol::Http) => "http://",
+            (_, UpstreamProtocol::Https) => "https://",
+            (_, UpstreamProtocol::H2c) => "h2c://",
+        };
+        write!(f, "{scheme}{}", self.address)
+    }
+}
+
 impl fmt::Display for UpstreamAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

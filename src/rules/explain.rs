@@ -135,8 +135,8 @@ impl Call {
         if uri.is_none() {
             bad("url", "must be a path such as \"/tasks/7?notify=1\", in ASCII, spaces as %20");
         }
-        if !(200..=599).contains(&status) {
-            bad("status", "must be a status that ends a call, 200 to 599");
+        if !(200..=599).contains(&status) && status != 101 {
+            bad("status", "must be a status that ends a call, 200 to 599, or 101");
         }
         let Some(uri) = uri.filter(|_| errors.is_empty()) else { return Err(errors) };
         let target = uri.path_and_query().map_or("", |target| target.as_str());

@@ -154,16 +154,23 @@ fn status(c: &mut Check<'_>, node: &Node) -> Vec<StatusRange> {
             Value::Text(text) => status_range(text),
             _ => None,
         };
-        match range.filter(|r| *r.start() >= 200 && *r.end() <= 599 && r.start() <= r.end()) {
+        match range.filter(can_end) {
             Some(range) => ranges.push(range),
             None => c.problem(
                 &item.place,
                 "this is not a status or a range of them",
-                "write \"2xx\", 201 or \"200-204\"; from 200 to 599",
+                "write \"2xx\", 201 or \"200-204\"; from 200 to 599, or 101",
             ),
         }
     }
     ranges
+}
+
+/// Only final statuses end a call, and 101, after which it is no longer HTTP: it has to be named, so
+/// that no range takes it along.
+fn can_end(range: &StatusRange) -> bool {
+    let (first, last) = (*range.start(), *range.end());
+    (first >= 200 && last <= 599 && first <= last) || (first, last) == (101, 101)
 }
 
 /// `"2xx"`, `"201"` or `"200-204"`.

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::Check;
-use crate::config::node::Node;
+use crate::config::node::{Node, Value};
 use crate::config::problem::quoted;
 
 /// Stands in for an address that could not be read.
@@ -46,7 +46,7 @@ impl Check<'_> {
                     self.sources().mask(&node.place);
                     "this".to_owned()
                 } else {
-                    quoted(text)
+                    quoted(as_written(node).unwrap_or(text))
                 };
                 let message = format!("{shown} is not a URL: {error}");
                 self.problem(&node.place, message, format!("write {form}"));
@@ -105,5 +105,12 @@ impl Check<'_> {
         let message = format!("{} is not a host name", quoted(text));
         self.problem(&node.place, message, "write a name or address alone: \"admin.example.com\"");
         None
+    }
+}
+
+fn as_written(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::Text(text) => Some(text),
+        _ => None,
     }
 }

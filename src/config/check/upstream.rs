@@ -63,6 +63,8 @@ fn of_upstream(c: &mut Check<'_>, node: &Node) -> Option<Tls> {
                 server_name";
     let keys = ["ca_file", "client_cert", "server_name"];
     let table = c.inline_table(node, &keys, "upstream_tls", form)?;
+    // Read first: the mistakes of all keys are told at once.
+    let identity = tls::identity(c, table);
     let server_name = match table.get("server_name") {
         None => None,
         Some(node) => {
@@ -76,7 +78,6 @@ fn of_upstream(c: &mut Check<'_>, node: &Node) -> Option<Tls> {
             Some(name.ok()?)
         }
     };
-    let identity = tls::identity(c, table);
     let is_wanted = table.get("ca_file").is_some() || table.get("client_cert").is_some();
     (identity.is_some() || !is_wanted).then_some(Tls { identity, server_name })
 }

@@ -100,7 +100,8 @@ fn own(section: &str, key: &str) -> Option<Value> {
         ("event", "method") => one_or_several(json!({"type": "string", "minLength": 1})),
         ("event", "status") => one_or_several(json!({"oneOf": [
             {"type": "integer", "minimum": 200, "maximum": 599},
-            {"type": "string", "pattern": "^([2-5]xx|[2-5][0-9]{2}( *- *[2-5][0-9]{2})?)$"},
+            {"const": 101},
+            {"type": "string", "pattern": "^(101|[2-5]xx|[2-5][0-9]{2}( *- *[2-5][0-9]{2})?)$"},
         ]})),
         ("event", "on_disconnect") => json!({"enum": ["continue", "cancel"]}),
         ("webhook", "method") => json!({"enum": ["POST", "PUT", "PATCH"]}),

@@ -138,6 +138,15 @@ fn rules_keep_their_order_and_methods_are_upper_case() {
 }
 
 #[test]
+fn a_switch_of_protocols_is_a_success_where_it_is_named() {
+    for status in ["101", "[\"101\"]", "[\"2xx\", 101]"] {
+        let config = good(&format!("{RULE}status = {status}\n"));
+        assert!(config.rules[0].is_success(101), "{status}");
+    }
+    assert!(!good(RULE).rules[0].is_success(101));
+}
+
+#[test]
 fn what_may_not_be_meant_is_a_warning() {
     let warnings = |toml: &str| good(toml).warnings.join("\n");
     assert!(warnings("").contains("there is no [[event]]"));

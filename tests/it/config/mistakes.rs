@@ -124,7 +124,8 @@ fn rules_are_checked() {
         ("label = \"a\"\nmethod = \"GET\"\nurl = '\\w{900}'", "too much memory"),
         ("label = \"a\"\nmethod = \"GET\"\nurl = '^/$'\nstatus = [\"9xx\"]", "not a status"),
         ("label = \"a\"\nmethod = \"GET\"\nurl = '^/$'\nstatus = [\"204-200\"]", "not a status"),
-        ("label = \"a\"\nmethod = \"GET\"\nurl = '^/$'\nstatus = [101]", "not a status"),
+        ("label = \"a\"\nmethod = \"GET\"\nurl = '^/$'\nstatus = [100]", "not a status"),
+        ("label = \"a\"\nmethod = \"GET\"\nurl = '^/$'\nstatus = [\"101-200\"]", "not a status"),
         ("label = \"a\"\nmethod = \"GET\"\nurl = '^/$'\nid = \"one\"", "an id is a whole number"),
     ] {
         let problem = only_mistake(&format!("[[event]]\n{line}\n"));

@@ -128,6 +128,7 @@ fn what_does_not_go_together_is_told_with_its_place_and_cure() {
         ("upstream_tls = { server_name = \"a\" }", 2, "https://", "take upstream_tls away"),
         ("upstream = \"http://h/api?x\"", 2, "no path and no query", "\"http://h\""),
         ("upstream = \"h2c://h:1/api\"", 2, "no path and no query", "\"h2c://h:1\""),
+        ("upstream = \"h2c://\"", 2, "`h2c://` is not a URL", "\"h2c://host:port\""),
         ("upstream = \"ws://h\"", 2, "the scheme `ws`", "\"unix:/path\""),
         ("upstream = \"http://h:0\"", 2, "port 0", "the port of the API"),
         ("upstream = \"unix:\"", 2, "no path", "\"unix:/path\""),
@@ -170,6 +171,14 @@ fn what_does_not_go_together_is_told_with_its_place_and_cure() {
     let told: Vec<_> = problems.iter().map(|p| (p.line, p.cure.as_str())).collect();
     assert_eq!(told.len(), 1, "{problems}");
     assert!(told[0].0 == 2 && told[0].1.contains("take h2c away"), "{problems}");
+    let folder = Folder::new(
+        "[proxy]\nupstream = \"https://h\"\nupstream_tls = { client_cert = { cert = \"c.pem\" }, \
+         server_name = \"a b\" }\n",
+    );
+    folder.write("c.pem", &made.certificate);
+    let problems = super::problems(folder.load_with(&[], Flags::default()));
+    let told: Vec<_> = problems.iter().map(|p| p.message.as_str()).collect();
+    assert_eq!(told, ["`key` is missing", "`a b` is not a host name"], "{problems}");
     let problem = only_mistake(&format!("{RULE}on_disconnect = \"stop\"\n"));
     assert!(problem.cure.contains("\"continue\" or \"cancel\""), "{problem:?}");
 }
