@@ -52,6 +52,8 @@ pub(super) struct Part {
     pub(super) body_encoding: Option<String>,
     pub(super) body_truncated: Option<bool>,
     pub(super) body_size: Option<u64>,
+    /// How much of the body there is; a server before this one does not say.
+    pub(super) capture: Option<String>,
 }
 
 /// How many deliveries stand in each state.

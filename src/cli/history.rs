@@ -97,7 +97,10 @@ fn tell_body(told: &mut String, side: &str, part: Option<&Part>) {
     };
     let mut marks = Vec::new();
     marks.extend(part.body_encoding.as_deref().map(screen::cell));
-    if part.body_truncated == Some(true) {
+    let state = part.capture.as_deref().filter(|state| !matches!(*state, "complete" | "truncated"));
+    if let Some(state) = state {
+        marks.push(screen::cell(state));
+    } else if part.body_truncated == Some(true) {
         let size = part.body_size.map_or_else(String::new, |size| format!(" of {size} bytes"));
         marks.push(format!("cut{size}"));
     }
