@@ -78,9 +78,18 @@ impl UpstreamError {
                  or correct `[proxy] upstream`."
                 )
             }
+            Self::Connect { source } if is_out_of_files(source) => format!(
+                "The upstream {upstream} cannot be reached: {source}, on this side. Raise the limit \
+                 of open files (`ulimit -n`, `LimitNOFILE=`)."
+            ),
             Self::Connect { source } => format!(
                 "The upstream {upstream} cannot be reached: {source}. Check that it runs and that \
                  `[proxy] upstream` is right."
+            ),
+            Self::ConnectTimeout { limit } if settings.upstream.tls.is_some() => format!(
+                "The upstream {upstream} did not accept a connection, or did not complete its TLS \
+                 handshake, within {limit:?} (`[proxy] connect_timeout`). It is overloaded, a \
+                 firewall drops the packets, or it speaks no TLS."
             ),
             Self::ConnectTimeout { limit } => format!(
                 "The upstream {upstream} did not accept a connection within {limit:?} (`[proxy] \
@@ -329,3 +338,9 @@ const RETRY_AFTER_SECS: u32 = 1;
 
 /// RFC 9110 15.5.6 wants a list; every method but CONNECT and TRACE is passed on.
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// EMFILE and ENFILE: the process or the machine has no file descriptor left.
+fn is_out_of_files(error: &io::Error) -> bool {
+    let of = |errno: rustix::io::Errno| error.raw_os_error() == Some(errno.raw_os_error());
+    of(rustix::io::Errno::MFILE) || of(rustix::io::Errno::NFILE)
+}

@@ -131,7 +131,7 @@ impl World {
     /// Waits for the first acknowledgements of a load, however slow the machine is at the moment.
     pub(crate) fn load_is_underway(&self) {
         let count = || self.ledgers.acknowledged.lock().expect("no panic holds it").len();
-        let (before, since) = (count(), std::time::Instant::now());
+        let (before, since) = (count(), Instant::now());
         while count() == before && since.elapsed() < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(5)); // between two looks at the ledger
         }

@@ -19,6 +19,8 @@ use crate::tls::{handshake_failure, tls_error};
 
 /// Bytes of a response's head.
 const HEAD_BYTES_MAX: usize = 128 << 10;
+/// How a TLS server answers what is no TLS (RFC 8446 5.1).
+const TLS_ALERT: &[u8] = &[21, 3];
 /// Interim responses of one call; more are a flood.
 pub(super) const INTERIM_MAX: usize = 1000;
 /// How long an upstream is waited for that was asked whether it wants a body: many never answer.
@@ -160,9 +162,14 @@ impl Attempt<'_> {
     fn parse(&mut self, head: &mut Head) -> Result<bool, UpstreamError> {
         loop {
             let inbox = &mut self.connection.inbox;
+            let is_tls = inbox.starts_with(TLS_ALERT);
             let parsed = wire::parse_response(inbox, head);
             let bad = |reason: String| UpstreamError::BadResponse { reason };
-            let Some(n) = parsed.map_err(|error| bad(error.to_string()))? else {
+            let words = |error: wire::ParseError| match is_tls {
+                true => "it speaks TLS: write `https://`".to_owned(),
+                false => error.to_string(),
+            };
+            let Some(n) = parsed.map_err(|error| bad(words(error)))? else {
                 let is_large = inbox.len() > HEAD_BYTES_MAX;
                 self.parse_at = (inbox.len() * 2).min(HEAD_BYTES_MAX + 1);
                 return if is_large {

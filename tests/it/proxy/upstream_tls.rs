@@ -264,3 +264,15 @@ async fn large_bodies_pass_both_ways() {
     client.send(&body).await;
     assert!(client.reply().await.body == body);
 }
+
+/// `http://` in front of a port that speaks TLS: the words name the cure.
+#[tokio::test]
+async fn a_tls_port_behind_http_is_told_as_such() {
+    let alert = vec![Act::Send(vec![21, 3, 3, 0, 2, 2, 10]), Act::Close];
+    let upstream = Upstream::always(alert).await;
+    let (_proxy, mut client) = plain(&upstream).await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let reply = client.reply().await;
+    assert!(reply.text().contains("write `https://`"), "{}", reply.text());
+    reply.problem(502, "http_protocol_error");
+}
