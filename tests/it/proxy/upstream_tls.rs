@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::stand::{Storage, rule, settings, start, with};
+use super::stand::{Storage, plain, rule, settings, start, with};
 use crate::support::client::RawClient;
 use crate::support::tls::{Authority, Issued};
-use crate::support::upstream::{head_end, reply};
+use crate::support::upstream::{Act, Upstream, head_end, reply};
 use crate::support::wire::{Wire, reset, some};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
