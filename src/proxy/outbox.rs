@@ -66,8 +66,13 @@ impl Outbox {
         }
     }
 
-    /// Ends a chunked body; there must be room.
+    /// Ends a chunked body; there must be room, or the piece that waits was its last.
     pub(super) fn push_last_chunk(&mut self, trailers: Option<&HeaderMap>) {
+        if trailers.is_none() && !self.piece.is_empty() {
+            // Behind the piece: text goes out before it.
+            self.tail = b"\r\n0\r\n\r\n";
+            return;
+        }
         write_last_chunk(&mut self.text, trailers);
     }
 
