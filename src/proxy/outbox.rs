@@ -26,7 +26,7 @@ pub(super) struct Outbox {
     text_at: usize,
     /// Goes out after the text.
     piece: Bytes,
-    /// What is left of the line break after the piece.
+    /// What is left of what follows the piece: a line break, or the end of the body.
     tail: &'static [u8],
     /// TLS may still hold some of what was written.
     is_unflushed: bool,
