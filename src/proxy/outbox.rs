@@ -26,7 +26,7 @@ pub(super) struct Outbox {
     text_at: usize,
     /// Goes out after the text.
     piece: Bytes,
-    /// What is left of the line break after the piece.
+    /// What is left of what follows the piece: a line break, or the end of the body.
     tail: &'static [u8],
     /// TLS may still hold some of what was written.
     is_unflushed: bool,
@@ -66,8 +66,13 @@ impl Outbox {
         }
     }
 
-    /// Ends a chunked body; there must be room.
+    /// Ends a chunked body; there must be room, or the piece that waits was its last.
     pub(super) fn push_last_chunk(&mut self, trailers: Option<&HeaderMap>) {
+        if trailers.is_none() && !self.piece.is_empty() {
+            // Behind the piece: text goes out before it.
+            self.tail = b"\r\n0\r\n\r\n";
+            return;
+        }
         write_last_chunk(&mut self.text, trailers);
     }
 
