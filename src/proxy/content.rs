@@ -51,6 +51,10 @@ impl Frames {
         self.first.take().or_else(|| self.more.pop_front())
     }
 
+    pub(super) fn n_pieces(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
+    }
+
     fn is_empty(&self) -> bool {
         self.first.is_none() && self.more.is_empty()
     }

@@ -20,6 +20,8 @@ pub(super) enum UpstreamError {
     Connect { source: io::Error },
     #[error("the upstream did not accept a connection in time")]
     ConnectTimeout { limit: Duration },
+    #[error("the upstream did not complete the TLS handshake in time")]
+    TlsTimeout { limit: Duration },
     #[error("the upstream's name is not known")]
     Unresolved { source: io::Error },
     #[error("no TLS connection to the upstream")]
@@ -60,7 +62,9 @@ impl UpstreamError {
             Self::Connect { .. } | Self::Unresolved { .. } | Self::Tls { .. } => {
                 Some(UpstreamErrorKind::Connect)
             }
-            Self::ConnectTimeout { .. } => Some(UpstreamErrorKind::ConnectTimeout),
+            Self::ConnectTimeout { .. } | Self::TlsTimeout { .. } => {
+                Some(UpstreamErrorKind::ConnectTimeout)
+            }
             Self::ResponseTimeout { .. } => Some(UpstreamErrorKind::ResponseTimeout),
             Self::BadResponse { .. } | Self::UnaskedUpgrade => Some(UpstreamErrorKind::BadResponse),
             Self::Broken { .. } | Self::Incomplete => Some(UpstreamErrorKind::Broken),
@@ -94,6 +98,11 @@ impl UpstreamError {
             Self::ConnectTimeout { limit } => format!(
                 "The upstream {upstream} did not accept a connection within {limit:?} (`[proxy] \
                  connect_timeout`). It is overloaded, or a firewall drops the packets."
+            ),
+            Self::TlsTimeout { limit } => format!(
+                "The upstream {upstream} accepted a connection, but did not complete the TLS \
+                 handshake within {limit:?} (`[proxy] connect_timeout`). It is overloaded, or does \
+                 not speak TLS: then write `http://` in `[proxy] upstream`."
             ),
             Self::Unresolved { source } => format!(
                 "The name of the upstream {upstream} cannot be resolved: {source}. Correct `[proxy] \
@@ -151,7 +160,9 @@ impl UpstreamError {
             Self::Connect { .. } => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
             Self::Unresolved { .. } => (StatusCode::BAD_GATEWAY, "dns_error"),
             Self::Tls { failure, .. } => (StatusCode::BAD_GATEWAY, tls_error(*failure)),
-            Self::ConnectTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "connection_timeout"),
+            Self::ConnectTimeout { .. } | Self::TlsTimeout { .. } => {
+                (StatusCode::GATEWAY_TIMEOUT, "connection_timeout")
+            }
             Self::ResponseTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "http_response_timeout"),
             Self::BadResponse { .. } => (StatusCode::BAD_GATEWAY, "http_protocol_error"),
             Self::UnaskedUpgrade => (StatusCode::BAD_GATEWAY, "http_upgrade_failed"),

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
@@ -83,6 +84,21 @@ impl Stream {
         Pin::new(self).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_ready()
     }
 
+    /// The same, asked of the system, which knows it before the runtime tells. Over TLS anything
+    /// counts: tickets have come long ago, most likely it is a close_notify.
+    pub(super) fn is_stale_by_now(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        let peeked = match self {
+            Self::Tcp(stream) => SockRef::from(stream).peek(&mut byte),
+            Self::Unix(stream) => SockRef::from(stream).peek(&mut byte),
+            Self::Tls(stream) => match &stream.get_ref().0.stream {
+                Plain::Tcp(stream) => SockRef::from(stream).peek(&mut byte),
+                Plain::Unix(stream) => SockRef::from(stream).peek(&mut byte),
+            },
+        };
+        peeked.map_or_else(|error| error.kind() != io::ErrorKind::WouldBlock, |_| true)
+    }
+
     /// Writes from these, in this order.
     pub(super) fn poll_write_parts(
         &mut self,
@@ -110,7 +126,7 @@ impl Stream {
             },
             Self::Unix(_) => return,
         };
-        if let Err(error) = socket2::SockRef::from(tcp).set_linger(linger) {
+        if let Err(error) = SockRef::from(tcp).set_linger(linger) {
             tracing::debug!(%error, "cannot set how a connection closes");
         }
     }

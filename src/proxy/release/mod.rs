@@ -35,6 +35,9 @@ use way::Way;
 /// What may be collected before the head goes out.
 const AT_ONCE_BYTES_MAX: u64 = 64 << 10;
 
+/// Pieces that may be collected: each takes more memory than the few bytes it may have.
+const AT_ONCE_PIECES_MAX: usize = 256;
+
 /// What comes next of a response that comes bit by bit.
 enum Next {
     Step(Step),
@@ -70,7 +73,8 @@ pub(super) async fn release(
             }
             None => break false,
         }
-        if download.capture.response.size() > AT_ONCE_BYTES_MAX {
+        let is_much = download.capture.response.size() > AT_ONCE_BYTES_MAX;
+        if is_much || first.n_pieces() >= AT_ONCE_PIECES_MAX {
             break false;
         }
     };

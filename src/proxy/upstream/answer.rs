@@ -128,11 +128,10 @@ impl Download {
         framing: Framing,
         timeout: Option<Duration>,
     ) -> Self {
+        // RFC 9112 9.3: `close` counts whatever else there is.
         let mut keeps = framing != Framing::UntilClose
-            && match head.version() {
-                Version::Http10 => head.lists(Name::Connection, b"keep-alive"),
-                _ => !head.lists(Name::Connection, b"close"),
-            };
+            && !head.lists(Name::Connection, b"close")
+            && (head.version() != Version::Http10 || head.lists(Name::Connection, b"keep-alive"));
         if keeps && head.has(Name::KeepAlive) {
             keeps = connection.heed_keep_alive(head);
         }

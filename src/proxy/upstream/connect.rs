@@ -37,20 +37,20 @@ pub(in crate::proxy) async fn connect(
     limit: Duration,
 ) -> Result<Connected, UpstreamError> {
     let deadline = Instant::now() + limit;
-    let opened = timeout_at(deadline, async {
-        let stream = open(upstream, deadline).await?;
-        match &upstream.tls {
-            None => Ok(stream),
-            Some(tls) => secure(stream, tls, offers_http2).await,
-        }
-    });
     let timeout = UpstreamError::ConnectTimeout { limit };
-    let stream = match opened.await {
+    let stream = match timeout_at(deadline, open(upstream, deadline)).await {
         Ok(Err(UpstreamError::Connect { source })) if source.kind() == io::ErrorKind::TimedOut => {
             return Err(timeout);
         }
         Ok(stream) => stream?,
         Err(_elapsed) => return Err(timeout),
+    };
+    let stream = match &upstream.tls {
+        None => stream,
+        Some(tls) => match timeout_at(deadline, secure(stream, tls, offers_http2)).await {
+            Ok(stream) => stream?,
+            Err(_elapsed) => return Err(UpstreamError::TlsTimeout { limit }),
+        },
     };
     let protocol = match upstream.protocol {
         UpstreamProtocol::Http => Protocol::Http1,

@@ -16,6 +16,10 @@ use crate::telemetry::Metrics;
 /// Idle connections of one worker; more are closed.
 const IDLE_MAX: usize = 1024;
 
+/// Who closes idle connections does not do so before this; a connection that has been idle for as
+/// long is worth a system call.
+const RESTED_MS: u64 = 100;
+
 /// One worker's idle connections to the upstream.
 pub(in crate::proxy) struct Pool {
     pub(super) home: Rc<Home>,
@@ -75,10 +79,18 @@ impl Pool {
     pub(in crate::proxy) fn take(&self) -> Option<Box<Connection>> {
         loop {
             let mut connection = self.home.idle.borrow_mut().pop()?;
-            if !connection.is_late(self.home.timers.now()) && !connection.stream.is_stale() {
-                connection.is_reused = true;
-                return Some(connection);
+            let now = self.home.timers.now();
+            if connection.is_late(now) || connection.stream.is_stale() {
+                continue;
             }
+            // The runtime tells of a close up to one round of its work late; the busier it is, the
+            // more calls would go out on connections that are closed already.
+            let is_rested = now.saturating_sub(connection.idle_since) >= RESTED_MS;
+            if is_rested && connection.stream.is_stale_by_now() {
+                continue;
+            }
+            connection.is_reused = true;
+            return Some(connection);
         }
     }
 

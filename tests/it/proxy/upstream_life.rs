@@ -48,7 +48,12 @@ async fn c2_a_connection_is_closed_before_the_upstream_would() {
 
 #[tokio::test]
 async fn http_1_0_connections_are_kept_only_where_the_upstream_says_so() {
-    for (fields, connections) in [("", 3), ("Connection: keep-alive\r\n", 1)] {
+    for (fields, connections) in [
+        ("", 3),
+        ("Connection: keep-alive\r\n", 1),
+        // RFC 9112 9.3: `close` counts first.
+        ("Connection: close, keep-alive\r\n", 3),
+    ] {
         let answer = format!("HTTP/1.0 200 OK\r\n{fields}content-length: 1\r\n\r\nx");
         let upstream = Upstream::always(vec![send(&answer)]).await;
         let (_proxy, mut client) = plain(&upstream).await;
@@ -57,6 +62,29 @@ async fn http_1_0_connections_are_kept_only_where_the_upstream_says_so() {
             assert_eq!(client.reply().await.text(), "x");
         }
         assert_eq!(upstream.connections(), connections, "{fields:?}");
+    }
+}
+
+/// F12: what an upstream sends between two calls is nobody's response.
+#[tokio::test]
+async fn f12_what_comes_between_two_calls_ends_the_connection() {
+    let evil = reply("200 OK", "evil");
+    for unasked in [evil, b"\r\n".to_vec(), b"HTTP/1.1 408 Request Timeout\r\n\r\n".to_vec()] {
+        let between = Signal::new();
+        let first =
+            [ok("first"), vec![Act::Await(between.clone()), Act::Send(unasked), Act::Stall]];
+        let upstream =
+            Upstream::start(move |n, _| if n == 0 { first.concat() } else { ok("second") }).await;
+        let mut settings = settings(upstream.addr);
+        settings.upstream_idle_timeout = Duration::from_secs(3600);
+        let (_proxy, mut client) = with(settings).await;
+        client.send(GET).await;
+        assert_eq!(client.reply().await.text(), "first");
+        between.give();
+        until("the connection to close", || upstream.open_connections() == 0).await;
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").await;
+        assert_eq!(client.reply().await.text(), "second");
+        assert_eq!(upstream.connections(), 2);
     }
 }
 

@@ -188,7 +188,7 @@ async fn an_upstream_without_tls_or_without_an_answer_is_told() {
     let (_proxy, mut client) = with(settings).await;
     client.send(GET).await;
     let detail = client.reply().await.problem(504, "connection_timeout");
-    assert!(detail.contains("connect_timeout"), "{detail}");
+    assert!(detail.contains("TLS handshake") && detail.contains("connect_timeout"), "{detail}");
 }
 
 /// C9, P84: of a body that ends with its connection, only a `close_notify` tells that it is whole.
