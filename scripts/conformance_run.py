@@ -61,9 +61,9 @@ def main(arguments):
     failed = []
     for name in wanted:
         outcome = once(name, is_quick, seconds)
-        # On a busy machine a wait ends too early now and then; a finding comes again. It is told all the same.
+        # On a busy machine a wait ends too early now and then; a fault comes again. The first is told all the same.
         if outcome != "same" and is_quick:
-            print(f"{name}: again, since it is not the same each time if the machine is at fault", flush=True)
+            print(f"{name}: once more: what is wrong comes again, the noise of a machine does not", flush=True)
             outcome = once(name, is_quick, seconds)
         if outcome != "same":
             failed.append(name)
