@@ -102,7 +102,8 @@ async fn how_the_upstream_breaks_off_is_told_to_the_client() {
     })
     .await;
     let rules = vec![rule("matched", "GET ^/matched")];
-    let proxy = start(upstream.settings(), rules, Storage::new().store);
+    let storage = Storage::new();
+    let proxy = start(upstream.settings(), rules, storage.store.clone());
     let client = Client::connect(proxy.local_addr()).await;
     for path in ["/free", "/matched"] {
         for reason in [Reason::ENHANCE_YOUR_CALM, Reason::NO_ERROR, Reason::CANCEL] {
