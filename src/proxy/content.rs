@@ -143,7 +143,8 @@ impl Content {
     pub(super) fn reset_reason(&self) -> Option<h2::Reason> {
         match self {
             Self::Streamed(body) => body.reset_reason(),
-            _ => None,
+            Self::Gated { rest, .. } => rest.reset_reason(),
+            Self::Empty | Self::Whole { .. } | Self::Tunnel(_) => None,
         }
     }
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use h2::Reason;
 use http_body::Frame;
 
 use super::upstream::ResponseBody;
@@ -34,6 +35,8 @@ pub(super) struct Gone;
 struct Shared {
     passage: Option<Passage>,
     writer_gone: bool,
+    /// How the upstream broke the body off, where it said so.
+    reset: Option<Reason>,
     reader_gone: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -77,6 +80,12 @@ impl Writer {
         Poll::Pending
     }
 
+    /// The upstream broke the body off, and said how: known to the client when it has taken what is
+    /// still in the gate.
+    pub(super) fn break_off(self, reset: Option<Reason>) {
+        self.0.borrow_mut().reset = reset;
+    }
+
     /// Puts something in; the gate must be ready.
     pub(super) fn put(&self, passage: Passage) {
         let mut shared = self.0.borrow_mut();
@@ -118,6 +127,11 @@ impl Reader {
         }
         shared.reader = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// How the upstream broke the body off, where it said so.
+    pub(super) fn reset_reason(&self) -> Option<Reason> {
+        self.0.borrow().reset
     }
 }
 

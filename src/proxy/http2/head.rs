@@ -21,6 +21,10 @@ pub(in crate::proxy) fn from_request(
     let uri = request.uri();
     let authority = uri.authority().map(Authority::as_str);
     let path = uri.path_and_query().map(PathAndQuery::as_str);
+    let is_http = |scheme: &str| ["http", "https"].iter().any(|s| scheme.eq_ignore_ascii_case(s));
+    if uri.scheme_str().is_some_and(|scheme| !is_http(scheme)) {
+        return Err("The request's :scheme is neither http nor https.");
+    }
     // CONNECT has an authority only.
     let target = path.or(authority).unwrap_or_default();
     head.request(request.method().as_str().as_bytes(), target.as_bytes(), Version::Http2);
@@ -59,7 +63,8 @@ fn push_fields(fields: &HeaderMap, head: &mut Head) {
     let mut cookie = cookie.as_deref();
     for (name, value) in fields {
         if name != http::header::COOKIE {
-            head.push(name.as_str(), value.as_bytes());
+            // HTTP/1 has no white space around values; RFC 9113 8.2.1 forbids it, the library does not.
+            head.push(name.as_str(), value.as_bytes().trim_ascii());
         } else if let Some(cookie) = cookie.take() {
             head.push("cookie", cookie);
         }

@@ -4,13 +4,18 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::proxy::stream::Stream;
-use crate::proxy::timers::Timers;
+use crate::proxy::timers::{Slot, Timers};
+
+/// How long the other side gets to close too. A socket that closes with something unread, be it a
+/// window's growth, is reset, and takes along what the other side has not read yet.
+const LINGER_MAX: Duration = Duration::from_secs(1);
 
 /// A socket.
 pub(in crate::proxy) struct Socket {
@@ -18,6 +23,8 @@ pub(in crate::proxy) struct Socket {
     /// Was read already.
     buffered: BytesMut,
     meter: Rc<Meter>,
+    /// Since nothing more is sent.
+    linger: Option<Slot>,
 }
 
 /// When a socket last moved, in the timers' milliseconds.
@@ -41,7 +48,7 @@ impl Socket {
             stuck_since: Cell::new(None),
             must_reset: Cell::new(false),
         });
-        (Self { stream, buffered, meter: Rc::clone(&meter) }, meter)
+        (Self { stream, buffered, meter: Rc::clone(&meter), linger: None }, meter)
     }
 
     fn written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -131,6 +138,25 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        let slot = this.linger.get_or_insert_with(|| {
+            let slot = this.meter.timers.slot();
+            slot.arm(LINGER_MAX);
+            slot
+        });
+        let mut unread = [0; 4096];
+        loop {
+            if slot.poll_passed(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buf = ReadBuf::new(&mut unread);
+            let read = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buf));
+            if read.is_err() || buf.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }

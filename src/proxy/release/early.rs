@@ -67,6 +67,6 @@ pub(super) async fn let_go(worker: &Worker, download: Download, mut way: Way, st
             way.send(Passage::End).await;
         }
         Some(Step::End) => way.send(Passage::End).await,
-        Some(Step::Broken) => {}
+        Some(Step::Broken) => way.break_off(&body),
     }
 }

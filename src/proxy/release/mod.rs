@@ -151,8 +151,10 @@ async fn piece_by_piece(
             Next::Step(Step::Frame(frame)) => way.put(Passage::Frame(frame)),
             Next::Step(Step::Last(frame)) => break Some(frame),
             Next::Step(Step::End) => break None,
-            // The gate breaks when its writer is dropped.
-            Next::Step(Step::Broken) => return tell_broken(worker, &download.capture),
+            Next::Step(Step::Broken) => {
+                way.break_off(&download.body);
+                return tell_broken(worker, &download.capture);
+            }
             Next::Late(state) => return let_go(worker, download, way, state).await,
             Next::Unwanted => return download.body.cancel(),
         }

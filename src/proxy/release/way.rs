@@ -80,6 +80,13 @@ impl Way {
         self.put(passage);
     }
 
+    /// The upstream broke the response off.
+    pub(super) fn break_off(self, body: &ResponseBody) {
+        if let Some(writer) = self.writer {
+            writer.break_off(body.reset_reason());
+        }
+    }
+
     /// Leaves what is left of the response to the client; nobody else reads it.
     pub(super) async fn hand_over(mut self, mut body: ResponseBody) {
         std::future::poll_fn(|cx| {

@@ -57,6 +57,8 @@ async fn requests_that_could_mean_two_things_are_refused() {
     let connect = Request::builder().method("CONNECT").uri("example.com:443");
     assert_problem(&client.get(connect).await, 405, "http_request_error");
     assert_problem(&client.get(client.request("TRACE", "/")).await, 405, "http_request_error");
+    let other_scheme = Request::builder().uri("ftp://example.com/file");
+    assert_problem(&client.get(other_scheme).await, 400, "http_request_error");
     // The connection goes on, and none of these came through.
     assert_eq!(client.get(client.request("GET", "/fine")).await.status(), 200);
     assert_eq!(upstream.requests().len(), 1);

@@ -98,14 +98,19 @@ async fn how_the_upstream_breaks_off_is_told_to_the_client() {
         send(&mut stream, Bytes::from_static(b"some"), false).await;
         // The head and the data go first.
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        stream.send_reset([Reason::ENHANCE_YOUR_CALM, Reason::NO_ERROR, Reason::CANCEL][n]);
+        stream.send_reset([Reason::ENHANCE_YOUR_CALM, Reason::NO_ERROR, Reason::CANCEL][n % 3]);
     })
     .await;
-    let (_proxy, client) = plain(&upstream).await;
-    for reason in [Reason::ENHANCE_YOUR_CALM, Reason::NO_ERROR, Reason::CANCEL] {
-        let (response, _stream) = client.begin(client.request("GET", "/"), true).await;
-        let response = whole(soon("a head", response).await.expect("a head")).await;
-        assert_eq!(response.body().reset, Some(reason), "not an end");
+    let rules = vec![rule("matched", "GET ^/matched")];
+    let storage = Storage::new();
+    let proxy = start(upstream.settings(), rules, storage.store.clone());
+    let client = Client::connect(proxy.local_addr()).await;
+    for path in ["/free", "/matched"] {
+        for reason in [Reason::ENHANCE_YOUR_CALM, Reason::NO_ERROR, Reason::CANCEL] {
+            let (response, _stream) = client.begin(client.request("GET", path), true).await;
+            let response = whole(soon("a head", response).await.expect("a head")).await;
+            assert_eq!(response.body().reset, Some(reason), "{path}: not an end");
+        }
     }
 }
 
