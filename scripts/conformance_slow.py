@@ -70,7 +70,8 @@ def attack(stage, sidehook, upstream, mode, arguments, seconds):
         raise Different(f"{mode}: of {client.calls} calls of a normal client {len(client.failures)} failed "
                         f"({client.failures[:3]}), the slowest took {client.slowest:.2f} s; directly "
                         f"{control.slowest:.2f} s")
-    if re.search(r"service available:\s+NO", text):
+    # There it asks for 3 MB itself, which a slow machine's upstream has no time for; the normal client has told.
+    if mode != "slow reading" and re.search(r"service available:\s+NO", text):
         raise Different(f"{mode}: slowhttptest found sidehook not available:\n{text[-1500:]}")
     # It answers ranges at once, so that they need not come together.
     if most < CONNECTIONS / 2 and mode != "ranges":
