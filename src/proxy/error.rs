@@ -9,7 +9,7 @@ use http::{StatusCode, header};
 use super::content::Content;
 use super::http2::Unsayable;
 use super::wire::{Head, Version};
-use super::{Settings, UpstreamProtocol, upstream_tls};
+use super::{Settings, UpstreamAddress, UpstreamProtocol, upstream_tls};
 use crate::model::TlsFailure;
 use crate::telemetry::UpstreamErrorKind;
 
@@ -76,25 +76,7 @@ impl UpstreamError {
     pub(super) fn in_words(&self, settings: &Settings) -> String {
         let upstream = &settings.upstream.address;
         match self {
-            Self::Connect { source } if source.kind() == io::ErrorKind::ConnectionRefused => {
-                format!(
-                    "The upstream {upstream} refused the connection: nothing listens there. Start it, \
-                 or correct `[proxy] upstream`."
-                )
-            }
-            Self::Connect { source } if is_out_of_files(source) => format!(
-                "The upstream {upstream} cannot be reached: {source}, on this side. Raise the limit \
-                 of open files (`ulimit -n`, `LimitNOFILE=`)."
-            ),
-            Self::Connect { source } => format!(
-                "The upstream {upstream} cannot be reached: {source}. Check that it runs and that \
-                 `[proxy] upstream` is right."
-            ),
-            Self::ConnectTimeout { limit } if settings.upstream.tls.is_some() => format!(
-                "The upstream {upstream} did not accept a connection, or did not complete its TLS \
-                 handshake, within {limit:?} (`[proxy] connect_timeout`). It is overloaded, a \
-                 firewall drops the packets, or it speaks no TLS."
-            ),
+            Self::Connect { source } => unreachable_words(upstream, source),
             Self::ConnectTimeout { limit } => format!(
                 "The upstream {upstream} did not accept a connection within {limit:?} (`[proxy] \
                  connect_timeout`). It is overloaded, or a firewall drops the packets."
@@ -349,6 +331,25 @@ const RETRY_AFTER_SECS: u32 = 1;
 
 /// RFC 9110 15.5.6 wants a list; every method but CONNECT and TRACE is passed on.
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+fn unreachable_words(upstream: &UpstreamAddress, source: &io::Error) -> String {
+    if source.kind() == io::ErrorKind::ConnectionRefused {
+        format!(
+            "The upstream {upstream} refused the connection: nothing listens there. Start it, or \
+             correct `[proxy] upstream`."
+        )
+    } else if is_out_of_files(source) {
+        format!(
+            "The upstream {upstream} cannot be reached: {source}, on this side. Raise the limit of \
+             open files (`ulimit -n`, `LimitNOFILE=`)."
+        )
+    } else {
+        format!(
+            "The upstream {upstream} cannot be reached: {source}. Check that it runs and that \
+             `[proxy] upstream` is right."
+        )
+    }
+}
 
 /// EMFILE and ENFILE: the process or the machine has no file descriptor left.
 fn is_out_of_files(error: &io::Error) -> bool {

@@ -44,7 +44,7 @@ pub struct Settings {
     pub via: bool,
     /// This process's pseudonym in `Via` (8 hexadecimal digits, random per start).
     pub instance: String,
-    /// TCP connect to the upstream.
+    /// A connection to the upstream, all its addresses and TLS included.
     pub connect_timeout: Duration,
     /// Until the upstream's response head; `None`: no limit.
     pub response_timeout: Option<Duration>,

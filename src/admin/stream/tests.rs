@@ -168,8 +168,6 @@ async fn a_client_that_falls_behind_is_told_so() {
     changes
         .publish((0..70_000).map(|n| Change::Event(EventId::from_uuid(uuid::Uuid::from_u128(n)))));
     let told = read_until(&mut client, "event: closed").await;
-    let n_pieces = told.matches("event: webhook").count();
-    assert!(n_pieces < 5, "{n_pieces} pieces were kept for it");
     let mut rest = told;
     client.read_to_string(&mut rest).await.expect("the connection ends");
     assert!(rest.contains("too_slow"), "{rest}");

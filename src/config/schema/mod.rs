@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(proxy["connect_timeout"]["$ref"], "#/$defs/duration");
         assert_eq!(
             proxy["connect_timeout"]["description"],
-            "Time for the TCP connect to the upstream."
+            "Time for a connection to the upstream, its addresses one after the other and TLS included; above: 504."
         );
         let capture = &schema["properties"]["capture"]["properties"];
         assert_eq!(

@@ -33,8 +33,9 @@ pub(super) struct Sending {
 
 impl Sending {
     pub(super) fn new(body: RequestBody, is_held: bool) -> Self {
-        let has_ended = body.is_end();
         let is_chunked = body.framing() == Framing::Chunked;
+        // A chunked one that is empty, and sent again, still has its last chunk.
+        let has_ended = body.is_end() && !is_chunked;
         Self {
             is_chunked,
             has_ended,

@@ -176,3 +176,15 @@ impl Random {
         (self.0 >> 33) % n
     }
 }
+
+/// C1: an empty chunked body that is sent again still ends.
+#[tokio::test]
+async fn c1_an_empty_chunked_body_is_whole_the_second_time_too() {
+    let upstream = Upstream::start(|n, _| if n == 1 { vec![Act::Close] } else { ok("x") }).await;
+    let (_proxy, mut client) = plain(&upstream).await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.reply().await.status(), 200);
+    client.send("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").await;
+    assert_eq!(client.reply().await.status(), 200);
+    assert!(upstream.requests()[2].raw.ends_with(b"0\r\n\r\n"));
+}
