@@ -61,7 +61,7 @@ fn bad_usage_is_2() {
         &["check", "--nope"],
         &["run", "--upstream", "http://127.0.0.1:1", "--secret", "s", "--webhook", "http://h/"],
         &["run", "--upstream", "http://127.0.0.1:1", "--event", "nonsense"],
-        &["run", "--upstream", "https://example.com"],
+        &["run", "--upstream", "ftp://example.com"],
     ] {
         let done = output(folder.path(), arguments);
         assert_eq!(done.status.code(), Some(2), "{arguments:?}: {}", stderr(&done));
