@@ -41,6 +41,7 @@ METRICS = {
     "sidehook_config_healthy": ("gauge", set()),
     "sidehook_config_reloads_total": ("counter", {"outcome"}),
     "sidehook_connections": ("gauge", {"side"}),
+    "sidehook_connections_unserved_total": ("counter", {"reason"}),
     "sidehook_build_info": ("gauge", {"version"}),
 }
 HOSTILE = ["/tasks/%22%7Bx%3D%221%22%7D", "/tasks\\\"}", "/tasks/" + "x" * 900, "/\u202e".encode().decode("latin-1")]
