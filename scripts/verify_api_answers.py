@@ -14,7 +14,7 @@ FOREVER = "00000000000000000000000000000001"
 DELIVERY = "id event_id webhook_id event status response_code response_time_ms attempts created_at " \
            "timestamp next_attempt_at error"
 EVENT = "id label tag subject method url status created_at deliveries"
-RULE = "id label tag method url query status when subject max_request_body max_response_body hits " \
+RULE = "id label tag method url query status when subject on_disconnect max_request_body max_response_body hits " \
        "last_hit_at condition_errors last_condition_error"
 WEBHOOK = "id name url status disabled_reason events format signatures headers basic_auth has_secret " \
           "retry source created_at updated_at"
@@ -329,7 +329,7 @@ def mistakes(call):
 
     assert wrong("POST", "/v1/webhooks", b"{", expect=400)["code"] == "bad_json"
     wrong("POST", "/v1/webhooks", b"{}", expect=415, headers={"content-type": "text/plain"})
-    wrong("POST", "/v1/webhooks", b" " * (2 << 20), expect=413)
+    wrong("POST", "/v1/webhooks", b" " * ((64 << 10) + 1), expect=413)
     fields = wrong("POST", "/v1/webhooks", {"url": "x", "nothing": 1}, expect=422)["errors"]
     assert {"url", "events", "nothing"} <= {error["field"] for error in fields}, fields
     for bad in [{"url": "http://10.0.0.1/"}, {"retry": ["1 week"]}, {"signatures": [{"header": "X", "a": 1}]},
