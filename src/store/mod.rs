@@ -17,6 +17,7 @@
 //!
 //! Reading order: `committer`, `journal`, `index`, `lanes`, `open`; for lists `read` and `index::walk`.
 
+mod backup;
 mod by_hand;
 mod changes;
 mod committer;

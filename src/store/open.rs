@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::StoreError;
+use super::backup;
 use super::committer::Committer;
 use super::index::Index;
 use super::index::open::{Opened, Opening, is_out_of_space};
@@ -31,6 +32,7 @@ pub(crate) fn open(
         space::create_dir(made).map_err(|e| StoreError::io("create", made, e))?;
     }
     let lock = Lock::take(&dir)?;
+    backup::before_migration(&dir)?;
     let known_id = read_id(&dir)?;
     let chain = Chain::survey(&journal, &quarantine, known_id)?;
     let store_id = chain.store_id();

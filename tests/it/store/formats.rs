@@ -54,3 +54,44 @@ async fn format_2_is_read_and_what_is_new_stands_beside_it() {
     assert_eq!(read("00000001.seg"), FORMAT_2);
     assert_eq!(read("00000002.seg")[8], 3);
 }
+
+/// Whoever wants to go back gives the version before the backup: it holds all that was there at the
+/// upgrade, and nothing that is done to either changes the other.
+#[tokio::test]
+async fn an_upgrade_leaves_a_backup_that_is_a_store() {
+    let mut fixture = Fixture::new();
+    fixture.settings.retain = Duration::from_secs(50 * 365 * 86_400);
+    fs::create_dir(fixture.path("journal")).expect("writable");
+    fs::write(fixture.path("journal/00000001.seg"), FORMAT_2).expect("written");
+    fs::write(fixture.path("store-id"), FORMAT_2_STORE).expect("written");
+    // An upgrade that was killed while it made the backup.
+    fs::create_dir_all(fixture.path("backup/format-2.unfinished/journal")).expect("writable");
+
+    let store = fixture.open();
+    commit(&store, event("task.created")).await;
+    store.close();
+    let kept = || fs::read(fixture.path("backup/format-2/journal/00000001.seg")).expect("kept");
+    assert_eq!(kept(), FORMAT_2);
+    assert!(!fixture.path("backup/format-2.unfinished").exists());
+    // The second start finds it made, and nothing of the new format is added to it.
+    assert_eq!(see(&fixture.open()).events.len(), 2);
+    assert_eq!(fs::read_dir(fixture.path("backup/format-2/journal")).expect("there").count(), 1);
+
+    let mut before = Fixture::new_like(&fixture);
+    before.settings.path = fixture.path("backup/format-2");
+    let back = before.open();
+    assert_eq!(see(&back).events.len(), 1);
+    commit(&back, event("task.created")).await;
+    back.close();
+    assert_eq!(fs::read(fixture.path("journal/00000001.seg")).expect("there"), FORMAT_2);
+}
+
+#[tokio::test]
+async fn without_an_upgrade_there_is_no_backup() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    commit(&store, event("task.created")).await;
+    store.close();
+    fixture.open();
+    assert!(!fixture.path("backup").exists());
+}
