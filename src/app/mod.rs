@@ -8,6 +8,7 @@
 mod control;
 mod files;
 mod reload;
+mod service_manager;
 mod signals;
 mod stop;
 mod token;
@@ -156,6 +157,7 @@ impl App {
         let entered = runtime.enter();
         delivery::start_with(attempts, store.clone(), metrics, &delivery);
         admin.spawn(watch(Arc::clone(&reloads), draining.clone()));
+        admin.spawn(service_manager::show_life(proxy.pulse(), draining.clone()));
         drop(entered);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -167,6 +169,7 @@ impl App {
             webhooks = n_webhooks,
             "sidehook is running"
         );
+        service_manager::ready(&reloads.in_words());
         Ok(Self { proxy, delivery, admin, draining, store, runtime, admin_addr, token, reloads })
     }
 }

@@ -138,6 +138,18 @@ impl Reloads {
         }
     }
 
+    /// The same on one line.
+    pub(super) fn in_words(&self) -> String {
+        let stands = self.stands();
+        let in_force = format!("configuration {} is in force", stands.generation);
+        match stands.problems.first() {
+            None => in_force,
+            Some(first) => {
+                format!("{in_force}; the file as it is now is refused: {}", first.message)
+            }
+        }
+    }
+
     /// The files to look at, as they were when they were read last; `None`: nobody wants that.
     pub(super) fn watched(&self) -> Option<Files> {
         let stands = self.stands();

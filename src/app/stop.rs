@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::App;
+use super::{App, service_manager};
 
 /// The admin API's requests are short: what they get at most.
 const ADMIN_GRACE: Duration = Duration::from_secs(2);
@@ -20,6 +20,7 @@ impl App {
         let started = Instant::now();
         let left = |share: Duration| share.saturating_sub(started.elapsed());
         tracing::info!(?grace, "stopping: finishing calls, then attempts");
+        service_manager::stopping(grace);
         draining.stop();
         // The last fifth is for attempts; they get all that calls leave of the rest, too.
         let drained = runtime.block_on(proxy.drain(grace.mul_f64(0.8)));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::reload::{Cause, Reloads};
+use super::service_manager;
 use crate::config::Files;
 use crate::shutdown::Stop;
 
@@ -18,8 +19,10 @@ pub(super) async fn watch(reloads: Arc<Reloads>, stop: Stop) {
             biased;
             () = stop.stopped() => return,
             () = reloads.asked.notified() => {
+                service_manager::reloading();
                 // It says itself what comes of it.
                 let _ = reloads.reload(Cause::Signal).await;
+                service_manager::ready(&reloads.in_words());
             }
             () = tokio::time::sleep(LOOK_EVERY) => look(&reloads, &mut seen).await,
         }

@@ -14,6 +14,7 @@ use tokio::task::LocalSet;
 
 use super::arrive::welcome;
 use super::forward::UpstreamHealth;
+use super::pulse::{Beats, Pulse};
 use super::sockets::{Listener, Listening, SocketFile, Unused};
 use super::terms::InForce;
 use super::worker::{Shared, Worker};
@@ -78,6 +79,7 @@ pub struct Proxy {
     draining: Stop,
     cut_off: Stop,
     workers: Mutex<Vec<Running>>,
+    pulse: Pulse,
 }
 
 /// How a drain ended.
@@ -129,11 +131,13 @@ impl Proxy {
         };
         let (draining, cut_off) = (Stop::new(), Stop::new());
         let file = Mutex::new(file);
+        let (pulse, beats) = Pulse::of(sockets.len());
+        let running = Mutex::default();
         let mut proxy =
-            Self { address, file, in_force, draining, cut_off, workers: Mutex::default() };
+            Self { address, file, in_force, draining, cut_off, workers: running, pulse };
         let stops = [stop, proxy.draining.clone(), proxy.cut_off.clone()];
-        for (index, listener) in sockets.into_iter().enumerate() {
-            let running = start_worker(index, listener, shared.clone(), stops.clone())?;
+        for (index, (listener, beats)) in sockets.into_iter().zip(beats).enumerate() {
+            let running = start_worker(index, (listener, beats), shared.clone(), stops.clone())?;
             proxy.workers.get_mut().unwrap_or_else(PoisonError::into_inner).push(running);
         }
         tracing::info!(
@@ -163,6 +167,11 @@ impl Proxy {
     /// Its settings and rules, to be replaced.
     pub const fn in_force(&self) -> &InForce {
         &self.in_force
+    }
+
+    /// Whether its workers still turn.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Stops accepting, finishes what is in flight (matched calls without a client included) for
@@ -224,7 +233,7 @@ impl Drained {
 
 fn start_worker(
     index: usize,
-    listener: Unused,
+    (listener, beats): (Unused, Beats),
     shared: Shared,
     stops: [Stop; 3],
 ) -> Result<Running, StartError> {
@@ -237,7 +246,7 @@ fn start_worker(
     let thread = std::thread::Builder::new()
         .name(format!("proxy-{index}"))
         .spawn(move || {
-            let drained = work(&runtime, listener, shared, &stops, index == 0);
+            let drained = work(&runtime, (listener, beats), shared, &stops, index == 0);
             // A blocking look-up must not hold up the end.
             runtime.shutdown_background();
             if end.send(drained).is_err() {
@@ -251,7 +260,7 @@ fn start_worker(
 /// One worker's life; what it had to cut off.
 fn work(
     runtime: &Runtime,
-    listener: Unused,
+    (listener, beats): (Unused, Beats),
     shared: Shared,
     stops: &[Stop; 3],
     is_first: bool,
@@ -264,6 +273,7 @@ fn work(
             let timers = Rc::clone(&ticking.timers);
             timers.run(|now| ticking.tick(now)).await;
         });
+        tokio::task::spawn_local(beats.answer());
         if is_first {
             tokio::task::spawn_local(follow_certificate(worker.shared.in_force.clone()));
         }

@@ -30,6 +30,7 @@ mod listen;
 mod loops;
 mod outbox;
 mod proxy_protocol;
+mod pulse;
 mod release;
 mod settings;
 mod sockets;
@@ -45,6 +46,7 @@ mod worker;
 
 pub use forward::UpstreamHealth;
 pub use listen::{Drained, Proxy, StartError};
+pub use pulse::Pulse;
 pub use settings::{
     CaptureSettings, CommitMode, ListenAddress, Settings, UpstreamAddress, UpstreamProtocol,
     UpstreamSettings,

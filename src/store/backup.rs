@@ -55,7 +55,7 @@ fn older_format(journal: &Path, numbers: &[u64]) -> Result<Option<u32>, StoreErr
     for &number in numbers {
         match segment::header(journal, number)? {
             Found::Sound(header) if header.format < FORMAT => {
-                newest = newest.max(Some(header.format))
+                newest = newest.max(Some(header.format));
             }
             Found::Bad => {}
             Found::Sound(_) | Found::Newer(_) => return Ok(None),

@@ -10,6 +10,7 @@ mod remote;
 mod run;
 mod schema;
 mod secrets_kept;
+mod service_manager;
 mod story;
 mod verify;
 
