@@ -128,7 +128,10 @@ impl UpstreamError {
                                      announces."
                 .into(),
             Self::SlowClient { limit } => {
-                format!("Nothing of the request's body arrived for {limit:?}.")
+                format!(
+                    "The request's body stood still for {limit:?}, or trickled in at less than 1 KiB a \
+                     second."
+                )
             }
         }
     }

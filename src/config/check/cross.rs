@@ -18,6 +18,9 @@ const OWN_EVENTS: [&str; 4] = [
     "sidehook.delivery.failed",
 ];
 
+/// Labels of one warning; of more, their number is told.
+const IDLE_SHOWN_MAX: usize = 5;
+
 pub(super) fn check(
     c: &mut Check<'_>,
     root: &Table,
@@ -166,16 +169,22 @@ fn idle(c: &mut Check<'_>, rules: &[Rule], webhooks: &[Placed]) {
     if rules.is_empty() {
         c.warn("there is no [[event]]: calls are forwarded, and nothing else happens");
     }
-    for rule in rules {
-        let label = &rule.rule.label;
-        if !webhooks.iter().any(|placed| placed.webhook.wants(label)) {
-            c.warn(format!(
-                "no webhook of the configuration wants {}: unless one made on the admin API does, its \
-                 events are stored and not sent",
-                quoted(label)
-            ));
-        }
+    let is_idle = |label: &&str| !webhooks.iter().any(|placed| placed.webhook.wants(label));
+    let labels: Vec<&str> =
+        rules.iter().map(|rule| rule.rule.label.as_str()).filter(is_idle).collect();
+    if labels.is_empty() {
+        return;
     }
+    // A thousand rules are one line, too.
+    let (shown, more) = labels.split_at(labels.len().min(IDLE_SHOWN_MAX));
+    let mut names = shown.iter().map(|label| quoted(label)).collect::<Vec<_>>().join(", ");
+    if !more.is_empty() {
+        names.push_str(&format!(" and {} more labels", more.len()));
+    }
+    c.warn(format!(
+        "no webhook of the configuration wants {names}: unless one made on the admin API does, such \
+         events are stored and not sent"
+    ));
 }
 
 /// Captures that can never be stored.

@@ -151,6 +151,10 @@ fn what_may_not_be_meant_is_a_warning() {
     let warnings = |toml: &str| good(toml).warnings.join("\n");
     assert!(warnings("").contains("there is no [[event]]"));
     assert!(warnings(RULE).contains("no webhook of the configuration wants `task.created`"));
+    let rule = |n| format!("[[event]]\nlabel = \"e{n}\"\nmethod = \"*\"\nurl = '^/{n}$'\n");
+    let many = warnings(&(0..1000).map(rule).collect::<String>());
+    assert_eq!(many.lines().count(), 1, "{many}");
+    assert!(many.contains("wants `e0`, `e1`, `e2`, `e3`, `e4` and 995 more labels:"), "{many}");
     let broad = "[delivery]\nallow_networks = [\"0.0.0.0/0\"]\n";
     assert!(warnings(broad).contains("0.0.0.0/0"), "{}", warnings(broad));
 }
