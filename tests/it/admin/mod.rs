@@ -3,6 +3,7 @@
 mod access;
 mod again;
 mod commands;
+mod dashboard;
 mod desk;
 mod encrypted;
 mod lists;
