@@ -7,9 +7,11 @@
 
 mod auth;
 mod captured;
+mod charts;
 mod control;
 mod dashboard;
 mod definition;
+mod degraded;
 mod deliveries;
 mod events;
 mod export;
@@ -78,6 +80,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(status::readyz))
         .routes(routes!(status::metrics))
         .routes(routes!(status::status))
+        .routes(routes!(charts::series))
         .routes(routes!(reload::config))
         .routes(routes!(reload::reload))
         .routes(routes!(openapi::document))

@@ -15,5 +15,6 @@ mod probes;
 mod reader;
 mod reads;
 mod rules_test;
+mod series;
 mod standing;
 mod stream;
