@@ -303,7 +303,12 @@ def standing(call, configure):
              "response": {"headers": {"content-type": "application/json"}, "body": {"id": 7}}}
     said, _ = call("POST", "/v1/rules/test", asked, expect=200)
     assert [one["matched"] for one in said["data"]] == [True, False], said
-    call("GET", "/v1/status", expect=200, members="version uptime_seconds upstream store webhooks config")
+    call("GET", "/v1/status", expect=200,
+         members="version uptime_seconds upstream store webhooks config proxy problems")
+    hook = call("GET", "/v1/webhooks?limit=1", expect=200)[0]["data"][0]["id"]
+    for query in ["", "?range=15m", f"?range=1h&webhooks={hook}", f"?range=24h&webhooks={hook},wh_{FOREVER}"]:
+        series, _ = call("GET", f"/v1/series{query}", expect=200, operation="/v1/series")
+        assert len(series["calls"]) == 180 and sum(n or 0 for n in series["calls"]) >= 6, series
     config, _ = call("GET", "/v1/config", expect=200)
     assert call.token not in config["effective"]
     configure('[nonsense]\n')
@@ -339,6 +344,8 @@ def mistakes(call):
                   "q=%20", "q=%00", "webhook=x", "nothing=1", "limit=1&limit=2"]:
         assert wrong("GET", f"/v1/events?{query}", expect=400)["code"] == "bad_query", query
     wrong("GET", "/v1/webhooks?status=active", expect=400)
+    for query in ["range=2h", "webhooks=", "webhooks=x"]:
+        wrong("GET", f"/v1/series?{query}", expect=400)
     for kind in ["webhooks", "events", "deliveries", "recoveries", "history"]:
         for one in ["x", "wh_", FOREVER, "evt_" + FOREVER]:
             wrong("GET", f"/v1/{kind}/{one}", expect=404, operation=f"/v1/{kind}/{{id}}")

@@ -2,6 +2,7 @@
 //! The modules stand in reading order; `src/README.md` is the map.
 
 pub mod clock;
+pub mod dashboard;
 pub mod expr;
 pub mod model;
 pub mod sabotage;

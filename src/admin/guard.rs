@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::Settings;
 use super::auth::{Access, Rights};
+use super::dashboard;
 use super::hosts::Hosts;
 use super::problem::Problem;
 use super::state::Api;
@@ -22,6 +23,9 @@ pub(super) struct Peer(pub(super) IpAddr);
 /// Open to everyone: they say nothing that a connection attempt does not.
 const OPEN: [&str; 2] = ["/livez", "/readyz"];
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Answers only to its own names, only to its own pages, only with the token.
 pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Response {
@@ -43,8 +47,9 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
 fn admit(api: &Api, access: &Access, request: &Request) -> Result<Rights, Problem> {
     check_framing(request.headers())?;
     check_host(&access.hosts, request)?;
-    check_origin(&access.hosts, request.headers())?;
-    if OPEN.contains(&request.uri().path()) {
+    check_origin(&access.hosts, request)?;
+    let path = request.uri().path();
+    if OPEN.contains(&path) || dashboard::is_open(path) {
         return Ok(Rights::Read);
     }
     let rights = check_token(api, access, request)?;
@@ -81,15 +86,26 @@ fn check_host(names: &Hosts, request: &Request) -> Result<(), Problem> {
     ))
 }
 
-fn check_origin(names: &Hosts, headers: &HeaderMap) -> Result<(), Problem> {
+fn check_origin(names: &Hosts, request: &Request) -> Result<(), Problem> {
+    let headers = request.headers();
     let own = |origin: &HeaderValue| origin.to_str().is_ok_and(|o| names.is_own_origin(o));
     let same_site = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
     if headers.get_all(header::ORIGIN).iter().all(own)
-        && headers.get_all(SEC_FETCH_SITE).iter().all(same_site)
+        && (headers.get_all(SEC_FETCH_SITE).iter().all(same_site) || is_followed_link(request))
     {
         return Ok(());
     }
     Err(Problem::forbidden("cross_site", "pages of other origins may not use this API"))
+}
+
+/// Somebody has followed a link to the dashboard, in a chat or a runbook: the other site learns nothing
+/// of what comes, and the page without its token shows nothing.
+fn is_followed_link(request: &Request) -> bool {
+    let is = |name, value: &str| request.headers().get(name).is_some_and(|v| v == value);
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && dashboard::is_page(request.uri().path())
+        && is(SEC_FETCH_MODE, "navigate")
+        && is(SEC_FETCH_DEST, "document")
 }
 
 fn check_token(api: &Api, access: &Access, request: &Request) -> Result<Rights, Problem> {
@@ -124,14 +140,16 @@ fn bearer(value: &HeaderValue) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-/// Answers hold captured content: nothing may sniff, frame, run or keep them.
+/// Answers hold captured content: nothing may sniff, frame, run or keep them. What the dashboard has
+/// said for itself stays: it runs, and is kept.
 fn harden(headers: &mut HeaderMap) {
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (CORP, "same-origin"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }

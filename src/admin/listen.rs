@@ -24,7 +24,7 @@ use super::auth::Access;
 use super::guard::Peer;
 use super::link::Link;
 use super::state::{Shared, State};
-use super::{Settings, router};
+use super::{Settings, charts, router};
 use crate::shutdown::{Stop, Tasks};
 use crate::tls::ServerTls;
 
@@ -67,6 +67,7 @@ impl Admin {
         let local_addr = listener.local_addr().map_err(failed)?;
         let api = Arc::new(Shared::new(&settings, local_addr, state));
         let weak = Arc::downgrade(&api);
+        tasks.spawn(charts::keep_sampling(Arc::clone(&api), tasks.stop().clone()));
         let router = router(api);
         let has_tls = settings.tls.is_some();
         tracing::info!(address = %local_addr, tls = has_tls, "the admin API listens");

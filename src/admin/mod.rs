@@ -2,13 +2,16 @@
 //!
 //! Its own listener, apart from the proxy's. A request passes `listen` (bounded connections,
 //! header timeout), `guard` (Host and Origin against DNS rebinding and cross-site use, then the
-//! token), and the router here; the handlers stand one file per resource and read the store on
+//! token, but for the probes and the files of the dashboard), and the router here; the handlers stand one file per resource and read the store on
 //! blocking threads, a bounded number at a time. Every error is a `problem`.
 
 mod auth;
 mod captured;
+mod charts;
 mod control;
+mod dashboard;
 mod definition;
+mod degraded;
 mod deliveries;
 mod events;
 mod export;
@@ -69,13 +72,15 @@ pub fn openapi() -> OpenApi {
     openapi::complete(described().into_openapi())
 }
 
-/// Every route with its description: there is no other way to add one.
+/// Every route of the API with its description: there is no other way to add one. (The files of the
+/// dashboard are for browsers, and no part of the API.)
 fn described() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::frame())
         .routes(routes!(status::livez))
         .routes(routes!(status::readyz))
         .routes(routes!(status::metrics))
         .routes(routes!(status::status))
+        .routes(routes!(charts::series))
         .routes(routes!(reload::config))
         .routes(routes!(reload::reload))
         .routes(routes!(openapi::document))
@@ -105,6 +110,7 @@ fn described() -> OpenApiRouter<Api> {
 fn router(api: Api) -> Router {
     let (routes, _) = described().split_for_parts();
     routes
+        .merge(dashboard::routes())
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(from_fn_with_state(api.clone(), guard::guard))

@@ -7,7 +7,7 @@ use utoipa::openapi::{RefOr, Required};
 use utoipa::{IntoParams, PartialSchema};
 
 use super::Settings;
-use super::schemas::{Label, Moment, RecoveryKey, StatusCode, WebhookKey};
+use super::schemas::{Label, Moment, RangeName, RecoveryKey, StatusCode, WebhookKey};
 use crate::model::DeliveryState;
 
 /// A place in the sequence of changes.
@@ -107,6 +107,16 @@ queries! {
             .schema(Some(text(MARK)))
             .build(),
     ];
+    /// What charts are asked for.
+    Charted: [
+        query("range", "How far they go back; default `15m`.", RangeName::schema()),
+        query(
+            "webhooks",
+            "Webhooks that are shown one by one: ids with commas between them. One that there is none \
+             of (any more) is left out of the answer.",
+            webhook_ids(),
+        ),
+    ];
     /// What only events are filtered by.
     OfCall: [
         query("label", "Only events of this label.", Label::schema()),
@@ -114,6 +124,13 @@ queries! {
         query("code", "Only calls that were answered with this status.", StatusCode::schema()),
         query("webhook", "Only events with a delivery to this webhook.", WebhookKey::schema()),
     ];
+}
+
+/// Ids of webhooks in any spelling, with commas between them.
+fn webhook_ids() -> Schema {
+    let uuid = "([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})";
+    let more = Settings::CHARTED_MAX - 1;
+    text(&format!("^(wh_)?{uuid}(,(wh_)?{uuid}){{0,{more}}}$"))
 }
 
 /// Text that holds something to look for.

@@ -20,6 +20,9 @@ use crate::store::Store;
 
 /// Webhooks created on the API.
 const N_WEBHOOKS_MAX: usize = 1000;
+
+/// Why a webhook is disabled that nobody but a person has disabled.
+pub(super) const BY_OPERATOR: &str = "disabled by an operator";
 /// Replaced keys of a webhook that sign at a time: each adds a signature to every request.
 const N_PREVIOUS_MAX: usize = 4;
 
@@ -254,7 +257,7 @@ impl Registry {
 
     async fn stand(&self, webhook: &Webhook, status: WebhookStatus) -> Result<(), Problem> {
         let is_disabled = status == WebhookStatus::Disabled;
-        let reason = is_disabled.then(|| "disabled by an operator".to_owned());
+        let reason = is_disabled.then(|| BY_OPERATOR.to_owned());
         let overrides_file = !is_disabled && !webhook.active;
         let state = WebhookState { status, reason, since: clock::now(), overrides_file };
         let stored = self.store.set_webhook_state(webhook.id, state).await;

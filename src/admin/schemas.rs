@@ -7,10 +7,12 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, 
 use utoipa::openapi::{Object, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::degraded;
 use crate::model::{
     DeliveryId, DeliveryState, EventId, Format, Scheme, Timestamp, WebhookId, WebhookSource,
     WebhookStatus,
 };
+use crate::telemetry::Range;
 
 /// 32 hexadecimal digits, or a UUID with its hyphens (RFC 9562 4), in any case.
 macro_rules! uuid_in_any_spelling {
@@ -31,6 +33,10 @@ pub(super) struct DeliveryKey;
 pub(super) struct WebhookKey;
 /// An event's or a delivery's id in a path.
 pub(super) struct AnyKey;
+/// What is not as it should be, for programs.
+pub(super) struct DegradedCode;
+/// How far charts go back.
+pub(super) struct RangeName;
 /// A recovery's id.
 pub(super) struct RecoveryKey;
 /// How a recovery stands.
@@ -93,6 +99,10 @@ written! {
     AnyKey as "AnyKey":
         text("An event's or a delivery's id, in any spelling; a bare UUID may be either.")
         .pattern(Some(uuid_in_any_spelling!("(evt_|del_)?")));
+    DegradedCode as "DegradedCode": text("What is not as it should be, for programs.")
+        .enum_values(Some(degraded::CODES));
+    RangeName as "Range": text("How far charts go back.")
+        .enum_values(Some(Range::ALL.map(Range::name)));
     RecoveryKey as "RecoveryId": text("A recovery: a UUID.")
         .format(Some(SchemaFormat::Custom("uuid".to_owned())))
         .examples(["019ab1c2-d3e4-7f5a-8b6c-7d8e9f0a1b2c"]);

@@ -48,6 +48,8 @@ impl Settings {
     pub const Q_CHARS_MAX: usize = 200;
     /// Items of a page when the caller does not say.
     pub const PAGE_DEFAULT: usize = 50;
+    /// Webhooks of one answer of `/v1/series`.
+    pub const CHARTED_MAX: usize = 50;
     /// Followers of the live stream at a time; further ones get 503.
     pub const STREAMS_MAX: usize = 64;
     /// A stream says that it is alive when there was nothing else to say for so long.

@@ -14,7 +14,7 @@ use super::registry::Registry;
 use super::stream::Pace;
 use crate::model::Timestamp;
 use crate::store::{Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Series};
 
 /// What the admin API is given to answer from.
 pub struct State {
@@ -43,6 +43,8 @@ pub(super) struct Shared {
     /// Places for followers of the live stream.
     pub(super) streams: Arc<Semaphore>,
     pub(super) pace: Pace,
+    /// What has been counted lately.
+    pub(super) series: Series,
 }
 
 impl fmt::Debug for State {
@@ -60,6 +62,7 @@ impl Shared {
             reads: Arc::new(Semaphore::new(Settings::READS_MAX)),
             streams: Arc::new(Semaphore::new(Settings::STREAMS_MAX)),
             pace: Pace::default(),
+            series: Series::begin(crate::clock::now()),
             state,
         }
     }

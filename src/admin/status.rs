@@ -1,5 +1,7 @@
 //! How sidehook is: for probes, for scrapers, for people.
 
+use std::time::Duration;
+
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -8,15 +10,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Rights;
-use super::control::ConfigProblem;
+use super::control::{self, ConfigProblem};
+use super::degraded::{self, Degraded, Seen, Standing};
 use super::params::Params;
 use super::problem::{Problem, json};
 use super::schemas::Probed;
 use super::state::{Api, Shared};
 use crate::clock;
 use crate::model::{Timestamp, Webhook, WebhookId, WebhookStatus};
-use crate::store::{QueueStats, Store, StoreStats};
-use crate::telemetry::{Exposition, QueueScrape, Scrape};
+use crate::store::{QueueStats, Store, StoreStats, Unhealthy};
+use crate::telemetry::{Exposition, QueueScrape, Scrape, Total};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -38,8 +41,19 @@ struct Status {
     uptime_seconds: u64,
     upstream: UpstreamStatus,
     store: StoreStatus,
+    proxy: ProxyStatus,
     webhooks: Vec<QueueStatus>,
     config: ConfigStatus,
+    /// What is not as it should be, the worst first; empty when all is well.
+    problems: Vec<Degraded>,
+}
+
+/// Whether calls are taken.
+#[derive(Serialize, ToSchema)]
+struct ProxyStatus {
+    listening: bool,
+    /// sidehook is stopping: it finishes its calls and takes no new ones.
+    draining: bool,
 }
 
 /// Whether the last call reached the upstream.
@@ -69,6 +83,8 @@ struct StoreStatus {
     /// Of a hundred recent commits the slowest but one; null before the first.
     #[schema(required)]
     commit_p99_ms: Option<f64>,
+    /// Events that could not be stored yet, and are lost if sidehook ends before they are.
+    events_in_memory: u64,
     /// What of the journal could not be read at this start; absent when all could.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -82,6 +98,9 @@ struct QueueStatus {
     name: String,
     #[schema(value_type = WebhookStatus)]
     status: &'static str,
+    /// Why it is disabled or paused.
+    #[schema(required)]
+    reason: Option<String>,
     pending: u64,
     held: u64,
     /// Age of the oldest delivery that waits.
@@ -115,8 +134,7 @@ pub(super) async fn livez() -> Response {
     json(StatusCode::OK, &Readiness { status: "alive", reasons: Vec::new() })
 }
 
-fn config_status(api: &Shared) -> ConfigStatus {
-    let config = api.state.control.config();
+fn config_status(config: control::ConfigStatus) -> ConfigStatus {
     let shown = |p: &ConfigProblem| format!("{}: {} ({})", p.place(), p.message, p.cure);
     ConfigStatus {
         generation: config.generation,
@@ -209,50 +227,66 @@ pub(super) async fn status(
 ) -> Result<Response, Problem> {
     params.finish()?;
     let (stats, unhealthy) = api.read(|store| Ok((store.stats(), store.check().err()))).await?;
-    let proxy = api.state.control.proxy();
-    let quantiles = api.state.metrics.commit_quantiles();
-    let millis = |seconds: f64| (seconds * 1e6).round() / 1e3;
-    let now = clock::now();
+    let (proxy, config) = (api.state.control.proxy(), api.state.control.config());
+    let (webhooks, now) = (api.state.store.webhooks(), clock::now());
+    let standing: Vec<Standing<'_>> =
+        webhooks.iter().map(|webhook| standing(&api.state.store, webhook)).collect();
+    let queues = standing.iter().map(|one| queue_status(one, &stats, now)).collect();
+    let seen = Seen {
+        stats: &stats,
+        proxy: &proxy,
+        config: &config,
+        lost: api.state.metrics.lost(),
+        unserved: Total::UNSERVED.map(|why| (why, api.series.lately(why))).to_vec(),
+        webhooks: standing,
+        now,
+    };
+    let problems = degraded::problems(&seen);
     let status = Status {
         version: VERSION,
         access,
         uptime_seconds: now.since(api.state.started_at).as_secs(),
+        proxy: ProxyStatus { listening: proxy.listening, draining: proxy.draining },
         upstream: UpstreamStatus {
             healthy: proxy.upstream_healthy,
             last_error: proxy.upstream_error,
         },
-        store: StoreStatus {
-            healthy: unhealthy.is_none(),
-            reason: unhealthy.map(|unhealthy| unhealthy.reason),
-            bytes: stats.bytes,
-            max_bytes: stats.max_bytes,
-            commit_p50_ms: quantiles.map(|(p50, _)| millis(p50.as_secs_f64())),
-            commit_p99_ms: quantiles.map(|(_, p99)| millis(p99.as_secs_f64())),
-            damage: stats.damage.clone(),
-        },
-        webhooks: api
-            .state
-            .store
-            .webhooks()
-            .iter()
-            .map(|webhook| queue_status(&api.state.store, webhook, &stats, now))
-            .collect(),
-        config: config_status(&api),
+        store: store_status(&api, stats, unhealthy),
+        webhooks: queues,
+        config: config_status(config),
+        problems,
     };
     Ok(json(StatusCode::OK, &status))
 }
 
-fn queue_status(
-    store: &Store,
-    webhook: &Webhook,
-    stats: &StoreStats,
-    now: Timestamp,
-) -> QueueStatus {
+fn store_status(api: &Shared, stats: StoreStats, unhealthy: Option<Unhealthy>) -> StoreStatus {
+    let quantiles = api.state.metrics.commit_quantiles();
+    let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    StoreStatus {
+        healthy: unhealthy.is_none(),
+        reason: unhealthy.map(|unhealthy| unhealthy.reason),
+        bytes: stats.bytes,
+        max_bytes: stats.max_bytes,
+        commit_p50_ms: quantiles.map(|(p50, _)| millis(p50)),
+        commit_p99_ms: quantiles.map(|(_, p99)| millis(p99)),
+        events_in_memory: stats.n_in_memory,
+        damage: stats.damage,
+    }
+}
+
+fn standing<'a>(store: &Store, webhook: &'a Webhook) -> Standing<'a> {
+    let (status, reason) = store.webhook_status(webhook);
+    Standing { webhook, status, reason }
+}
+
+fn queue_status(standing: &Standing<'_>, stats: &StoreStats, now: Timestamp) -> QueueStatus {
+    let webhook = standing.webhook;
     let queue = stats.queues.iter().find(|queue| queue.webhook_id == webhook.id);
     QueueStatus {
         id: webhook.id,
         name: webhook.name.clone(),
-        status: store.webhook_status(webhook).0.name(),
+        status: standing.status.name(),
+        reason: standing.reason.clone(),
         pending: queue.map_or(0, |queue| queue.pending),
         held: queue.map_or(0, |queue| queue.held),
         oldest_seconds: queue

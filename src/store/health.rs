@@ -9,7 +9,7 @@ use super::{StoreError, locked};
 
 /// What can be wrong; each is set and cleared by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub enum Trouble {
     /// The journal could not be written or synced.
     Journal = 0,
     /// sled failed and is not back yet.
@@ -24,7 +24,7 @@ pub(crate) enum Trouble {
     Closed = 5,
 }
 
-const N_TROUBLES: usize = 6;
+const N_TROUBLES: usize = Trouble::ALL.len();
 
 #[derive(Debug, Default)]
 pub(crate) struct Health {
@@ -32,7 +32,20 @@ pub(crate) struct Health {
     reasons: Mutex<[Option<String>; N_TROUBLES]>,
 }
 
+impl Trouble {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Journal, Self::Index, Self::DiskLow, Self::SizeFull, Self::Stalled, Self::Closed];
+}
+
 impl Health {
+    /// All that is wrong, each in words.
+    pub(crate) fn all(&self) -> Vec<(Trouble, String)> {
+        let reasons = locked(&self.reasons);
+        let each = Trouble::ALL.into_iter().zip(reasons.iter());
+        each.filter_map(|(trouble, reason)| Some((trouble, reason.clone()?))).collect()
+    }
+
     pub(crate) fn check(&self) -> Result<(), Unhealthy> {
         if self.bits.load(Ordering::Relaxed) == 0 {
             return Ok(());

@@ -41,6 +41,7 @@ mod types;
 
 pub use changes::{Change, ChangeMark, Changes, Missed};
 pub use error::StoreError;
+pub use health::Trouble;
 pub use leases::Lease;
 pub use offline::{
     Checked, Exported, IndexFound, Offline, OnProgress, Progress, Rebuilt, Story, Within,
@@ -61,7 +62,6 @@ use tokio::sync::oneshot;
 
 use crate::model::{Attempt, Delivery, DeliveryId, Event, EventId, NewEvent, Timestamp, WebhookId};
 use crate::telemetry::Metrics;
-use health::Trouble;
 use lock::Lock;
 use queue::{Finished, Request, Waiting};
 use shared::{Shared, locked};
@@ -305,7 +305,16 @@ impl Store {
         self.shared.attempts(id)
     }
 
-    /// Size, queues, damage.
+    /// How many deliveries of each webhook are unfinished, those of webhooks that are gone included:
+    /// counters that are kept, whatever waits.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn waiting(&self) -> Result<Vec<(WebhookId, u64)>, StoreError> {
+        self.shared.waiting()
+    }
+
+    /// Size, queues, damage, troubles.
     pub fn stats(&self) -> StoreStats {
         self.shared.stats()
     }

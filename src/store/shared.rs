@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     damage: Mutex<Vec<String>>,
     /// All files together, as of the last look.
     bytes: AtomicU64,
+    /// Events that could not be written and wait in the committer's memory.
+    n_in_memory: AtomicU64,
     /// The latest time that the clock has shown, milliseconds, as far as the store has written it.
     clock_high: AtomicU64,
 }
@@ -80,6 +82,7 @@ impl Shared {
             changes: Arc::new(Changes::new(crate::clock::now().as_millis())),
             damage: Mutex::default(),
             bytes: AtomicU64::new(0),
+            n_in_memory: AtomicU64::new(0),
             clock_high: AtomicU64::new(0),
         }
     }
@@ -117,6 +120,14 @@ impl Shared {
 
     pub(crate) fn set_bytes(&self, bytes: u64) {
         self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn n_in_memory(&self) -> u64 {
+        self.n_in_memory.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_in_memory(&self, n: usize) {
+        self.n_in_memory.store(n as u64, Ordering::Relaxed);
     }
 
     /// The recoveries as the index has them, for callers.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::health::Trouble;
 use crate::model::{DeliveryCounts, DeliveryState, EventId, Timestamp, WebhookId};
 
 /// What the store needs to know.
@@ -161,6 +162,10 @@ pub struct StoreStats {
     pub queues: Vec<QueueStats>,
     /// Damage found since the start: file, bytes, records. Empty is the promise.
     pub damage: Vec<String>,
+    /// What is wrong now, each in words; empty: the store takes events.
+    pub troubles: Vec<(Trouble, String)>,
+    /// Events that could not be written and wait in memory.
+    pub n_in_memory: u64,
 }
 
 impl Receipt {

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric};
@@ -18,6 +19,7 @@ use prometheus_client::registry::Registry;
 use super::of_webhooks::OfWebhooks;
 use super::recent::Recent;
 use super::scrape::{Exposition, Scrape};
+use super::spread::Spread;
 use super::unserved::Unserved;
 
 /// Upper bounds in seconds: a commit is one `fdatasync`, tens of microseconds to a second.
@@ -62,6 +64,8 @@ pub struct Metrics {
     responses_broken: Family<OneLabel, Counter>,
     commit_seconds: Histogram,
     commits_recent: Recent,
+    commits_spread: Spread,
+    events_all: AtomicU64,
     of_webhooks: OfWebhooks,
     connections_unserved: [Counter; Unserved::ALL.len()],
     config_reloads: [Counter; ReloadOutcome::ALL.len()],
@@ -110,6 +114,7 @@ impl Metrics {
     /// An event was committed: `sidehook_events_total{label}`.
     pub fn event_committed(&self, label: &str) {
         self.events.get_or_create(&[("label", label.to_owned().into())]).inc();
+        self.events_all.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Events of successes that were let through could not be stored:
@@ -142,6 +147,7 @@ impl Metrics {
     pub fn commit(&self, took: Duration) {
         self.commit_seconds.observe(took.as_secs_f64());
         self.commits_recent.record(took);
+        self.commits_spread.count(took);
     }
 
     /// Median and 99th percentile of recent commits, for `/v1/status`.
@@ -271,6 +277,8 @@ impl Default for Metrics {
             ),
             commit_seconds,
             commits_recent: Recent::default(),
+            commits_spread: Spread::default(),
+            events_all: AtomicU64::new(0),
             of_webhooks: OfWebhooks::new(&mut to),
             config_reloads: ReloadOutcome::ALL.map(|o| one(&config_reloads, "outcome", o.name())),
             config_healthy,
@@ -366,5 +374,6 @@ fn one<M: Clone + Default>(
     family.get_or_create_owned(&[(name, value.into())])
 }
 
+mod charted;
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,16 @@ mod metrics;
 mod of_webhooks;
 mod recent;
 mod scrape;
+mod series;
+mod spread;
+mod totals;
 mod unserved;
 
 pub use access::AccessLine;
 pub use metrics::{CutSide, Metrics, ReloadOutcome, UpstreamErrorKind};
 pub use of_webhooks::OUTCOMES;
 pub use scrape::{Exposition, QueueScrape, Scrape};
+pub use series::{Chart, N_STEPS, Range, Reading, Series, Step, TICK, WebhookReading, WebhookStep};
+pub use spread::Counted;
+pub use totals::{Tally, Total, Totals};
 pub use unserved::Unserved;

@@ -1,8 +1,9 @@
 //! What is counted per webhook. Its series exist from the webhook's first scrape, so that a first
 //! failure is an increase, and go when the webhook does: names of the past are not kept.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -11,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::metrics::{Histograms, OneLabel, TwoLabels, family, histograms};
+use super::totals::{Tally, Total, Totals};
 
 /// Upper bounds in seconds: an attempt is one HTTP request, a millisecond to its deadline.
 const ATTEMPT_BOUNDS: [f64; 12] =
@@ -44,8 +46,12 @@ pub(super) struct OfWebhooks {
     attempt_seconds: Histograms,
     delivery_lag_seconds: Histograms,
     deliveries_finished: Family<TwoLabels, Counter>,
-    /// The webhooks that have series.
-    names: Mutex<BTreeSet<String>>,
+    /// The webhooks that have series, and what is counted for charts.
+    names: Mutex<BTreeMap<String, Tally>>,
+    attempts_delivered: AtomicU64,
+    attempts_failed: AtomicU64,
+    finished_delivered: AtomicU64,
+    finished_failed: AtomicU64,
 }
 
 impl OfWebhooks {
@@ -67,33 +73,49 @@ impl OfWebhooks {
                 "Deliveries that reached their end, by how",
             ),
             names: Mutex::default(),
+            attempts_delivered: AtomicU64::new(0),
+            attempts_failed: AtomicU64::new(0),
+            finished_delivered: AtomicU64::new(0),
+            finished_failed: AtomicU64::new(0),
         }
     }
 
     pub(super) fn attempt(&self, webhook: &str, outcome: &'static str, took: Duration) {
-        self.know(webhook);
+        let is_delivered = outcome == OUTCOMES[0];
+        if let Some(tally) = self.know(webhook).get_mut(webhook) {
+            let n = if is_delivered { &mut tally.delivered } else { &mut tally.failed };
+            *n += 1;
+            let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            tally.micros = tally.micros.saturating_add(micros);
+        }
+        let all = if is_delivered { &self.attempts_delivered } else { &self.attempts_failed };
+        all.fetch_add(1, Ordering::Relaxed);
         self.attempts.get_or_create(&two(webhook, "outcome", outcome)).inc();
         self.attempt_seconds.get_or_create(&one(webhook)).observe(took.as_secs_f64());
     }
 
     pub(super) fn lag(&self, webhook: &str, lag: Duration) {
-        self.know(webhook);
+        drop(self.know(webhook));
         self.delivery_lag_seconds.get_or_create(&one(webhook)).observe(lag.as_secs_f64());
     }
 
     pub(super) fn finished(&self, webhook: &str, status: &'static str) {
-        self.know(webhook);
+        drop(self.know(webhook));
+        match status {
+            "delivered" => self.finished_delivered.fetch_add(1, Ordering::Relaxed),
+            "failed" => self.finished_failed.fetch_add(1, Ordering::Relaxed),
+            _ => 0,
+        };
         self.deliveries_finished.get_or_create(&two(webhook, "status", status)).inc();
     }
 
     /// Series for these webhooks, and for no others.
     pub(super) fn are(&self, webhooks: &[&str]) {
         for webhook in webhooks {
-            self.know(webhook);
+            drop(self.know(webhook));
         }
         let current: BTreeSet<&str> = webhooks.iter().copied().collect();
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.retain(|name| {
+        self.names().retain(|name, _| {
             let stays = current.contains(name.as_str());
             if !stays {
                 self.forget(name);
@@ -103,17 +125,17 @@ impl OfWebhooks {
     }
 
     /// Makes every series of a webhook when it is met for the first time.
-    fn know(&self, webhook: &str) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.contains(webhook) {
-            return;
+    fn know(&self, webhook: &str) -> MutexGuard<'_, BTreeMap<String, Tally>> {
+        let mut names = self.names();
+        if names.contains_key(webhook) {
+            return names;
         }
         if names.len() >= NAMES_MAX {
-            for name in std::mem::take(&mut *names) {
+            for name in std::mem::take(&mut *names).into_keys() {
                 self.forget(&name);
             }
         }
-        names.insert(webhook.to_owned());
+        names.insert(webhook.to_owned(), Tally::ZERO);
         for outcome in OUTCOMES {
             drop(self.attempts.get_or_create(&two(webhook, "outcome", outcome)));
         }
@@ -122,6 +144,26 @@ impl OfWebhooks {
         }
         drop(self.attempt_seconds.get_or_create(&one(webhook)));
         drop(self.delivery_lag_seconds.get_or_create(&one(webhook)));
+        names
+    }
+
+    /// What was counted for a webhook of this name.
+    pub(super) fn tally(&self, webhook: &str) -> Tally {
+        self.names().get(webhook).copied().unwrap_or_default()
+    }
+
+    /// What was counted for all of them, those that are gone included.
+    pub(super) fn add_to(&self, totals: Totals) -> Totals {
+        let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        totals
+            .with(Total::AttemptsDelivered, read(&self.attempts_delivered))
+            .with(Total::AttemptsFailed, read(&self.attempts_failed))
+            .with(Total::DeliveriesDelivered, read(&self.finished_delivered))
+            .with(Total::DeliveriesFailed, read(&self.finished_failed))
+    }
+
+    fn names(&self) -> MutexGuard<'_, BTreeMap<String, Tally>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget(&self, webhook: &str) {

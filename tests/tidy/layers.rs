@@ -6,7 +6,7 @@ use crate::source::Source;
 const LAYERS: [&[&str]; 12] = [
     &["expr"],
     &["model"],
-    &["clock", "shutdown", "sabotage"],
+    &["clock", "shutdown", "sabotage", "dashboard"],
     &["telemetry", "tls"],
     &["view"],
     &["rules", "payload", "sign"],

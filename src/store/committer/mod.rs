@@ -114,6 +114,7 @@ impl Committer {
                 self.tick();
             }
             self.commit(taken);
+            self.shared.set_in_memory(self.kept.len());
             if is_last {
                 break;
             }

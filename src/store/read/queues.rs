@@ -18,7 +18,23 @@ impl Shared {
             Vec::new()
         });
         let max_bytes = self.settings.max_bytes;
-        StoreStats { bytes: self.bytes(), max_bytes, queues, damage: self.damage() }
+        StoreStats {
+            bytes: self.bytes(),
+            max_bytes,
+            queues,
+            damage: self.damage(),
+            troubles: self.health.all(),
+            n_in_memory: self.n_in_memory(),
+        }
+    }
+
+    pub(crate) fn waiting(&self) -> Result<Vec<(WebhookId, u64)>, StoreError> {
+        self.index.with(|tree| {
+            let pending = |known: Result<(WebhookId, Counts), StoreError>| {
+                known.map(|(id, counts)| (id, counts.pending))
+            };
+            counts_of_all(tree).map(pending).collect()
+        })
     }
 
     fn queues(&self, tree: &Tree) -> Result<Vec<QueueStats>, StoreError> {

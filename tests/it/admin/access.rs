@@ -4,7 +4,7 @@ use crate::support::client::RawClient;
 #[tokio::test]
 async fn without_the_token_nothing_is_told() {
     let desk = Desk::open().await;
-    let paths = ["/metrics", "/v1/status", "/v1/events", "/v1/webhooks", "/v1/nothing", "/"];
+    let paths = ["/metrics", "/v1/status", "/v1/events", "/v1/webhooks", "/v1/nothing", "/v1"];
     let partial = format!("authorization: Bearer {}\r\n", &TOKEN[1..]);
     let twice = format!("authorization: Bearer {TOKEN}\r\nauthorization: Bearer {TOKEN}\r\n");
     for headers in ["authorization: \r\n", "authorization: Basic YTpi\r\n", &partial, &twice] {

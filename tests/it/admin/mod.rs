@@ -3,6 +3,7 @@
 mod access;
 mod again;
 mod commands;
+mod dashboard;
 mod desk;
 mod encrypted;
 mod lists;
@@ -14,5 +15,6 @@ mod probes;
 mod reader;
 mod reads;
 mod rules_test;
+mod series;
 mod standing;
 mod stream;

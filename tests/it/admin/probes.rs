@@ -1,6 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use sidehook::model::Verdict;
+use sidehook::telemetry::Unserved;
 
 use super::desk::{Desk, accepted, json};
 
@@ -39,6 +40,18 @@ async fn status_tells_queues_and_health() {
     assert!(status["store"]["commit_p99_ms"].is_f64());
     assert_eq!(status["config"]["generation"], 1);
     assert_eq!(status["config"]["problems"], serde_json::json!([]));
+    assert_eq!(status["proxy"], serde_json::json!({"listening": true, "draining": false}));
+    assert_eq!(status["store"]["events_in_memory"], 0);
+    let problems = status["problems"].as_array().expect("a list");
+    let codes: Vec<_> = problems.iter().map(|one| (&one["code"], &one["severity"])).collect();
+    let warning = (&"webhook_disabled".into(), &"warning".into());
+    assert_eq!(codes, [(&"upstream_unhealthy".into(), &"error".into()), warning], "{status}");
+    assert!(problems[0]["message"].as_str().expect("text").contains("connection refused"));
+    assert!(problems[0].get("webhook_id").is_none(), "{status}");
+    assert!(
+        problems[1]["message"].as_str().expect("text").contains("2 deliveries wait"),
+        "{status}"
+    );
     let webhooks = status["webhooks"].as_array().expect("a list");
     let find = |name: &str| webhooks.iter().find(|one| one["name"] == name).expect("is listed");
     assert_eq!(find("billing")["pending"], 1, "{status}");
@@ -47,6 +60,9 @@ async fn status_tells_queues_and_health() {
     assert_eq!(find("audit")["held"], 2, "{status}");
     assert_eq!(find("audit")["status"], "disabled");
     assert!(find("audit")["oldest_seconds"].is_u64());
+    assert_eq!(find("audit")["id"], problems[1]["webhook_id"]);
+    assert_eq!(find("audit")["reason"], "`active = false` in the configuration");
+    assert!(find("billing")["reason"].is_null());
 }
 
 #[tokio::test]
@@ -74,4 +90,27 @@ async fn metrics_come_in_the_format_that_is_asked_for() {
     let reply = desk.send("GET", "/metrics", accept, "").await;
     assert!(reply.field("content-type")[0].starts_with("application/openmetrics-text"));
     assert!(reply.text().ends_with("# EOF\n"));
+}
+
+/// The counters are sampled though nobody asks for charts.
+#[tokio::test]
+async fn connections_turned_away_lately_are_told() {
+    let desk = Desk::open().await;
+    desk.metrics.unserved(Unserved::ClientLimit);
+    desk.metrics.unserved(Unserved::Handshake);
+    let work = async {
+        loop {
+            let status = desk.json("/v1/status").await;
+            let problems = status["problems"].as_array().expect("a list").iter();
+            let mut refused = problems.filter(|one| one["code"] == "connections_refused");
+            if let Some(problem) = refused.next() {
+                return problem.clone();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let told = crate::support::soon("a sample", work).await;
+    let message = told["message"].as_str().expect("text");
+    assert!(message.contains("1 (above [proxy] max_connections_per_client)"), "{told}");
+    assert!(!message.contains("handshake") && told["cure"].is_string(), "{told}");
 }

@@ -1,0 +1,40 @@
+//! Numbers, ages and reasons as parts of sentences.
+
+use std::time::Duration;
+
+/// ` 12 deliveries wait, the oldest for 3 h.`, to follow a sentence; empty for none.
+pub(super) fn waiting(n: u64, oldest: Option<Duration>) -> String {
+    if n == 0 {
+        return String::new();
+    }
+    let deliveries = count(n, "delivery waits", "deliveries wait");
+    let oldest = oldest.map(|oldest| format!(", the oldest for {}", age(oldest)));
+    format!(" {deliveries}{}.", oldest.unwrap_or_default())
+}
+
+/// A number and what it counts.
+pub(super) fn count(n: u64, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
+/// As people say it: whole numbers of the unit in which there is more than one.
+pub(super) fn age(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// A reason of the store without its last part, which is what to do.
+pub(super) fn head(reason: &str) -> &str {
+    reason.rsplit_once("; ").map_or(reason, |(head, _)| head)
+}
+
+/// As the beginning of a sentence.
+pub(super) fn upper(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}

@@ -1,0 +1,77 @@
+//! The table of the files. A line for each, so that nothing that lies in the folder by accident is
+//! served to everybody; the test below says which line is missing.
+
+/// One file.
+#[derive(Debug)]
+pub struct Asset {
+    /// Its path below `web/`, with `/`.
+    pub path: &'static str,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its content.
+    pub bytes: &'static [u8],
+}
+
+macro_rules! assets {
+    ($($path:literal)*) => {
+        &[$(Asset {
+            path: $path,
+            content_type: content_type($path),
+            bytes: include_bytes!(concat!("web/", $path)),
+        }),*]
+    };
+}
+
+/// Every file; `index.html` is the page, the others are what it loads.
+pub const ASSETS: &[Asset] = assets! {
+    "index.html"
+    "app.mjs"
+};
+
+/// By the name's end; a file of another kind does not compile.
+const fn content_type(path: &str) -> &'static str {
+    match path.as_bytes() {
+        [.., b'.', b'h', b't', b'm', b'l'] => "text/html; charset=utf-8",
+        [.., b'.', b'm', b'j', b's'] => "text/javascript; charset=utf-8",
+        [.., b'.', b'c', b's', b's'] => "text/css; charset=utf-8",
+        [.., b'.', b's', b'v', b'g'] => "image/svg+xml; charset=utf-8",
+        _ => panic!("a kind of file that the dashboard has not had yet: add its media type"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// What is about the files, and is not one of them.
+    const NOT_SERVED: [&str; 3] = ["LICENSE", ".md", ".txt"];
+
+    fn collect(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                collect(root, &path, found);
+                continue;
+            }
+            let path = path.strip_prefix(root).expect("below it").to_str().expect("a plain name");
+            if !NOT_SERVED.iter().any(|part| path.contains(part)) {
+                found.insert(path.to_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_is_the_folder() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/dashboard/web"));
+        let mut there = BTreeSet::new();
+        collect(root, root, &mut there);
+        let listed: BTreeSet<String> = ASSETS.iter().map(|asset| asset.path.to_owned()).collect();
+        assert_eq!(listed.len(), ASSETS.len(), "a line stands twice");
+        let missing: Vec<&String> = there.difference(&listed).collect();
+        assert!(missing.is_empty(), "not in ASSETS of src/dashboard/assets.rs: {missing:#?}");
+    }
+}
