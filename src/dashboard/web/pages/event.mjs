@@ -1,0 +1,6 @@
+import { html } from "../lib.mjs";
+
+/** @param {any} props */
+export function Event(props) {
+  return html`<h1>Event</h1>`;
+}

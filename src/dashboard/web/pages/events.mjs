@@ -1,0 +1,6 @@
+import { html } from "../lib.mjs";
+
+/** @param {any} props */
+export function Events(props) {
+  return html`<h1>Events</h1>`;
+}

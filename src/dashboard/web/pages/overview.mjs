@@ -1,0 +1,6 @@
+import { html } from "../lib.mjs";
+
+/** @param {any} props */
+export function Overview(props) {
+  return html`<h1>Overview</h1>`;
+}

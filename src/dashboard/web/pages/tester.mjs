@@ -1,0 +1,6 @@
+import { html } from "../lib.mjs";
+
+/** @param {any} props */
+export function Tester(props) {
+  return html`<h1>Tester</h1>`;
+}

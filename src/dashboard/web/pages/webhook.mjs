@@ -1,0 +1,6 @@
+import { html } from "../lib.mjs";
+
+/** @param {any} props */
+export function Webhook(props) {
+  return html`<h1>Webhook</h1>`;
+}
