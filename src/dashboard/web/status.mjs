@@ -20,7 +20,10 @@ let timer = 0;
 /** Asks as long as somebody is signed in and the tab is seen. Called once. */
 export function startAsking() {
   document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
-  session.watch((now) => { if (now.token !== null && now.access === null) ask(); });
+  session.watch((now) => {
+    // Signed in: by the form, which has asked already but kept no answer, or by a token not tried yet.
+    if (now.token === null ? status.get().data !== null : status.get().data === null) ask();
+  });
   stale.watch(ask);
   ask();
 }

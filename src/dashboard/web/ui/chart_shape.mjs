@@ -36,7 +36,7 @@ export function barsPath(values, base, x, y, width) {
     if (!value) return;
     const low = y(base[i] ?? 0);
     // What is there is seen, however small it is.
-    const high = Math.min(y((base[i] ?? 0) + value), low - 1);
+    const high = Math.min(y((base[i] ?? 0) + value), low - 2);
     path += `M${round(x(i) - width / 2)} ${round(low)}V${round(high)}h${round(width)}V${round(low)}Z`;
   });
   return path;
@@ -49,7 +49,7 @@ export function barsPath(values, base, x, y, width) {
 export function ticks(max, wanted, least) {
   const rough = Math.max(max / wanted, least);
   const power = 10 ** Math.floor(Math.log10(rough) + 1e-9);
-  const step = power * /** @type {number} */ ([1, 2, 5, 10].find((n) => n * power >= rough * 0.999));
+  const step = power * /** @type {number} */ ([1, 2, 5, 10].find((n) => n * power >= rough * 0.9));
   const n = Math.max(1, Math.ceil(max / step - 1e-9));
   return span(0, n).map((i) => Number((i * step).toPrecision(6)));
 }
