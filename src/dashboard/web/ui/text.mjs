@@ -7,8 +7,8 @@ const short = new Intl.NumberFormat("en", { notation: "compact", maximumFraction
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
-/** The time, told anew every second while somebody looks. */
-const now = cell(Date.now());
+/** The time in ms, told anew every second while somebody looks. */
+export const now = cell(Date.now());
 setInterval(() => { if (!document.hidden) now.set(Date.now()); }, 1000);
 
 /** 1,234,567. @param {number|null|undefined} n */
