@@ -37,15 +37,14 @@ export function Chart(props) {
   const words = (/** @type {number|null|undefined} */ value) => (value === null || value === undefined ? "–" : format(value));
   return html`<figure class="card chart">
     <figcaption><h3>${title} ${unit ? html`<span class="quiet">${unit}</span>` : null}</h3>
-      <span class="chart-at">${hasData ? (i === null ? "latest" : clockOf(start + i * step * 1000, step)) : ""}</span></figcaption>
-    ${hasData && lines ? html`<${Plot} ...${props} lines=${lines} i=${i} words=${words} start=${start} />`
-      : html`<p class="chart-empty quiet">${lines ? "No data yet. The first figures come in a few seconds." : "Loading ..."}</p>`}
-    <div class="chart-foot">
-      <ul class="legend">${lines?.map((line) => html`<li key=${line.name} class=${line.tone}><${Swatch} of=${line} />
-        ${line.name} <b>${words(i === null ? latest(line.values) : line.values[i])}</b></li>`)}</ul>
+      <span class="chart-at">${hasData ? (i === null ? "latest" : clockOf(start + i * step * 1000, step)) : ""}</span>
       ${hasData ? html`<button type="button" class="bare small" aria-expanded=${isTable} aria-label=${`${isTable ? "Hide" : "Show"} the table: ${title}`}
         onClick=${() => setTable(!isTable)}>${isTable ? "Hide table" : "As table"}</button>` : null}
-    </div>
+    </figcaption>
+    ${hasData && lines ? html`<${Plot} ...${props} lines=${lines} i=${i} words=${words} start=${start} />`
+      : html`<p class="chart-empty quiet">${lines ? "No data yet. The first figures come in a few seconds." : "Loading ..."}</p>`}
+    <ul class="legend">${lines?.map((line) => html`<li key=${line.name} class=${line.tone}><${Swatch} of=${line} />
+        ${line.name} <b>${words(i === null ? latest(line.values) : line.values[i])}</b></li>`)}</ul>
     ${isTable && hasData && lines ? html`<${Rows} title=${title} lines=${lines} start=${start} step=${step} words=${words} />` : null}
   </figure>`;
 }
@@ -67,7 +66,7 @@ function Swatch({ of }) {
 function Plot({ title, unit, lines, until, step, since, format, least, none, i, start, words }) {
   const box = useRef(/** @type {HTMLElement|null} */ (null));
   const width = useWidth(box);
-  const shape = useMemo(() => shapeOf({ lines, width, start, until, step, since, format, least }),
+  const shape = useMemo(() => shapeOf({ lines, width, start, until, since, format, least }),
     [lines, width, start, until]);
   const n = lines[0].values.length;
   const isCalm = shape.highest === 0;
@@ -122,10 +121,10 @@ function useWidth(of) {
 
 /**
  * Where everything stands. `marks` is drawn anew only when the data or the width change, not when one points.
- * @param {{lines: Line[], width: number, start: number, until: number, step: number, since: number,
+ * @param {{lines: Line[], width: number, start: number, until: number, since: number,
  *   format: (value: number) => string, least: number}} of
  */
-function shapeOf({ lines, width, start, until, step, since, format, least }) {
+function shapeOf({ lines, width, start, until, since, format, least }) {
   const n = lines[0].values.length;
   const stacked = stackOf(lines);
   const highest = Math.max(0, ...stacked.map(({ tops }) => Math.max(...tops.map((top) => top ?? 0))));
