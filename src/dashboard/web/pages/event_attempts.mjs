@@ -54,9 +54,9 @@ function Attempt({ attempt, isFirst }) {
     ${hasReply
       ? html`<button type="button" class="bare ev-attempt" aria-expanded=${String(isOpen)} aria-label=${`Attempt ${number}: ${code}`} onClick=${() => setOpen(!isOpen)}>
           <span class="json-sign" aria-hidden="true">${isOpen ? "▾" : "▸"}</span> ${head}</button>`
-      : html`<p class="ev-attempt">${head}</p>`}
-    ${error === null ? null : html`<p class="bad-text"><${Long} text=${error} /></p>`}
-    ${next ? html`<p class="quiet">The next attempt was set for <${Time} at=${next} />.</p>` : null}
+      : html`<span class="ev-attempt">${head}</span>`}
+    ${error === null ? null : html`<span class="bad-text"><${Long} text=${error} /></span>`}
+    ${next ? html` <span class="quiet">Next try set for <span class="nowrap"><${Time} at=${next} />.</span></span>` : null}
     ${isOpen && hasReply ? html`<${Reply} attempt=${attempt} />` : null}
   </li>`;
 }

@@ -67,12 +67,13 @@ function read(side, message, json) {
   return { place, headers: pairs(members.get("headers")), params: pairs(members.get("params")), content };
 }
 
-/** Names and values. @param {{pairs: [string, string][], isHeaders?: boolean}} props */
+/** Names and values. @param {{pairs: [string, string][], isHeaders?: boolean}} props `isHeaders`: what is redacted or masked is marked */
 export function Pairs({ pairs, isHeaders = false }) {
   return html`<dl class="pairs">${pairs.map(([name, value]) => html`<div key=${name}>
     <dt>${name}</dt>
     <dd><${Long} text=${value} />${isHeaders && value === "REDACTED" ? html` <${Redacted} why=${ALWAYS.has(name)
-      ? "This header is always redacted: it carries credentials." : "[capture] redact_headers names this header."} />` : null}</dd>
+      ? "This header is always redacted: it carries credentials." : "[capture] redact_headers names this header."} />` : null}${isHeaders && value.includes("***") ? html` <${Redacted} word="masked"
+      why="It stands for a secret or a signature, which sidehook never shows." />` : null}</dd>
   </div>`)}</dl>`;
 }
 
@@ -119,7 +120,7 @@ function wordsFor({ capture, body_size: size, body_truncated: isCut }, side) {
 
 /** @param {any} message */
 function nothingOf(message) {
-  if (message.body_encoding === "omitted") return "Its content is not here.";
+  if (message.body_encoding === "omitted") return null; // The words of the capture say why.
   if (message.body_truncated) return "Nothing of it had come.";
   // Both are null in the answer.
   return /json/i.test(message.headers["content-type"] ?? "") ? "No body, or the JSON value null." : "No body.";

@@ -31,9 +31,9 @@ export function DeliveryCard({ delivery, isFirst, isNamed, onDone }) {
       <h3><${State} of=${delivery.status} /> ${webhook === null
         ? html`<span class="quiet" title=${delivery.webhook_id}>a deleted webhook</span>`
         : html`<a href=${link("webhooks", delivery.webhook_id)}><${Long} text=${name} limit=${60} /></a>`}</h3>
+      <p class="ev-story"><${Story} delivery=${delivery} webhook=${webhook} /></p>
       <${Buttons} delivery=${delivery} name=${name} isGone=${webhook === null} onDone=${onDone} />
     </div>
-    <p class="ev-story"><${Story} delivery=${delivery} webhook=${webhook} /></p>
     <div class="ev-more">
       <button type="button" class="small" aria-expanded=${String(isOpen)} onClick=${() => setOpen(!isOpen)}>
         <span aria-hidden="true">${isOpen ? "▾" : "▸"}</span> ${counted(attempts, "attempt")}</button>
@@ -74,7 +74,7 @@ function Buttons({ delivery, name, isGone, onDone }) {
   const [isBusy, setBusy] = useState(false);
   if (access !== "full") return null;
   const { id, status: state } = delivery;
-  /** @param {() => Promise<any>} action @param {(result: any) => string} words */
+  /** @param {() => Promise<any>} action @param {string} words */
   const run = async (action, words) => {
     setBusy(true);
     if (await act(action, words)) onDone();
@@ -87,8 +87,7 @@ function Buttons({ delivery, name, isGone, onDone }) {
         a receiver that keeps account of these takes it for a repetition.</p>`,
     });
     if (isSure) {
-      await run(() => post(`v1/deliveries/${id}/retry`), (result) => (result.status === "held"
-        ? `It is held: ${name} is not active. It goes out when the webhook is enabled.` : `It is sent to ${name} now.`));
+      await run(() => post(`v1/deliveries/${id}/retry`), `It is sent to ${name} now.`);
     }
   };
   const cancel = async () => {
@@ -96,10 +95,10 @@ function Buttons({ delivery, name, isGone, onDone }) {
       title: "Cancel this delivery?", action: "Cancel the delivery", danger: true,
       text: html`<p><strong>${name}</strong> will not get this event. An attempt that is just running is not broken off. "Retry now" sends it after all.</p>`,
     });
-    if (isSure) await run(() => post(`v1/deliveries/${id}/cancel`), () => "The delivery is cancelled.");
+    if (isSure) await run(() => post(`v1/deliveries/${id}/cancel`), "The delivery is cancelled.");
   };
   return html`<span class="actions">
-    ${isGone ? null : html`<button type="button" disabled=${isBusy} onClick=${retry}>Retry now</button>`}
-    ${state === "pending" || state === "held" ? html`<button type="button" class="danger" disabled=${isBusy} onClick=${cancel}>Cancel</button>` : null}
+    ${isGone ? null : html`<button type="button" class="small" disabled=${isBusy} onClick=${retry}>Retry now</button>`}
+    ${state === "pending" || state === "held" ? html`<button type="button" class="small danger" disabled=${isBusy} onClick=${cancel}>Cancel</button>` : null}
   </span>`;
 }

@@ -43,12 +43,11 @@ function Shown({ request, attempt }) {
   return html`
     <p class="hint">The request of attempt ${attempt}, as it would be sent now. Secrets and signatures read <code>${MASK}</code>: they are never shown.</p>
     <p class="ev-line"><${Method} of=${method} /> <code class="ev-url"><${Long} text=${url} limit=${400} /></code> <${Copy} text=${url} what="the receiver's URL" /></p>
-    <${Pairs} pairs=${Object.entries(headers)} />
+    <${Pairs} pairs=${Object.entries(headers)} isHeaders />
     <h4>Body</h4>
     <${Body} of=${content} name="Body that the receiver gets" what="the body that the receiver gets" />
     <h4>The same with curl <${Copy} text=${command} what="the curl command" label="Copy the command" /></h4>
     <${Text} text=${command} name="curl command" />
     <p class="hint">It really sends the request, from where it is run. ${masked.length + (isBodyMasked ? 1 : 0) > 0
-      ? html`Put the true values where it says <code>${MASK}</code>: ${[...masked, ...(isBodyMasked ? ["the body"] : [])].join(", ")}.` : null}
-      It is not signed: a receiver that checks signatures refuses it. "Retry now" sends a signed one.</p>`;
+      ? html`Put the true values where it says <code>${MASK}</code>: ${[...masked, ...(isBodyMasked ? ["the body"] : [])].join(", ")}. ` : null}It is not signed: a receiver that checks signatures refuses it. "Retry now" sends a signed one.</p>`;
 }

@@ -21,7 +21,8 @@ export function Replay({ event, deliveries, onClose, onDone }) {
   const [ticked, setTicked] = useState(() => new Set(deliveries.filter(({ status }) => status === "failed").map(({ webhook_id: id }) => id)));
   const [search, setSearch] = useState("");
   const [isBusy, setBusy] = useState(false);
-  const all = /** @type {any[]} */ (loaded.data ?? []);
+  // Those that got it, or should have, stand first.
+  const all = /** @type {any[]} */ ((loaded.data ?? []).toSorted((a, b) => Number(states.has(b.id)) - Number(states.has(a.id)) || a.name.localeCompare(b.name)));
   const found = all.filter(({ name, url }) => `${name} ${url}`.toLowerCase().includes(search.toLowerCase()));
   const chosen = all.filter(({ id }) => ticked.has(id));
   /** @param {string} id @param {boolean} isTicked */

@@ -29,10 +29,11 @@ export function Body({ of, name, what, root, nothing = "No body.", children }) {
   const raw = useMemo(() => (of.place ? of.text.slice(of.place.from, of.place.to) : of.text), [of]);
   const [view, setView] = useState(of.kind === "json" && raw.length > LARGE ? "raw" : "pretty");
   const size = useMemo(() => bytes(sizeOf(of, raw)), [raw]);
-  if (of.kind === "none") return html`<p class="quiet">${nothing}</p>${children}`;
+  if (of.kind === "none") return html`${nothing === null ? null : html`<p class="quiet">${nothing}</p>`}${children}`;
   const hasViews = of.kind !== "text";
   const isPretty = view === "pretty" || !hasViews;
   return html`<div class="body">
+    ${children}
     <div class="body-tools">
       <span class="quiet" title="Without the content coding of the transfer.">${WORDS[of.kind]}, <span class="nowrap">${size}</span></span>
       ${hasViews ? html`<span class="choice" role="group" aria-label=${`View of ${what}`}>
@@ -42,7 +43,6 @@ export function Body({ of, name, what, root, nothing = "No body.", children }) {
       <${Copy} text=${raw} what=${what} />
       ${of.kind === "base64" || raw.length > SLICE ? html`<button type="button" class="small" aria-label=${`Download ${what}`} onClick=${() => download(of, raw)}>Download</button>` : null}
     </div>
-    ${children}
     ${isPretty ? html`<${Pretty} of=${of} raw=${raw} name=${name} root=${root} />` : html`<${Text} text=${raw} name=${name} />`}
   </div>`;
 }
@@ -102,9 +102,9 @@ export function Long({ text, limit = 240 }) {
       ${rest > 0 ? `Show ${count(Math.min(rest, SLICE))} more` : "Show less"}</button>`;
 }
 
-/** Says that a value was taken out. @param {{why?: string}} props */
-export const Redacted = ({ why = "sidehook put this word where a secret stood. What is redacted, [capture] says." }) =>
-  html`<span class="badge quiet" title=${why}>redacted</span>`;
+/** Says that a value was taken out. @param {{why?: string, word?: string}} props */
+export const Redacted = ({ why = "sidehook put this word where a secret stood. What is redacted, [capture] says.", word = "redacted" }) =>
+  html`<span class="badge warn" title=${why}>${word}</span>`;
 
 /** What a text is, whose content type is known. @param {string|null} text @param {string|undefined} encoding @returns {Content} */
 export function contentOf(text, encoding) {

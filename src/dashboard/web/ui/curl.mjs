@@ -26,9 +26,10 @@ export function curlOf({ method, url, headers, body, body_encoding }) {
     parts.push(`--header ${quoted(text === "" ? `${name};` : `${name}: ${text}`)}`);
   }
   // What curl would add of its own.
-  for (const name of ["content-type", "accept", "user-agent", "expect"]) {
+  for (const name of ["content-type", "accept", "user-agent"]) {
     if (!(name in headers)) parts.push(`--header ${quoted(`${name}:`)}`);
   }
+  if (body.length > 100_000) parts.push("--header 'expect:'"); // It would wait to be asked for a long body.
   const isArgument = body_encoding !== "base64" && body.length < ARGUMENT_MAX && !UNSEEN.test(body);
   parts.push(isArgument ? `--data-raw ${quoted(body)}` : "--data-binary @-", quoted(url));
   const command = parts.join(" \\\n  ");

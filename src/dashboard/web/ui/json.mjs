@@ -52,13 +52,12 @@ export function Json({ text, place, name, root }) {
     if (next === current) toggle(current);
     else setActive(next.id);
   };
-  const isSimple = rows.length === 1 && rows[0].size === 0;
   return html`<div class="json">
-    ${isSimple ? null : html`<div class="json-tools">
+    ${rows.some((row) => row.level > 1 && row.n > 0 && "object array".includes(row.kind)) ? html`<div class="json-tools">
       <button type="button" class="small" onClick=${() => setOpen(openUpTo(json, MANY, DEPTH_MAX))}>Expand all</button>
       <button type="button" class="small" onClick=${() => setOpen(new Map())}>Collapse all</button>
       ${rows.length >= MANY ? html`<span class="hint" role="status">${count(rows.length)} rows are shown. What is still folded opens row by row.</span>` : null}
-    </div>`}
+    </div>` : null}
     <ul class="json-tree" role="tree" aria-label=${name} ref=${tree} onKeyDown=${onKey}>
       ${rows.map((row) => html`<${RowView} key=${row.id} json=${json} row=${row} isActive=${row === current} onToggle=${toggle} onFocus=${setActive} />`)}
     </ul>
@@ -96,7 +95,7 @@ function Value({ json, row }) {
   const raw = json.text.slice(row.place.from, Math.min(row.place.to, row.place.from + Math.max(row.n, SHORT)));
   const length = row.place.to - row.place.from;
   return html`<span class="json-${row.kind}">${visible(raw)}</span>${raw.length < length ? html`<span class="json-more">
-      … ${count(raw.length)} of ${count(length)} characters</span>` : null}${raw === '"REDACTED"' ? html` <span class="badge quiet"
+      … ${count(raw.length)} of ${count(length)} characters</span>` : null}${raw === '"REDACTED"' ? html` <span class="badge warn"
       title="sidehook put this word where a secret stood: [capture] redact_fields.">redacted</span>` : null}`;
 }
 
