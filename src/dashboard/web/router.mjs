@@ -26,7 +26,32 @@ function decode(text) {
   }
 }
 
-addEventListener("hashchange", () => place.set(read()));
+/** @type {(() => Promise<boolean>)|null} */
+let guard = null;
+let here = location.hash;
+
+/**
+ * Asks before this page is left, until the function is called that it gives.
+ * @param {() => Promise<boolean>} ask true: it may be left
+ */
+export function guardLeaving(ask) {
+  guard = ask;
+  return () => { if (guard === ask) guard = null; };
+}
+
+addEventListener("hashchange", async () => {
+  const to = location.hash;
+  if (guard && to !== here) {
+    history.pushState(null, "", here);
+    if (await guard()) {
+      guard = null;
+      location.hash = to;
+    }
+    return;
+  }
+  here = to;
+  place.set(read());
+});
 
 /**
  * The link to a place: `link("events", id)`, or with a query as last argument.
@@ -51,6 +76,7 @@ export function go(to) {
  * @param {Record<string, string|null|undefined>} query
  */
 export function setQuery(query) {
-  history.replaceState(null, "", link(...place.get().path, query));
+  here = link(...place.get().path, query);
+  history.replaceState(null, "", here);
   place.set(read());
 }
