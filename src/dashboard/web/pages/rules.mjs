@@ -5,7 +5,7 @@ import { html, useEffect, useState } from "../lib.mjs";
 import { link, setQuery } from "../router.mjs";
 import { Field } from "../ui/form.mjs";
 import { Loaded, useLoad } from "../ui/load.mjs";
-import { Time, count, counted } from "../ui/text.mjs";
+import { Time, counted } from "../ui/text.mjs";
 
 /** Between two looks at the counters, ms. */
 const EVERY = 5_000;
@@ -79,23 +79,18 @@ function Rule({ rule, position, webhooks }) {
       <span class="actions"><a href=${link("events", { label: rule.label })} aria-label=${`Events of ${rule.label}`}>Events</a>
         <a href=${link("rules", "test", { label: rule.label })} aria-label=${`Test ${rule.label}`}>Test</a></span>
     </header>
-    <dl class="facts">
-      <dt>Call</dt><dd><span class="method">${[rule.method].flat().map((method) => (method === "*" ? "any method" : method)).join(", ")}</span> <code>${rule.url}</code></dd>
-      ${rule.query === null ? null : html`<dt>Query</dt><dd><code>${rule.query}</code></dd>`}
-      <dt>Answered</dt><dd>${rule.status.join(", ")}</dd>
-      ${rule.when === null ? null : html`<dt>When</dt><dd><code>${rule.when}</code></dd>`}
-      ${rule.subject === null ? null : html`<dt>Subject</dt><dd><code>${rule.subject}</code></dd>`}
+    <p class="calls"><span class="method">${[rule.method].flat().map((method) => (method === "*" ? "any method" : method)).join(", ")}</span> <code>${rule.url}</code></p>
+    <p class="hits"><strong>${counted(rule.hits, "hit")}</strong>${rule.last_hit_at ? html`<span class="quiet">, the last <${Time} at=${rule.last_hit_at} ago /></span>` : ""}</p>
+    <dl class="terms">
+      <div><dt>answered</dt> <dd>${rule.status.join(", ")}</dd></div>
+      ${[["query", rule.query], ["when", rule.when], ["subject", rule.subject]].map(([name, text]) => (text === null ? null
+        : html`<div key=${name}><dt>${name}</dt> <dd><code>${text}</code></dd></div>`))}
     </dl>
-    <dl class="facts">
-      <dt>Hits</dt><dd><strong>${count(rule.hits)}</strong> ${rule.last_hit_at
-        ? html`<span class="quiet">, the last <${Time} at=${rule.last_hit_at} ago /></span>`
-        : html`<span class="quiet">since the start</span>`}</dd>
-      <dt>Webhooks</dt><dd>${webhooks === null ? html`<span class="quiet">...</span>` : wanted.length === 0
-        ? html`<span class="badge warn"><span aria-hidden="true">!</span> no webhook wants it</span>`
-        : html`<span class="names">${wanted.map((webhook) => html`<a key=${webhook.id} href=${link("webhooks", webhook.id)}>${webhook.name}</a>`)}</span>`}</dd>
-      ${rule.condition_errors > 0 ? html`<dt>Condition</dt><dd><span class="badge bad"><span aria-hidden="true">✕</span> failed ${count(rule.condition_errors)}${rule.condition_errors === 1 ? " time" : " times"}</span>
-        ${rule.last_condition_error === null ? null : html`<div class="bad-text">${rule.last_condition_error}</div>`}</dd>` : null}
-    </dl>
+    <p class="names"><span class="quiet">For</span> ${webhooks === null ? "..." : wanted.length === 0
+      ? html`<span class="badge warn"><span aria-hidden="true">!</span> no webhook wants it</span>`
+      : wanted.map((webhook) => html`<a key=${webhook.id} href=${link("webhooks", webhook.id)}>${webhook.name}</a>`)}</p>
+    ${rule.condition_errors > 0 ? html`<p class="failures"><span class="badge bad"><span aria-hidden="true">✕</span> condition failed ${counted(rule.condition_errors, "time")}</span>
+      ${rule.last_condition_error === null ? null : html` <span class="bad-text">${rule.last_condition_error}</span>`}</p>` : null}
   </li>`;
 }
 
