@@ -60,10 +60,13 @@ function Refused({ config: { problems, generation } }) {
       A restart before that would fail.</p>
     <ol>${problems.map((/** @type {any} */ problem) => html`<li>
       <code class="where">${problem.source}${problem.line > 0 ? `:${problem.line}:${problem.column}` : ""}</code>
-      <p><strong>${problem.message}</strong></p><p>To mend it: ${problem.cure}</p>
+      <p><strong>${sentence(problem.message)}</strong></p><p>${sentence(problem.cure)}</p>
     </li>`)}</ol>
   </section>`;
 }
+
+/** @param {string} text */
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** @param {{keys: string[]}} props */
 function Restart({ keys }) {

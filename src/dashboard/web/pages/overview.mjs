@@ -55,7 +55,7 @@ function Charts({ series: { data, problem }, words }) {
     <div class="overview-charts">
       <${Chart} title="Calls" unit="per second" ...${counted} lines=${lines?.calls ?? null} none=${none("calls")} />
       <${Chart} title="Events" unit="per second" ...${counted} lines=${lines?.events ?? null} none=${none("events")} />
-      <${Chart} title="Attempts of deliveries" unit="per second" ...${counted} lines=${lines?.attempts ?? null} none=${none("attempts")} />
+      <${Chart} title="Delivery attempts" unit="per second" ...${counted} lines=${lines?.attempts ?? null} none=${none("attempts")} />
       <${Chart} title="Waiting deliveries" ...${read} format=${count} least=${1} lines=${lines?.waiting ?? null} none=${`nothing waited in the last ${words}`} />
       <${Chart} title="Commit latency" ...${read} format=${millis} lines=${lines?.commit ?? null} none=${none("commits")} />
     </div>

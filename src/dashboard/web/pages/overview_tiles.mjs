@@ -25,7 +25,7 @@ export function Tiles({ status, figures, words }) {
     <${Tile} name="Events per second" value=${shown(events)}
       more=${allEvents === null ? "no figure yet" : `${count(allEvents)} in the last ${words}`} />
     <${Waiting} webhooks=${status?.webhooks} />
-    <${Tile} name=${`Failed in the last ${words}`} value=${count(failed)} tone=${failed ? "bad" : ""}
+    <${Tile} name=${`Failed in the last ${words}`} value=${count(failed)} tone=${failed ? "bad" : ""} href=${failed ? failedEvents() : null}
       more=${failedAttempts === null ? "no figure yet" : failedAttempts === 0 ? "no attempt failed" : counted(failedAttempts, "failed attempt")} />
     <${Commit} store=${status?.store} />
     <${Upstream} of=${status?.upstream} />
@@ -34,9 +34,10 @@ export function Tiles({ status, figures, words }) {
   </div>`;
 }
 
-/** @param {{name: string, value: any, more: any, tone?: string}} props */
-function Tile({ name, value, more, tone = "" }) {
-  return html`<section class="card tile ${tone}" aria-label=${name}><h2>${name}</h2><p class="figure">${value}</p><p class="more">${more}</p></section>`;
+/** @param {{name: string, value: any, more: any, tone?: string, href?: string|null}} props */
+function Tile({ name, value, more, tone = "", href = null }) {
+  return html`<section class="card tile ${tone}" aria-label=${name}><h2>${name}</h2>
+    <p class="figure">${href ? html`<a href=${href}>${value}</a>` : value}</p><p class="more">${more}</p></section>`;
 }
 
 /** @param {{webhooks: any[]|undefined}} props */
@@ -47,7 +48,8 @@ function Waiting({ webhooks }) {
   const oldest = Math.max(-1, ...webhooks.map((webhook) => webhook.oldest_seconds ?? -1));
   const more = pending + held === 0 ? "nothing waits"
     : `${held > 0 ? `${count(held)} held, ` : ""}the oldest for ${duration(Math.max(oldest, 0))}`;
-  return html`<${Tile} name="Waiting deliveries" value=${count(pending + held)} tone=${held > 0 ? "warn" : ""} more=${more} />`;
+  return html`<${Tile} name="Waiting deliveries" value=${count(pending + held)} tone=${held > 0 ? "warn" : ""} more=${more}
+    href=${held + pending > 0 ? link("events", { status: held > 0 ? "held" : "pending" }) : null} />`;
 }
 
 /** @param {{store: any}} props */

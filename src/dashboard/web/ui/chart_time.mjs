@@ -3,7 +3,7 @@
 const MINUTE = 60_000;
 const STEPS = [1, 2, 3, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720].map((n) => n * MINUTE);
 /** Between two marks at least, px. */
-const APART = 72;
+const APART = 60;
 
 const short = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const exact = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
