@@ -16,7 +16,7 @@ export const DEFAULTS = {
 
 /**
  * The file's text.
- * @param {{proxy: number, admin: number, upstream: number, receiver: (path: string) => string}} at
+ * @param {{proxy: number, admin: number, upstream: number, receiver: (path: string) => string, egress: string|null}} at
  * @param {typeof DEFAULTS} options
  */
 export function configuration(at, options) {
@@ -42,6 +42,7 @@ timeout = "${options.timeout}"
 retry = ${options.retry}
 pause_after = ${options.pauseAfter}
 allow_networks = ["127.0.0.0/8"]
+${at.egress ? `egress_proxy = "${at.egress}"` : ""}
 
 [admin]
 listen = "127.0.0.1:${at.admin}"
@@ -154,7 +155,7 @@ basic_auth = { username = "sidehook", password = "warehouse-password" }
 `;
 }
 
-/** Webhooks made on the admin API: `[keys, how the receiver behaves]`. */
+/** Webhooks made on the admin API. */
 export function apiWebhooks(receiver) {
   return [
     { name: "audit-log", url: receiver("/audit"), events: ["*"], format: "cloudevents-binary", concurrency: 16 },

@@ -92,8 +92,9 @@ async function main() {
   let fragment = "";
   if (values.demo) {
     const { start } = await import("./harness.mjs");
-    const { anyCall, steady } = await import("./demo_traffic.mjs");
-    const harness = await start({ retry: '["5s", "30s", "5m", "1h"]' });
+    const { anyCall, believable, steady } = await import("./demo_traffic.mjs");
+    const harness = await start({ names: true, retry: '["5s", "30s", "5m", "1h"]' });
+    believable(harness.receiver);
     for (let n = 0; n < 60; n++) await harness.call(...anyCall());
     steady(harness, Number(values.rate));
     admin = harness.admin;

@@ -10,6 +10,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { DEFAULTS, READ_TOKEN, TOKEN, apiWebhooks, configuration } from "./configuration.mjs";
+import { startNames } from "./names.mjs";
 import { startReceiver } from "./receiver.mjs";
 import { startUpstream } from "./upstream.mjs";
 
@@ -63,17 +64,20 @@ async function freePorts(count) {
  * - `webhooks: false`: without those that are made on the API.
  * - `broken: false`: every receiver is well; otherwise "warehouse" fails (and is paused in time), "slow-archive"
  *   is slow and "legacy-crm" answers 410 (and is disabled in time).
+ * - `names: true`: the targets have names as companies have them (names.mjs).
  * - the keys of `DEFAULTS` in configuration.mjs.
- * @param {Partial<typeof DEFAULTS> & {webhooks?: boolean, broken?: boolean}} given
+ * @param {Partial<typeof DEFAULTS> & {webhooks?: boolean, broken?: boolean, names?: boolean}} given
  */
 export async function start(given = {}) {
-  const options = { webhooks: true, broken: true, ...DEFAULTS, ...given };
+  const options = { webhooks: true, broken: true, names: false, ...DEFAULTS, ...given };
   const folder = mkdtempSync(path.join(os.tmpdir(), "sidehook-web-"));
   folders.add(folder);
   const upstream = await startUpstream();
   const receiver = await startReceiver();
   const [proxy, admin] = await freePorts(2);
-  const at = { proxy, admin, upstream: upstream.port, receiver: receiver.url };
+  const names = options.names ? await startNames(folder, receiver) : null;
+  const target = names?.url ?? receiver.url;
+  const at = { proxy, admin, upstream: upstream.port, receiver: target, egress: names?.proxy ?? null };
   const file = path.join(folder, "sidehook.toml");
   writeFileSync(file, configuration(at, options));
   if (options.broken) {
@@ -81,11 +85,11 @@ export async function start(given = {}) {
     receiver.behave("/archive", "slow");
     receiver.behave("/crm", "gone");
   }
-  const harness = new Harness({ folder, file, at, upstream, receiver });
+  const harness = new Harness({ folder, file, at, upstream, receiver, names });
   try {
     await harness.run();
     if (options.webhooks) {
-      for (const webhook of apiWebhooks(receiver.url)) await harness.made("POST", "/v1/webhooks", webhook);
+      for (const webhook of apiWebhooks(target)) await harness.made("POST", "/v1/webhooks", webhook);
     }
   } catch (error) {
     await harness.stop();
@@ -100,8 +104,8 @@ class Harness {
   #child = null;
   #agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
 
-  constructor({ folder, file, at, upstream, receiver }) {
-    Object.assign(this, { folder, file, upstream, receiver });
+  constructor({ folder, file, at, upstream, receiver, names }) {
+    Object.assign(this, { folder, file, upstream, receiver, names });
     this.proxy = `http://127.0.0.1:${at.proxy}`;
     this.admin = `http://127.0.0.1:${at.admin}`;
   }
@@ -116,7 +120,8 @@ class Harness {
     const command = [binary(), "run", "--config", this.file];
     // Dies with us even where we are killed.
     if (existsSync("/usr/bin/setpriv")) command.unshift("/usr/bin/setpriv", "--pdeathsig", "KILL");
-    const child = spawn(command[0], command.slice(1), { cwd: this.folder, stdio: ["ignore", log, log] });
+    const env = this.names ? { ...process.env, SSL_CERT_FILE: this.names.ca } : process.env;
+    const child = spawn(command[0], command.slice(1), { cwd: this.folder, env, stdio: ["ignore", log, log] });
     closeSync(log);
     children.add(child);
     this.#child = child;
@@ -167,7 +172,7 @@ class Harness {
   async stop() {
     await this.#end("SIGKILL");
     this.#agent.destroy();
-    await Promise.all([this.upstream.stop(), this.receiver.stop()]);
+    await Promise.all([this.upstream.stop(), this.receiver.stop(), this.names?.stop()]);
     rmSync(this.folder, { recursive: true, force: true });
     folders.delete(this.folder);
   }

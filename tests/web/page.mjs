@@ -87,9 +87,10 @@ async function inPage({ browser, harness, site }, name, options, body) {
 }
 
 /** A new context with one page. `problems()`: what it did that no page may, beside what `allow` was told of. */
-export async function open(browser, url, { phone = false, dark = false, allow: allowed = [], reducedMotion = "reduce", viewport } = {}) {
+export async function open(browser, url, { phone = false, dark = false, allow: allowed = [], reducedMotion = "reduce", scale = 1 } = {}) {
   const context = await browser.newContext({
-    viewport: viewport ?? (phone ? PHONE : DESKTOP),
+    viewport: phone ? PHONE : DESKTOP,
+    deviceScaleFactor: scale,
     colorScheme: dark ? "dark" : "light",
     locale: "en-GB",
     timezoneId: "Europe/Berlin",
@@ -139,6 +140,9 @@ async function visitPage(page, url, where, token) {
   await page.evaluate((hash) => void (location.hash = hash), where);
   await page.locator("main h1").first().waitFor();
 }
+
+/** Waits until changes arrive live. @param {import("playwright-core").Page} page */
+export const live = (page) => page.locator("header.top").getByRole("status").filter({ hasText: "live" }).waitFor();
 
 async function keepPicture(page, name) {
   const folder = path.join(ROOT, "target/web-failures");

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 
-import { AWAY, axe, fitsScreen, suite, until } from "./page.mjs";
+import { AWAY, axe, fitsScreen, live, suite, until } from "./page.mjs";
 
 const { test } = suite({ webhooks: false, broken: false });
 
 const tokenField = (page) => page.getByLabel("Admin token");
 const signedIn = (page) => page.getByRole("button", { name: "Sign out" }).waitFor();
-const live = (page) => page.locator("header").getByText("live").waitFor();
 const signIn = async (page, token) => {
   await tokenField(page).fill(token);
   await page.getByRole("button", { name: "Sign in" }).click();
