@@ -24,9 +24,12 @@ const shown = path.join(ROOT, "docs/screenshots");
 
 // Chromium asks fontconfig what `system-ui` is; without a desktop that would be the first font of the list.
 const fonts = path.join(made, "fonts.conf");
+const preferred = (family) => `<match target="pattern"><test name="family" qual="any"><string>${family}</string></test>
+<edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit></match>`;
 const FONTS = `<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>
+${preferred("system-ui")}${preferred("sans-serif")}
 <include>/etc/fonts/fonts.conf</include>
-<match><test name="family"><string>system-ui</string></test><edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit></match>
+<alias binding="strong"><family>sans-serif</family><prefer><family>Inter</family></prefer></alias>
 </fontconfig>`;
 
 rmSync(made, { recursive: true, force: true });
