@@ -13,7 +13,7 @@ import { rate, Tiles } from "./overview_tiles.mjs";
 /** @typedef {import("./overview_data.mjs").Range} Range */
 
 /** @type {[Range, string, string][]} */
-const RANGES = [["15m", "15 m", "15 minutes"], ["1h", "1 h", "hour"], ["24h", "24 h", "24 hours"]];
+const RANGES = [["15m", "15 min", "15 minutes"], ["1h", "1 h", "hour"], ["24h", "24 h", "24 hours"]];
 
 /** @param {{query: Record<string, string>}} props */
 export function Overview({ query }) {
@@ -30,7 +30,7 @@ export function Overview({ query }) {
   return html`
     <div class="heading"><h1>Overview</h1>
       <div class="choice" role="group" aria-label="Range of the charts">${RANGES.map(([key, short, long]) => html`
-        <button type="button" aria-pressed=${key === range} aria-label=${`The last ${long}`}
+        <button type="button" aria-pressed=${key === range} title=${`The last ${long}`}
           onClick=${() => setQuery({ ...query, range: key === "15m" ? null : key })}>${short}</button>`)}</div>
     </div>
     <${Tiles} status=${data} figures=${figures} words=${words} />
@@ -41,23 +41,23 @@ export function Overview({ query }) {
     <${Charts} series=${series} words=${words} />`;
 }
 
-/** @param {{series: {data: any, problem: any}, words: string}} props */
-function Charts({ series: { data, problem }, words }) {
-  const lines = useLines(data);
-  const until = data ? Date.parse(data.until) : 0;
-  const step = data?.step_seconds ?? 5;
-  const counted = { until: until - step * 1000, step, since: data ? Date.parse(data.since) : 0, format: rate, least: 0.1 };
-  const read = { ...counted, until };
+/** @param {{series: {data: any, now: any, problem: any}, words: string}} props */
+function Charts({ series: { data, now, problem }, words }) {
+  const lines = useLines(data, now);
+  const shared = {
+    until: data ? Date.parse(data.until) : 0, since: data ? Date.parse(data.since) : 0, step: data?.step_seconds ?? 5,
+    format: rate, least: 0.1,
+  };
   const none = (/** @type {string} */ what) => `no ${what} in the last ${words}`;
   return html`<section aria-label=${`The last ${words}`}>
     <h2>The last ${words}</h2>
     ${problem ? html`<p class="notice warn" role="status"><strong>No new figures for the charts:</strong> ${problem.message}. It is tried again every few seconds.</p>` : null}
     <div class="overview-charts">
-      <${Chart} title="Calls" unit="per second" ...${counted} lines=${lines?.calls ?? null} none=${none("calls")} />
-      <${Chart} title="Events" unit="per second" ...${counted} lines=${lines?.events ?? null} none=${none("events")} />
-      <${Chart} title="Delivery attempts" unit="per second" ...${counted} lines=${lines?.attempts ?? null} none=${none("attempts")} />
-      <${Chart} title="Waiting deliveries" ...${read} format=${count} least=${1} lines=${lines?.waiting ?? null} none=${`nothing waited in the last ${words}`} />
-      <${Chart} title="Commit latency" ...${read} format=${millis} lines=${lines?.commit ?? null} none=${none("commits")} />
+      <${Chart} title="Calls" unit="per second" ...${shared} lines=${lines?.calls ?? null} none=${none("calls")} />
+      <${Chart} title="Events" unit="per second" ...${shared} lines=${lines?.events ?? null} none=${none("events")} />
+      <${Chart} title="Delivery attempts" unit="per second" ...${shared} lines=${lines?.attempts ?? null} none=${none("attempts")} />
+      <${Chart} title="Waiting deliveries" ...${shared} format=${count} least=${1} lines=${lines?.waiting ?? null} none=${`nothing waited in the last ${words}`} />
+      <${Chart} title="Commit latency" ...${shared} format=${millis} lines=${lines?.commit ?? null} none=${none("commits")} />
     </div>
   </section>`;
 }

@@ -56,15 +56,32 @@ export function useSeries(range, ids) {
 }
 
 /**
- * The lines of the charts. The running step is not complete: it is left out where something is counted in it, and
- * shown where something is read off.
- * @param {any} data a series, or null
+ * Counts per step as rates. A step that sidehook has seen a part of only (its start, the running one) counts as that
+ * part, or not at all where it is too short to say anything.
+ * @param {any} data a series @param {any} now the one of 15 minutes, whose end is the server's clock within 5 s
+ * @returns {(counts: (number|null)[]) => (number|null)[]}
  */
-export function useLines(data) {
+function ratesOf(data, now) {
+  const step = data.step_seconds * 1000;
+  const until = Date.parse(data.until);
+  const since = Date.parse(data.since);
+  const seen = step < 60_000 ? until - step : Date.parse(now.until) - 2_500;
+  const least = Math.min(10_000, step / 2);
+  return (counts) => counts.map((n, i) => {
+    const end = until - (counts.length - 1 - i) * step;
+    const covered = Math.min(end, seen) - Math.max(end - step, since);
+    return n === null || covered < least ? null : (n * 1000) / covered;
+  });
+}
+
+/**
+ * The lines of the charts.
+ * @param {any} data a series, or null @param {any} now the one of 15 minutes
+ */
+export function useLines(data, now) {
   return useMemo(() => {
     if (!data) return null;
-    const step = data.step_seconds;
-    const rate = (/** @type {(number|null)[]} */ values) => values.slice(0, -1).map((n) => (n === null ? null : n / step));
+    const rate = ratesOf(data, now);
     return {
       calls: /** @type {import("../ui/chart.mjs").Line[]} */ ([
         { name: "calls", values: rate(data.calls), tone: "quiet", kind: "area" },
@@ -86,7 +103,7 @@ export function useLines(data) {
         { name: "waiting", values: data.waiting, tone: "wait", kind: "area" },
       ]),
     };
-  }, [data]);
+  }, [data, now]);
 }
 
 /** The sum over the series; null where nothing was measured. @param {(number|null)[]|undefined} values */

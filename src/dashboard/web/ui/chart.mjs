@@ -5,6 +5,7 @@
 import { cell, html, useCell, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../lib.mjs";
 import { areaPath, barsPath, linePath, ticks } from "./chart_shape.mjs";
 import { clockOf, timeMarks } from "./chart_time.mjs";
+import { duration } from "./text.mjs";
 
 const HEIGHT = 132;
 const TOP = 8;
@@ -27,25 +28,26 @@ const pointed = cell(/** @type {number|null} */ (null));
 
 /** @param {ChartProps} props */
 export function Chart(props) {
-  const { title, unit, lines, until, step, format } = props;
+  const { title, unit, lines, until, since, step, format } = props;
   const at = useCell(pointed);
   const [isTable, setTable] = useState(false);
   const n = lines?.[0]?.values.length ?? 0;
   const start = until - n * step * 1000;
-  const hasData = lines?.some(({ values }) => values.some((value) => value !== null));
+  // Where nothing is known although a whole step is over, nothing has happened that could be measured.
+  const hasData = lines && (since < until - step * 1000 || lines.some(({ values }) => values.some((value) => value !== null)));
   const i = at === null || at < start || at >= until ? null : Math.floor((at - start) / (step * 1000));
   const words = (/** @type {number|null|undefined} */ value) => (value === null || value === undefined ? "–" : format(value));
   return html`<figure class="card chart">
     <figcaption><h3>${title} ${unit ? html`<span class="quiet">${unit}</span>` : null}</h3>
       <span class="chart-at">${hasData ? (i === null ? "latest" : clockOf(start + i * step * 1000, step)) : ""}</span>
-      ${hasData ? html`<button type="button" class="bare small" aria-expanded=${isTable} aria-label=${`${isTable ? "Hide" : "Show"} the table: ${title}`}
+      ${hasData ? html`<button type="button" class="bare small" aria-expanded=${isTable} aria-label=${`${isTable ? "Hide table" : "As table"}: ${title}`}
         onClick=${() => setTable(!isTable)}>${isTable ? "Hide table" : "As table"}</button>` : null}
     </figcaption>
-    ${hasData && lines ? html`<${Plot} ...${props} lines=${lines} i=${i} words=${words} start=${start} />`
-      : html`<p class="chart-empty quiet">${lines ? "No data yet. The first figures come in a few seconds." : "Loading ..."}</p>`}
+    ${hasData ? html`<${Plot} ...${props} lines=${lines} i=${i} words=${words} start=${start} />`
+      : html`<p class="chart-empty quiet">${lines ? `No data yet: the first step of ${duration(step)} is not over.` : "Loading ..."}</p>`}
     <ul class="legend">${lines?.map((line) => html`<li key=${line.name} class=${line.tone}><${Swatch} of=${line} />
         ${line.name} <b>${words(i === null ? latest(line.values) : line.values[i])}</b></li>`)}</ul>
-    ${isTable && hasData && lines ? html`<${Rows} title=${title} lines=${lines} start=${start} step=${step} words=${words} />` : null}
+    ${isTable && hasData ? html`<${Rows} title=${title} lines=${lines} start=${start} step=${step} words=${words} />` : null}
   </figure>`;
 }
 
@@ -70,6 +72,8 @@ function Plot({ title, unit, lines, until, step, since, format, least, none, i, 
     [lines, width, start, until]);
   const n = lines[0].values.length;
   const isCalm = shape.highest === 0;
+  const known = Math.max(...lines.map(({ values }) => values.findLastIndex((value) => value !== null)));
+  const last = known < 0 ? n - 1 : known;
   const summary = `${title}${unit ? ` ${unit}` : ""}, ${clockOf(start, step)} to ${clockOf(until, step)}. ` + (isCalm ? `${none}.`
     : lines.map(({ name, values }) => `${name}: latest ${words(latest(values))}, highest ${words(Math.max(...values.map((v) => v ?? 0)))}`).join("; "));
   const reading = i === null ? "no step chosen; use the arrow keys"
@@ -84,9 +88,9 @@ function Plot({ title, unit, lines, until, step, since, format, least, none, i, 
   /** @param {KeyboardEvent} e */
   const key = (e) => {
     const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[e.key];
-    if (by !== undefined) point((i ?? n - 1) + by);
+    if (by !== undefined) point(i === null ? last : i + by);
     else if (e.key === "Home") point(0);
-    else if (e.key === "End") point(n - 1);
+    else if (e.key === "End") point(last);
     else if (e.key === "Escape") return pointed.set(null);
     else return;
     e.preventDefault();
@@ -99,7 +103,7 @@ function Plot({ title, unit, lines, until, step, since, format, least, none, i, 
       ${i === null ? null : html`<path class="pointer" d=${`M${shape.x(i)} ${TOP}V${HEIGHT - BOTTOM}`} />${shape.dots(i)}`}
     </svg>
     <div class="reader" tabindex="0" role="slider" aria-label=${`Step of the chart ${title}`} aria-valuemin="0" aria-valuemax=${n - 1}
-      aria-valuenow=${i ?? n - 1} aria-valuetext=${reading} onKeyDown=${key} onBlur=${leave}
+      aria-valuenow=${i ?? last} aria-valuetext=${reading} onKeyDown=${key} onBlur=${leave}
       onPointerMove=${follow} onPointerDown=${follow}
       onPointerLeave=${(/** @type {PointerEvent} */ e) => { if (e.pointerType !== "touch") leave(); }}></div>
   </div>`;
