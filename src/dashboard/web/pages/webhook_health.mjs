@@ -1,0 +1,63 @@
+// How a webhook is, in words, and what to do about it.
+
+import { html } from "../lib.mjs";
+import { link } from "../router.mjs";
+import { Time, count, counted, duration } from "../ui/text.mjs";
+
+/**
+ * Attempts of a series, together. @param {any} series a webhook's part of `/v1/series`
+ * @returns {{delivered: number, failed: number, rate: number|null}} `rate` of success, 0 to 1; null: no attempt
+ */
+export function totals(series) {
+  const sum = (/** @type {(number|null)[]} */ of) => of.reduce((/** @type {number} */ all, n) => all + (n ?? 0), 0);
+  const [delivered, failed] = series ? [sum(series.delivered), sum(series.failed)] : [0, 0];
+  return { delivered, failed, rate: delivered + failed ? delivered / (delivered + failed) : null };
+}
+
+/** 99.97 %: never 100 when one has failed. @param {number|null} rate */
+export function percent(rate) {
+  if (rate === null) return "–";
+  return `${rate === 1 ? "100" : (Math.floor(rate * 1000) / 10).toFixed(1)} %`;
+}
+
+/** Deliveries that wait, in words. @param {any} queue */
+function waiting(queue) {
+  const n = (queue?.pending ?? 0) + (queue?.held ?? 0);
+  if (n === 0) return "Nothing waits.";
+  return `${counted(n, "delivery waits", "deliveries wait")}, the oldest for ${duration(queue.oldest_seconds)}.`;
+}
+
+/**
+ * `queue` of `/v1/status`; `last`: the newest failed attempt that is known; `sums` of the chart's range, in words `over`.
+ * @param {{webhook: any, queue: any, last: any, sums: ReturnType<typeof totals>, over: string, mayChange: boolean}} props
+ */
+export function Health({ webhook, queue, last, sums, over, mayChange }) {
+  const { status, disabled_reason: reason, id } = webhook;
+  const isOfFile = webhook.source === "config";
+  const answer = last ? html`<p>Last attempt <${Time} at=${last.timestamp} ago />: ${last.error}. <a href=${link("events", last.event_id)}>See what was sent and answered</a></p>` : null;
+  if (status === "paused") {
+    return html`<section class="notice warn wh-health" aria-label="Health"><p><strong>Paused:</strong> ${reason}. ${waiting(queue)} Nothing is lost.</p>
+      ${answer}
+      <p class="quiet">sidehook tries one of them by itself: 30 seconds after the last attempt, then less and less often, at least every 10 minutes. The first one that is accepted ends the pause.</p>
+      <p><strong>What to do:</strong> mend the receiver${mayChange ? ", then send a test: an accepted one ends the pause at once" : ""}.</p></section>`;
+  }
+  if (status === "disabled") return html`<section class="notice bad wh-health" aria-label="Health"><p><strong>Disabled:</strong> ${reason ?? "nothing goes out to it"}. ${waiting(queue)} ${queue?.held ? "They go out when it is enabled." : ""}</p>
+    ${answer}<p><strong>What to do:</strong> ${cure(reason ?? "", isOfFile, id, mayChange)}</p></section>`;
+  if (sums.failed > 0) {
+    const isBad = (sums.rate ?? 1) < 0.5;
+    return html`<section class="notice ${isBad ? "bad" : "warn"} wh-health" aria-label="Health"><p><strong>${isBad ? "Most attempts fail" : "Some attempts fail"}:</strong>
+      ${` ${count(sums.failed)} of ${count(sums.delivered + sums.failed)} in the ${over}`}. ${waiting(queue)} Each is tried again by its schedule.</p>${answer}</section>`;
+  }
+  return html`<section class="notice good wh-health" aria-label="Health"><p><strong>Well:</strong> ${sums.delivered
+    ? `${sums.delivered === 1 ? "the one attempt" : `all ${count(sums.delivered)} attempts`} in the ${over} ${sums.delivered === 1 ? "was" : "were"} accepted`
+    : `there was no attempt in the ${over}`}. ${waiting(queue)}</p></section>`;
+}
+
+/** @param {string} reason @param {boolean} isOfFile @param {string} id @param {boolean} mayChange */
+function cure(reason, isOfFile, id, mayChange) {
+  const edit = mayChange && !isOfFile ? html`<a href=${link("webhooks", id, "edit")}>edit it</a>` : isOfFile ? "change it in the configuration file" : "edit it";
+  if (/410/.test(reason)) return html`the receiver says that this address is gone for good. Give the webhook its new address (${edit}) and enable it, or delete it.`;
+  if (/does not fit the configuration/.test(reason)) return html`${edit}, or change the configuration so that it allows what the webhook has.`;
+  if (/operator|active = false/.test(reason)) return "enable it when its receiver shall get events again; what it has missed meanwhile is held for it.";
+  return html`mend the receiver, send a test, and enable the webhook when the test is accepted.`;
+}

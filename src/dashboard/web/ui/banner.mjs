@@ -1,0 +1,61 @@
+// What is wrong, in words and with the cure, above every page: the worst few, the others behind a button.
+
+import { html, useCell, useRef, useState } from "../lib.mjs";
+import { link } from "../router.mjs";
+import { status } from "../status.mjs";
+import { counted, Time } from "./text.mjs";
+
+/** So many stand there unasked. */
+const WORST = 3;
+
+/** @typedef {{code: string, severity: "error"|"warning", message: string, cure: string, webhook_id?: string}} Trouble */
+
+/** Nothing is shown when all is well. */
+export function Banner() {
+  const { data, awaySince } = useCell(status);
+  const [isOpen, setOpen] = useState(false);
+  const problems = /** @type {Trouble[]} */ (data?.problems ?? []);
+  const said = useAnnouncement(awaySince === null ? problems : []);
+  if (awaySince !== null) {
+    return html`<div class="banner bad" role="alert">
+      <p><strong>sidehook does not answer</strong> since <${Time} at=${awaySince} />. What you see is how it was then.
+      It is tried again all the time. If it stays so: is the process running, and is this address still its admin address?</p>
+    </div>`;
+  }
+  const shown = isOpen ? problems : problems.slice(0, WORST);
+  const more = problems.length - WORST;
+  const isBad = problems.some(({ severity }) => severity === "error");
+  return html`<p class="unseen" role="status">${said}</p>
+    ${problems.length === 0 ? null : html`<section class="banner ${isBad ? "bad" : "warn"}" aria-label="Problems">
+      <ul>${shown.map((problem) => html`<${Line} key=${keyOf(problem)} of=${problem} />`)}</ul>
+      ${more > 0 ? html`<button type="button" class="small" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>
+        ${isOpen ? `Show the worst ${WORST} only` : `and ${more} more`}</button>` : null}
+    </section>`}`;
+}
+
+/** @param {{of: Trouble}} props */
+function Line({ of }) {
+  const [sign, word] = of.severity === "error" ? ["✕", "Error"] : ["!", "Warning"];
+  return html`<li><span class="sign" aria-hidden="true">${sign}</span><div><span class="unseen">${word}: </span><strong>${of.message}</strong> ${of.cure}${" "}
+    ${of.webhook_id ? html`<a href=${link("webhooks", of.webhook_id)}>Open the webhook</a>`
+      : of.code === "config_refused" || of.code === "needs_restart" ? html`<a href=${link("configuration")}>Open the configuration</a>` : null}</div>
+  </li>`;
+}
+
+/** @param {Trouble} problem */
+const keyOf = (problem) => `${problem.code} ${problem.webhook_id ?? ""}`;
+
+/**
+ * What a screen reader is told: once when the set of problems changes, not whenever a figure in a message does.
+ * @param {Trouble[]} problems
+ */
+function useAnnouncement(problems) {
+  const last = useRef({ keys: "", said: "" });
+  const keys = problems.map(keyOf).join("\n");
+  if (keys !== last.current.keys) {
+    const said = problems.length === 0 ? "All problems are over."
+      : `${counted(problems.length, "problem")}. ${problems[0].message}`;
+    last.current = { keys, said };
+  }
+  return last.current.said;
+}

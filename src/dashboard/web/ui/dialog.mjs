@@ -1,0 +1,55 @@
+// Questions before something is done, in the browser's own modal dialog: it keeps the focus inside and
+// closes on Escape.
+
+import { cell, html, useCell, useEffect, useRef } from "../lib.mjs";
+
+/**
+ * @typedef {{title: string, text: any, action: string, danger?: boolean, answer: (yes: boolean) => void}} Question
+ */
+
+/** @type {ReturnType<typeof cell<Question|null>>} */
+const asked = cell(/** @type {Question|null} */ (null));
+
+/**
+ * Asks; true when the visitor says yes.
+ * @param {{title: string, text: any, action: string, danger?: boolean}} question
+ * `action` is the word on the button; `text` may be a template.
+ * @returns {Promise<boolean>}
+ */
+export function confirm(question) {
+  asked.get()?.answer(false);
+  return new Promise((resolve) => {
+    asked.set({ ...question, answer: (yes) => { asked.set(null); resolve(yes); } });
+  });
+}
+
+/** Where questions stand; once per page. */
+export function Questions() {
+  const question = useCell(asked);
+  if (!question) return null;
+  return html`<${Dialog} title=${question.title} onClose=${() => question.answer(false)}>
+    <div>${question.text}</div>
+    <div class="actions">
+      <button type="button" onClick=${() => question.answer(false)}>Leave it</button>
+      <button type="button" class=${question.danger ? "danger" : "primary"} onClick=${() => question.answer(true)}>${question.action}</button>
+    </div>
+  <//>`;
+}
+
+/**
+ * A modal dialog, open as long as it is rendered.
+ * @param {{title: string, onClose: () => void, children: any, wide?: boolean}} props
+ */
+export function Dialog({ title, onClose, children, wide = false }) {
+  const element = useRef(/** @type {HTMLDialogElement|null} */ (null));
+  useEffect(() => {
+    const before = /** @type {HTMLElement|null} */ (document.activeElement);
+    element.current?.showModal();
+    return () => before?.focus?.();
+  }, []);
+  return html`<dialog ref=${element} class=${wide ? "wide" : ""} aria-label=${title}
+    onCancel=${(/** @type {Event} */ e) => { e.preventDefault(); onClose(); }}>
+    <header><h2>${title}</h2><button type="button" class="bare" aria-label="Close" onClick=${onClose}>✕</button></header>
+    ${children}
+  </dialog>`;
+}

@@ -1,0 +1,55 @@
+// What a page has asked for: not there yet, there, or refused.
+
+import { html, useCallback, useCell, useEffect, useRef, useState } from "../lib.mjs";
+import { stale } from "../live.mjs";
+
+/**
+ * Loads now, when `deps` change, when `reload` is called, and when what is shown may be stale (sidehook
+ * was away). What is there stays until the new is there; of two answers the later question wins.
+ * @template T
+ * @param {(signal: AbortSignal) => Promise<T>} load
+ * @param {any[]} deps
+ * @returns {{data: T|null, problem: any, loading: boolean, reload: () => void, put: (data: T|null) => void}}
+ */
+export function useLoad(load, deps) {
+  const [state, setState] = useState(/** @type {any} */ ({ data: null, problem: null, loading: true }));
+  const [n, setN] = useState(0);
+  const nStale = useCell(stale);
+  const latest = useRef(load);
+  latest.current = load;
+  const known = useRef(deps);
+  useEffect(() => {
+    const abort = new AbortController();
+    const isOther = deps.some((dep, i) => dep !== known.current[i]);
+    known.current = deps;
+    setState((/** @type {any} */ now) => ({ data: isOther ? null : now.data, problem: null, loading: true }));
+    latest.current(abort.signal).then(
+      (data) => { if (!abort.signal.aborted) setState({ data, problem: null, loading: false }); },
+      (problem) => {
+        if (abort.signal.aborted) return;
+        setState((/** @type {any} */ now) => ({ ...now, problem, loading: false }));
+      },
+    );
+    return () => abort.abort();
+  }, [...deps, n, nStale]);
+  const reload = useCallback(() => setN((now) => now + 1), []);
+  const put = useCallback((/** @type {T|null} */ data) => {
+    setState((/** @type {any} */ now) => ({ ...now, data }));
+  }, []);
+  return { ...state, reload, put };
+}
+
+/**
+ * `children` once there is something to show; before that, or instead, how it stands.
+ * @param {{of: {data: any, problem: any, loading: boolean, reload: () => void}, what: string, children: any}} props
+ * `what` names what is loaded: "the event", "webhooks".
+ */
+export function Loaded({ of, what, children }) {
+  if (of.data !== null) return children;
+  if (!of.problem) return html`<p class="quiet" role="status">Loading ${what} ...</p>`;
+  const isGone = of.problem.status === 404;
+  return html`<div class="notice bad" role="alert">
+    <p><strong>${isGone ? "Not found" : `Could not load ${what}`}.</strong> ${of.problem.message}</p>
+    ${isGone ? null : html`<button type="button" onClick=${of.reload}>Try again</button>`}
+  </div>`;
+}
