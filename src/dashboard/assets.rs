@@ -93,11 +93,8 @@ pub const ASSETS: &[Asset] = assets! {
     "ui/notice.mjs"
     "ui/spark.mjs"
     "ui/text.mjs"
-    "vendor/hooks.d.mts"
     "vendor/hooks.mjs"
-    "vendor/htm.d.mts"
     "vendor/htm.mjs"
-    "vendor/preact.d.mts"
     "vendor/preact.mjs"
 };
 
@@ -121,7 +118,7 @@ mod tests {
     use super::*;
 
     /// What is about the files, and is not one of them.
-    const NOT_SERVED: [&str; 3] = ["LICENSE", ".md", ".txt"];
+    const NOT_SERVED: [&str; 4] = ["LICENSE", ".md", ".txt", ".d.mts"];
 
     fn collect(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).expect("a folder") {
