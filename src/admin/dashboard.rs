@@ -2,6 +2,7 @@
 //! comes from the API, for which the page needs the token. They are not part of the OpenAPI document,
 //! which is about the API.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::{LazyLock, OnceLock};
@@ -11,12 +12,13 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 
-use super::problem;
 use super::state::Api;
+use super::{problem, remarks};
 use crate::dashboard::{ASSETS, Asset};
 
 /// The page.
@@ -54,9 +56,10 @@ struct Served {
 
 /// A file in both of its forms, which have tags of their own (RFC 9110 8.8.3.3).
 struct Made {
+    bytes: Bytes,
     tag: HeaderValue,
     /// `None`: it would not be smaller.
-    gzip: Option<(Vec<u8>, HeaderValue)>,
+    gzip: Option<(Bytes, HeaderValue)>,
 }
 
 pub(super) fn routes() -> Router<Api> {
@@ -104,8 +107,8 @@ impl Served {
         let mut response = if is_known(request, tag) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
-            let bytes = gzip.map_or(self.asset.bytes, |(bytes, _)| bytes);
-            let mut response = Response::new(Body::from(bytes));
+            let bytes = gzip.map_or(&made.bytes, |(bytes, _)| bytes);
+            let mut response = Response::new(Body::from(bytes.clone()));
             let content_type = HeaderValue::from_static(self.asset.content_type);
             response.headers_mut().insert(header::CONTENT_TYPE, content_type);
             if gzip.is_some() {
@@ -123,13 +126,18 @@ impl Served {
 
 impl Made {
     fn of(asset: &Asset) -> Self {
-        let digest = Sha256::digest(asset.bytes);
+        let bytes = match remarks::left_out(asset.path, asset.bytes) {
+            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            Cow::Owned(bytes) => bytes.into(),
+        };
+        let digest = Sha256::digest(&bytes);
         let hex: String = digest[..TAG_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
         let tag = |end: &str| {
             HeaderValue::try_from(format!("\"{hex}{end}\"")).expect("hexadecimal digits")
         };
-        let packed = packed(asset.bytes).filter(|packed| packed.len() < asset.bytes.len());
-        Self { tag: tag(""), gzip: packed.map(|packed| (packed, tag("-gzip"))) }
+        let packed = packed(&bytes).filter(|packed| packed.len() < bytes.len());
+        let gzip = packed.map(|packed| (packed.into(), tag("-gzip")));
+        Self { bytes, tag: tag(""), gzip }
     }
 }
 

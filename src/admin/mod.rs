@@ -33,6 +33,7 @@ mod receivers;
 mod recoveries;
 mod registry;
 mod reload;
+mod remarks;
 mod replay;
 mod rules;
 mod rules_test;
