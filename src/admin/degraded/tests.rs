@@ -55,12 +55,12 @@ const WORDS: [&str; 12] = [
     "1 event waits in memory",
     "4 events could not be stored since the start (queue_full: 3, closed: 1)",
     "1.seg: 3 bytes (and 1 more",
-    "failed the last call: an old one.",
+    "failed the last call. An old one.",
     "7 (above [proxy] max_connections), 1 (the system gave no socket)",
-    "it has 1 mistake. sidehook.toml:3:1: unknown key `upstraem`.",
+    "it has 1 mistake. The first, at sidehook.toml:3:1: Unknown key `upstraem`.",
     "Write `upstream`. `sidehook check`",
     "What has changed of [proxy] listen, [store] path is not in force yet.",
-    "The webhook paused is paused: 10 failed attempts in a row; the last: 503. 4711 deliveries \
+    "The webhook paused is paused. 10 failed attempts in a row; the last: 503. 4711 deliveries \
          wait, the oldest for 3 h.",
     "The webhook behind is behind. 1 delivery waits, the oldest for 2 h.",
     "5 deliveries wait for a webhook that is not configured any more",
