@@ -17,7 +17,7 @@ mod watch;
 
 pub use signals::Signals;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -25,6 +25,7 @@ use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
 
 use self::reload::{Parts, Reloads};
+use self::token::Token;
 use self::watch::watch;
 use crate::admin::{self, Admin, Registry};
 use crate::clock;
@@ -58,9 +59,17 @@ pub struct App {
     draining: Stop,
     store: Store,
     runtime: Runtime,
-    admin_addr: SocketAddr,
-    token: Secret,
+    door: Door,
     reloads: Arc<Reloads>,
+}
+
+/// How the admin API is reached.
+#[derive(Debug)]
+struct Door {
+    address: SocketAddr,
+    has_tls: bool,
+    /// Of the start.
+    token: Token,
 }
 
 impl App {
@@ -92,12 +101,29 @@ impl App {
 
     /// Where the admin API listens; the real port when port 0 was asked for.
     pub const fn admin_addr(&self) -> SocketAddr {
-        self.admin_addr
+        self.door.address
     }
 
     /// The admin API's token at the start: the configured one, or the one that was made.
     pub const fn token(&self) -> &Secret {
-        &self.token
+        &self.door.token.secret
+    }
+
+    /// Whether the token was made by this start, so that nobody has seen it yet.
+    pub const fn is_token_new(&self) -> bool {
+        self.door.token.is_new
+    }
+
+    /// Where a browser on this machine finds the dashboard.
+    pub fn dashboard_url(&self) -> String {
+        let scheme = if self.door.has_tls { "https" } else { "http" };
+        let mut address = self.door.address;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        format!("{scheme}://{address}/")
     }
 
     /// Has the configuration read again soon, and put in force. Asking many times at once is asking
@@ -116,8 +142,8 @@ impl App {
         let n_webhooks = store.webhooks().len();
         let attempts = delivery::InForce::new(config.delivery, Egress::new(config.egress)?);
         let is_token_kept = config.admin.token.is_none();
-        let settings = admin_settings(config.admin, &config.store.path)?;
-        let token = settings.token.clone();
+        let (settings, token) = admin_settings(config.admin, &config.store.path)?;
+        let has_tls = settings.tls.is_some();
         let runtime = runtime()?;
         let draining = Stop::new();
         let in_force = Arc::new(OnceLock::new());
@@ -137,7 +163,7 @@ impl App {
             started_at: clock::now(),
         };
         let api = runtime.block_on(Admin::start(settings.clone(), state, admin.clone()))?;
-        let admin_addr = api.local_addr();
+        let door = Door { address: api.local_addr(), has_tls, token };
         let target = config.proxy.upstream.to_string();
         let to = (store.clone(), Arc::clone(&metrics));
         let proxy = Proxy::start(config.proxy, rules, to.0, to.1, draining.clone())?;
@@ -163,28 +189,29 @@ impl App {
             version = env!("CARGO_PKG_VERSION"),
             proxy = %proxy.address(),
             upstream = %target,
-            admin = %admin_addr,
+            admin = %door.address,
             store = %config.store.path.display(),
             rules = n_rules,
             webhooks = n_webhooks,
             "sidehook is running"
         );
         service_manager::ready(&reloads.in_words());
-        Ok(Self { proxy, delivery, admin, draining, store, runtime, admin_addr, token, reloads })
+        Ok(Self { proxy, delivery, admin, draining, store, runtime, door, reloads })
     }
 }
 
 /// With the token that is configured, or the one that is kept.
-fn admin_settings(config: AdminConfig, store: &Path) -> anyhow::Result<admin::Settings> {
+fn admin_settings(config: AdminConfig, store: &Path) -> anyhow::Result<(admin::Settings, Token)> {
     let token = token::configured_or_kept(config.token, store)?;
-    token::differ(&token, config.read_token.as_ref())?;
-    Ok(admin::Settings {
+    token::differ(&token.secret, config.read_token.as_ref())?;
+    let settings = admin::Settings {
         listen: config.listen,
-        token,
+        token: token.secret.clone(),
         read_token: config.read_token,
         allowed_hosts: config.allowed_hosts,
         tls: config.tls,
-    })
+    };
+    Ok((settings, token))
 }
 
 fn runtime() -> anyhow::Result<Runtime> {

@@ -327,7 +327,7 @@ fn preparation(
         let (egress, rules) = before;
         let token = match (&config.admin.token, token) {
             (None, Some(kept)) => kept,
-            (configured, _) => token::configured_or_kept(configured.clone(), &store_path)?,
+            (configured, _) => token::configured_or_kept(configured.clone(), &store_path)?.secret,
         };
         token::differ(&token, config.admin.read_token.as_ref())?;
         let egress = egress.under(config.egress.clone()).context("the way out for webhooks")?;

@@ -20,16 +20,24 @@ const TOKEN_BYTES: usize = 32;
 /// Nobody writes a longer one by hand.
 const FILE_BYTES_MAX: u64 = 4096;
 
+/// A token, and where it is from.
+#[derive(Debug, PartialEq)]
+pub(super) struct Token {
+    pub(super) secret: Secret,
+    /// Nobody has seen it yet.
+    pub(super) is_new: bool,
+}
+
 /// The configured token, or the kept one, or a new one that is kept from now on.
 pub(super) fn configured_or_kept(
     configured: Option<Secret>,
     store: &Path,
-) -> anyhow::Result<Secret> {
-    if let Some(token) = configured {
-        return Ok(token);
+) -> anyhow::Result<Token> {
+    if let Some(secret) = configured {
+        return Ok(Token { secret, is_new: false });
     }
     let path = store.join(FILE);
-    let (token, is_new) = match read(&path)? {
+    let (secret, is_new) = match read(&path)? {
         Some(token) => (token, false),
         None => (make(&path)?, true),
     };
@@ -39,7 +47,7 @@ pub(super) fn configured_or_kept(
     } else {
         tracing::info!(%file, "the admin API's token is in the file");
     }
-    Ok(token)
+    Ok(Token { secret, is_new })
 }
 
 /// Of two equal tokens nobody could say what the one means. The check of the configuration finds
@@ -104,19 +112,23 @@ mod tests {
     fn a_token_is_made_once_and_only_its_owner_reads_it() {
         let folder = tempfile::TempDir::new().expect("a temporary folder");
         let first = configured_or_kept(None, folder.path()).expect("made");
-        assert!(first.reveal().len() >= 43);
+        assert!(first.secret.reveal().len() >= 43 && first.is_new);
         let mode = fs::metadata(folder.path().join(FILE)).expect("kept").mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(configured_or_kept(None, folder.path()).expect("kept"), first);
+        let kept = configured_or_kept(None, folder.path()).expect("kept");
+        assert!(!kept.is_new && kept.secret == first.secret);
         fs::write(folder.path().join(FILE), "").expect("writable");
-        assert_ne!(configured_or_kept(None, folder.path()).expect("made again"), first);
+        assert_ne!(
+            configured_or_kept(None, folder.path()).expect("made again").secret,
+            first.secret
+        );
     }
 
     #[test]
     fn a_configured_token_goes_first() {
         let folder = tempfile::TempDir::new().expect("a temporary folder");
         let token = configured_or_kept(Some(Secret::new("mine")), folder.path()).expect("given");
-        assert_eq!(token.reveal(), "mine");
+        assert_eq!((token.secret.reveal(), token.is_new), ("mine", false));
         assert!(!folder.path().join(FILE).exists());
     }
 }

@@ -185,6 +185,17 @@ pub(super) struct Status {
     pub(super) store: Store,
     pub(super) webhooks: Vec<Queue>,
     pub(super) config: Option<ConfigStatus>,
+    /// A server before this one does not say.
+    #[serde(default)]
+    pub(super) problems: Vec<Degraded>,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Deserialize)]
+pub(super) struct Degraded {
+    pub(super) severity: String,
+    pub(super) message: String,
+    pub(super) cure: String,
 }
 
 #[derive(Debug, Deserialize)]

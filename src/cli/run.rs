@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::config_file;
 use super::logging::{self, LogFormat};
 use super::webhook_flags::WebhookFlags;
+use super::{complain, config_file};
 use crate::app::{App, Signals};
 use crate::config::Flags;
 
@@ -55,11 +55,26 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
-    logging::start(arguments.log_format.unwrap_or(LogFormat::Text));
+    let format = arguments.log_format.unwrap_or(LogFormat::Text);
+    logging::start(format);
     // Watched first: a stop that is asked for during the start is a stop like any other.
     let signals = Signals::watch()?;
     let app = App::start(config)?;
+    if app.is_token_new() && format == LogFormat::Text {
+        invite(&app);
+    }
     signals.wait(&app)?;
     app.stop();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the way to the dashboard, once: for the person who starts sidehook for the first time. Not as
+/// a line of the log: those are kept, and JSON lines are for machines. A browser does not send what
+/// stands after `#`, so the token is in no log of a proxy either.
+fn invite(app: &App) {
+    let (url, token) = (app.dashboard_url(), app.token().reveal());
+    complain(&format!(
+        "\n  The dashboard, with the token that was made for you (this is shown once):\n\n  \
+         {url}#token={token}\n"
+    ));
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::answers::{ConfigStatus, Queue, Status};
+use super::answers::{ConfigStatus, Degraded, Queue, Status};
 use super::client::AdminFlags;
 use super::receiver::excerpt;
 use super::screen::{self, Cell, Looks, Tone};
@@ -23,7 +23,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let rows = status.webhooks.iter().map(row).collect();
     let header = ["webhook", "status", "pending", "held", "oldest"];
     let looks = arguments.admin.looks();
-    screen::print(&format!("{}\n\n{}", summary(&status, looks), looks.table(&header, rows)))?;
+    let problems: String = status.problems.iter().map(|one| problem(one, looks)).collect();
+    let summary = summary(&status, looks);
+    screen::print(&format!("{summary}{problems}\n\n{}", looks.table(&header, rows)))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -74,6 +76,14 @@ fn told(config: &ConfigStatus, looks: Looks) -> String {
         told.push_str(&format!("\n          {}: {waits}", screen::cell(part)));
     }
     told
+}
+
+/// What is wrong, and beneath it the cure, both as the server says them.
+fn problem(one: &Degraded, looks: Looks) -> String {
+    let tone = if one.severity == "error" { Tone::Bad } else { Tone::Odd };
+    let severity = looks.paint(tone, &format!("{:<9}", screen::cell(&one.severity)));
+    let words = |text: &str| excerpt(text.as_bytes(), 1000);
+    format!("\n\n{severity} {}\n          {}", words(&one.message), words(&one.cure))
 }
 
 fn row(queue: &Queue) -> Vec<Cell> {

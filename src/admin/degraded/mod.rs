@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::words::{age, count, head};
+use self::words::{age, count, head, sentence};
 use super::control::{ConfigStatus, ProxyHealth};
 use super::registry::BY_OPERATOR;
 use super::schemas::DegradedCode;
@@ -229,7 +229,7 @@ fn proxy(proxy: &ProxyHealth) -> Vec<Degraded> {
     }
     if !proxy.upstream_healthy {
         let error = proxy.upstream_error.as_deref().unwrap_or("no answer");
-        let message = format!("The upstream has failed the last call: {error}.");
+        let message = format!("The upstream has failed the last call. {}", sentence(error));
         let cure = "See that the API behind sidehook runs and that [proxy] upstream leads to it. The \
                     next call that it answers ends this.";
         found.push(Degraded::error("upstream_unhealthy", message, cure));
@@ -276,14 +276,14 @@ fn config(config: &ConfigStatus) -> Vec<Degraded> {
     if let Some(first) = config.problems.first() {
         let mistakes = count(config.problems.len() as u64, "mistake", "mistakes");
         let message = format!(
-            "The configuration on disk is not in force: it has {mistakes}. {}: {}.",
+            "The configuration on disk is not in force: it has {mistakes}. The first, at {}: {}",
             first.place(),
-            first.message
+            sentence(&first.message)
         );
         let cure = format!(
-            "{}. `sidehook check` shows all of them; sidehook reads the file again when it changes, or \
+            "{} `sidehook check` shows all of them; sidehook reads the file again when it changes, or \
              with `sidehook reload`.",
-            words::upper(&first.cure)
+            sentence(&first.cure)
         );
         found.push(Degraded::error("config_refused", message, cure));
     }
@@ -304,23 +304,24 @@ fn webhook(
     let n = queue.map_or(0, |queue| queue.pending + queue.held);
     let oldest = queue.and_then(|queue| queue.oldest).map(|oldest| now.since(oldest));
     let waiting = words::waiting(n, oldest);
-    let reason = standing.reason.as_deref().unwrap_or("nobody said why");
+    let why = standing.reason.as_deref().unwrap_or("nobody said why");
+    let reason = sentence(why);
     let found = match standing.status {
         _ if webhook.unusable.is_some() => Degraded::error(
             "webhook_unusable",
-            format!("Nothing can be sent to the webhook {name}: {reason}.{waiting}"),
+            format!("Nothing can be sent to the webhook {name}. {reason}{waiting}"),
             "Change the webhook, or the configuration, so that they fit each other.",
         ),
         WebhookStatus::Paused => Degraded::error(
             "webhook_paused",
-            format!("The webhook {name} is paused: {reason}.{waiting}"),
+            format!("The webhook {name} is paused. {reason}{waiting}"),
             format!(
                 "Mend the receiver. sidehook tries one delivery at a time until one is accepted; a test \
                  that is accepted (`sidehook test {name}`) ends the pause at once."
             ),
         ),
         WebhookStatus::Disabled if is_meant(standing) => {
-            let message = format!("The webhook {name} is switched off ({reason}).{waiting}");
+            let message = format!("The webhook {name} is switched off ({why}).{waiting}");
             let cure = format!(
                 "Enable it (`sidehook webhooks enable {name}`), and what waits goes out, or delete it."
             );
@@ -329,7 +330,7 @@ fn webhook(
         }
         WebhookStatus::Disabled => Degraded::error(
             "webhook_disabled",
-            format!("The webhook {name} is disabled: {reason}.{waiting}"),
+            format!("The webhook {name} is disabled. {reason}{waiting}"),
             format!(
                 "Mend the receiver, then enable it: `sidehook webhooks enable {name}`. What had failed \
                  before goes out again with `sidehook recover {name}`."

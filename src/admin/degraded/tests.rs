@@ -49,6 +49,23 @@ fn all_well_is_nothing() {
     assert_eq!(codes(&problems(&seen)), [""; 0]);
 }
 
+/// Parts of what is told below.
+const WORDS: [&str; 12] = [
+    "The store takes no events: broken SizeFull. Calls that match",
+    "1 event waits in memory",
+    "4 events could not be stored since the start (queue_full: 3, closed: 1)",
+    "1.seg: 3 bytes (and 1 more",
+    "failed the last call. An old one.",
+    "7 (above [proxy] max_connections), 1 (the system gave no socket)",
+    "it has 1 mistake. The first, at sidehook.toml:3:1: Unknown key `upstraem`.",
+    "Write `upstream`. `sidehook check`",
+    "What has changed of [proxy] listen, [store] path is not in force yet.",
+    "The webhook paused is paused. 10 failed attempts in a row; the last: 503. 4711 deliveries \
+         wait, the oldest for 3 h.",
+    "The webhook behind is behind. 1 delivery waits, the oldest for 2 h.",
+    "5 deliveries wait for a webhook that is not configured any more",
+];
+
 /// Every code, each once: in words, with a cure, and in the list of codes.
 #[test]
 fn everything_that_can_be_wrong_is_told_with_its_cure() {
@@ -91,21 +108,7 @@ fn everything_that_can_be_wrong_is_told_with_its_cure() {
     let mut found = problems(&seen);
     assert!(found.is_sorted_by_key(|one| Reverse(one.severity)), "{:?}", codes(&found));
     let text = serde_json::to_string_pretty(&found).expect("JSON");
-    for words in [
-        "The store takes no events: broken SizeFull. Calls that match",
-        "1 event waits in memory",
-        "4 events could not be stored since the start (queue_full: 3, closed: 1)",
-        "1.seg: 3 bytes (and 1 more",
-        "failed the last call: an old one.",
-        "7 (above [proxy] max_connections), 1 (the system gave no socket)",
-        "it has 1 mistake. sidehook.toml:3:1: unknown key `upstraem`.",
-        "Write `upstream`. `sidehook check`",
-        "What has changed of [proxy] listen, [store] path is not in force yet.",
-        "The webhook paused is paused: 10 failed attempts in a row; the last: 503. 4711 deliveries \
-         wait, the oldest for 3 h.",
-        "The webhook behind is behind. 1 delivery waits, the oldest for 2 h.",
-        "5 deliveries wait for a webhook that is not configured any more",
-    ] {
+    for words in WORDS {
         assert!(text.contains(words), "{words:?} is not in {text}");
     }
     let about: Vec<_> = found.iter().filter_map(|one| one.webhook_id).collect();

@@ -32,8 +32,15 @@ pub(super) fn head(reason: &str) -> &str {
     reason.rsplit_once("; ").map_or(reason, |(head, _)| head)
 }
 
+/// As a sentence of its own: errors from elsewhere are that already, or not.
+pub(super) fn sentence(text: &str) -> String {
+    let text = text.trim_end();
+    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{end}", upper(text))
+}
+
 /// As the beginning of a sentence.
-pub(super) fn upper(text: &str) -> String {
+fn upper(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
     first.unwrap_or_default() + letters.as_str()

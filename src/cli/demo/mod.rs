@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let all_arrived = runtime.block_on(round(&mut show, app.proxy_addr(), received))?;
     show.verdict(all_arrived)?;
     if !arguments.once {
-        show.invitation(app.proxy_addr(), app.admin_addr(), app.token().reveal())?;
+        show.invitation(&app)?;
         app.wait_for_signal()?;
     }
     app.stop();

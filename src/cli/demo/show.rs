@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 
+use crate::app::App;
 use crate::cli::receiver::{Received, Signature, excerpt, in_words};
 
 /// One call of the demo.
@@ -173,20 +174,18 @@ impl Show {
         }
     }
 
-    pub(super) fn invitation(
-        &mut self,
-        proxy: SocketAddr,
-        admin: SocketAddr,
-        token: &str,
-    ) -> std::io::Result<()> {
+    pub(super) fn invitation(&mut self, app: &App) -> std::io::Result<()> {
+        let (proxy, admin, token) = (app.proxy_addr(), app.admin_addr(), app.token().reveal());
         writeln!(
             self.out,
-            "\nIt stays up for you. In another terminal:\n\n  \
+            "\nIt stays up for you. In a browser, the dashboard:\n\n  {}#token={token}\n\n\
+             In another terminal:\n\n  \
              curl -i http://{proxy}/api/v1/tasks -H 'content-type: application/json' \
              -d '{{\"title\":\"my own task\"}}'\n  \
              curl -s http://{admin}/v1/events -H 'authorization: Bearer {token}'\n  \
              sidehook deliveries --admin http://{admin} --token {token}\n\n\
-             Ctrl-C ends it; its store is removed."
+             Ctrl-C ends it; its store is removed.",
+            app.dashboard_url()
         )?;
         self.out.flush()
     }

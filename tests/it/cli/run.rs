@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::process::Process;
 use super::{GOOD, output, sidehook, stderr};
 use crate::support::PATIENCE;
 
@@ -108,6 +109,19 @@ fn it_serves_and_leaves_with_0_when_it_is_told_to() {
         running.signal(signal);
         assert_eq!(running.exit_code(), Some(0));
     }
+}
+
+#[test]
+fn the_way_to_the_dashboard_is_shown_once_to_people() {
+    let folder = folder("");
+    let first = Process::start_as(folder.path(), &[], &[]);
+    let token = fs::read_to_string(folder.path().join("data/admin-token")).expect("made");
+    let link = format!("  http://{}/#token={}\n", first.admin, token.trim());
+    first.until("the link", |log| log.contains(&link));
+    let said = first.stop();
+    assert_eq!(said.matches(token.trim()).count(), 1, "{said}");
+    let second = Process::start_as(folder.path(), &[], &[]).stop();
+    assert!(!second.contains("#token=") && !second.contains(token.trim()), "{second}");
 }
 
 #[test]

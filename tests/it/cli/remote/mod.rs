@@ -40,7 +40,9 @@ fn status() -> Value {
         "webhooks": [{"id": WEBHOOK, "name": "billing", "status": "paused", "pending": 4711,
             "held": 0, "oldest_seconds": 3700}],
         "config": {"generation": 3, "loaded_at": "2026-01-31T09:00:00.000Z",
-            "problems": ["sidehook.toml:7:1: unknown key `upstraem`"]}})
+            "problems": ["sidehook.toml:7:1: unknown key `upstraem`"]},
+        "problems": [{"code": "webhook_paused", "severity": "error", "webhook_id": WEBHOOK,
+            "message": "The webhook billing is paused.", "cure": "Mend it, \u{1b}[2Jthen test."}]})
 }
 
 /// The answers that every command may need.

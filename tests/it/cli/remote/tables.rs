@@ -41,9 +41,15 @@ fn webhooks_and_status_tell_what_is_wrong() {
     let fake = Fake::start(|seen, _| ordinary(seen));
     let (shown, code) = fake.show(&["status"], &[("NO_COLOR", "1")]);
     assert_eq!(code, 0, "{shown}");
-    for part in
-        ["connection refused", "generation 3", "unknown key `upstraem`", "4711", "1 h 1 min"]
-    {
+    for part in [
+        "connection refused",
+        "generation 3",
+        "unknown key `upstraem`",
+        "4711",
+        "1 h 1 min",
+        "error     The webhook billing is paused.",
+        "\n          Mend it, \\u{1b}[2Jthen test.",
+    ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let (shown, code) = fake.show(&["webhooks"], &[("NO_COLOR", "1")]);
