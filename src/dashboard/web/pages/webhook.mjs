@@ -30,6 +30,7 @@ export function Webhook({ id, query }) {
     else if (now) of.put(now);
   });
   return html`<p class="wh-back"><a href=${link("webhooks")}>Webhooks</a></p>
+    ${of.data ? null : html`<h1>Webhook</h1>`}
     <${Loaded} of=${of} what="the webhook">${of.data && html`
       ${isGone ? html`<p class="notice bad" role="alert"><strong>This webhook was deleted</strong> by somebody else. What you see is how it was; nothing goes out to it any more.${" "}
         <a href=${link("webhooks")}>To the webhooks</a></p>` : null}

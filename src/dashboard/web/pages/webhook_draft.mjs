@@ -51,6 +51,14 @@ export function draftOf(webhook) {
 /** Words between blanks and commas. @param {string} text */
 export const words = (text) => text.split(/[\s,]+/).filter(Boolean);
 
+/** Whether a pattern has all that a label (or narrower pattern) stands for. @param {string} pattern @param {string} label */
+export function covers(pattern, label) {
+  if (!pattern.includes("*")) return false;
+  if (pattern === "*") return true;
+  const parts = pattern.split("*").map((part) => part.replace(/[.\\+?^${}()|[\]]/g, "\\$&"));
+  return new RegExp(`^${parts.join("[^.]*")}$`).test(label);
+}
+
 const WHY_MASKED = "type the value too: the present one is not shown, so it cannot be taken over";
 
 /**

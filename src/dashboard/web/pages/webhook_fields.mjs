@@ -2,7 +2,7 @@
 
 import { html, useState } from "../lib.mjs";
 import { Check, Field } from "../ui/form.mjs";
-import { FORMATS, SCHEMES, words } from "./webhook_draft.mjs";
+import { FORMATS, SCHEMES, covers, words } from "./webhook_draft.mjs";
 
 /**
  * `put` changes members of the draft. `errors` by the field's name. `known`: the rules' labels.
@@ -67,14 +67,6 @@ function EventsField(props) {
           <code>${label}</code>${label === "*" ? html` <span class="quiet">all</span>` : null}</label>`;
       })}
     </fieldset>`}`;
-}
-
-/** Whether a pattern has all that a label (or narrower pattern) stands for. @param {string} pattern @param {string} label */
-export function covers(pattern, label) {
-  if (!pattern.includes("*")) return false;
-  if (pattern === "*") return true;
-  const parts = pattern.split("*").map((part) => part.replace(/[.\\+?^${}()|[\]]/g, "\\$&"));
-  return new RegExp(`^${parts.join("[^.]*")}$`).test(label);
 }
 
 /** @param {Props & {opened: boolean}} props `opened`: at least once, because something is wrong inside */

@@ -21,7 +21,7 @@ export function WebhookForm({ id }) {
   const { access } = useCell(session);
   const of = useLoad(async (signal) => (id ? await get(`v1/webhooks/${id}`, {}, { signal }) : {}), [id]);
   if (access === "read") return html`<h1>Webhook</h1><p class="notice warn">This token may only look. Sign in with the admin token to change webhooks.</p>`;
-  return html`<${Loaded} of=${of} what="the webhook">${of.data?.source === "config"
+  return html`${of.data ? null : html`<h1>Webhook</h1>`}<${Loaded} of=${of} what="the webhook">${of.data?.source === "config"
     ? html`<h1>${of.data.name}</h1><p class="notice warn">This webhook is written in the configuration file, and is changed there: <code>[[webhook]]</code>
         ${" with "}<code>${`name = "${of.data.name}"`}</code>. <a href=${link("webhooks", of.data.id)}>To the webhook</a></p>`
     : of.data && html`<${Form} initial=${id ? of.data : null} />`}<//>`;
