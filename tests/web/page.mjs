@@ -1,13 +1,13 @@
 // Pages in a real Chromium before a real sidehook, and what every test of one holds them to: no error on the console,
 // nothing against the content security policy, nothing asked of another origin, no dialog of the browser.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { after, before, test as nodeTest } from "node:test";
 import { chromium } from "playwright-core";
 
-import { startDev } from "./dev.mjs";
+import { WEB, startDev } from "./dev.mjs";
 import { ROOT, start, until } from "./harness.mjs";
 
 export { until };
@@ -32,14 +32,25 @@ export async function launch() {
 }
 
 /**
- * The address of the dashboard before `harness`: its own; with SIDEHOOK_WEB=disk the pages as they are on the disk,
- * without a build of the binary.
+ * The address of the dashboard before `harness`: its own, where the binary holds the very pages that are on the disk;
+ * otherwise those of the disk, so that nobody tests what he did not write. With SIDEHOOK_WEB=embedded a binary of other
+ * pages is an error.
  */
 export async function dashboardOf(harness) {
-  const own = await harness.raw("GET", "/");
-  const isThere = own.status === 200 && /html/.test(own.headers["content-type"] ?? "");
-  if (isThere && process.env.SIDEHOOK_WEB !== "disk") return { url: harness.admin, stop: async () => {} };
+  const other = await firstOther(harness);
+  if (other === null) return { url: harness.admin, stop: async () => {} };
+  if (process.env.SIDEHOOK_WEB === "embedded") throw new Error(`the binary has another ${other} than src/dashboard/web: build it`);
   return startDev(harness.admin);
+}
+
+/** The first file that is not embedded as it is on the disk. */
+async function firstOther(harness) {
+  const files = readdirSync(WEB, { recursive: true }).map(String).filter((name) => /\.(html|css|mjs|svg)$/.test(name));
+  for (const name of files) {
+    const { status, body } = await harness.raw("GET", name === "index.html" ? "/" : `/assets/${name}`);
+    if (status !== 200 || body !== readFileSync(path.join(WEB, name), "utf8")) return name;
+  }
+  return null;
 }
 
 /**
@@ -138,7 +149,7 @@ async function visitPage(page, url, where, token) {
   }
   // The address only changes behind its `#`: no new document.
   await page.evaluate((hash) => void (location.hash = hash), where);
-  await page.locator("main h1").first().waitFor();
+  await page.locator("main h1, main [role=alert]").first().waitFor();
 }
 
 /** Waits until changes arrive live. @param {import("playwright-core").Page} page */
