@@ -81,7 +81,7 @@ export function bodyOf(now, before) {
   for (const key of TEXTS) if (isChanged(key)) put(key, now[key], String);
   for (const key of NUMBERS) if (isChanged(key)) put(key, now[key], numberOf);
   if (isChanged("retry")) put("retry", now.retry, (text) => (text === "none" ? [] : words(text)));
-  if (isChanged("events")) body.events = words(now.events);
+  if (!before || isChanged("events")) body.events = words(now.events);
   for (const key of ["method", "ordered"]) if (isChanged(key)) body[key] = now[key];
   if (now.disabled) body.active = false;
   if (isChanged("format", "json", "template", "content_type")) body.format = formatOf(now);
