@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 
-import { axe, fitsScreen, live, suite, until } from "./page.mjs";
+import { AWAY, axe, fitsScreen, live, suite, until } from "./page.mjs";
 
 const { test } = suite({ webhooks: false, broken: false });
 
@@ -256,6 +256,30 @@ test("what somebody else changes meanwhile is taken over, told, and not overwrit
   await page.getByText("This webhook was deleted").waitFor();
   assert.equal(await button(page, "Save").isDisabled(), true);
   assert.equal(await field(page, "name").inputValue(), "too-late");
+});
+
+test("nothing typed is lost while sidehook is away, and what was missed then is told", { allow: [...AWAY, /status of 404/] }, async ({ page, harness, visit }) => {
+  const { id } = await made(harness, "outage", { timeout: "5s" });
+  await visit(`#/webhooks/${id}/edit`);
+  await field(page, "name").fill("outage-survived");
+  await harness.down();
+  await button(page, "Save").click();
+  await page.locator(".wh-top-error").getByText("sidehook does not answer").waitFor();
+  await until("the focus at it", async () => /wh-top-error/.test(await focused(page)));
+  await harness.run();
+  await harness.made("PATCH", `/v1/webhooks/${id}`, { timeout: "6s" });
+  await live(page);
+  await until("the new value", async () => (await field(page, "timeout").inputValue()) === "6s");
+  assert.equal(await field(page, "name").inputValue(), "outage-survived");
+  await button(page, "Save").click();
+  await page.getByText("Saved: outage-survived").waitFor();
+
+  await visit(`#/webhooks/${id}`);
+  await harness.down();
+  await page.getByText("not connected").waitFor();
+  await harness.run();
+  await harness.made("DELETE", `/v1/webhooks/${id}`);
+  await page.getByText("This webhook was deleted by somebody else").waitFor();
 });
 
 test("a webhook of the file is not edited here, and the form says where", async ({ page, harness, visit }) => {

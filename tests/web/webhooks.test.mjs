@@ -221,6 +221,27 @@ test("deliveries are filtered by the address, and older ones follow", async ({ p
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 
+test("names, headers and answers that look like markup are text", async ({ page, harness, visit }) => {
+  const evil = '<img src=x onerror="document.title=1">';
+  const { id } = await made(harness, `evil ${evil}`, {
+    url: harness.receiver.url("/evil?<script>alert(1)</script>"), headers: { "X-Evil": evil }, format: { template: `${evil} {{ event.label }}` },
+  });
+  harness.receiver.behave("/evil", { status: 500, headers: { "content-type": "text/html" }, body: `</pre>${evil}<script>document.title=2</script>` });
+  await visit("#/webhooks");
+  await rows(page).filter({ hasText: "evil <img" }).waitFor();
+  await visit(`#/webhooks/${id}`);
+  await page.getByRole("heading", { name: `evil ${evil}` }).waitFor();
+  await button(page, "Test").click();
+  await button(page, "Send the test").click();
+  await dialog(page).getByText("</pre><img").waitFor();
+  await page.keyboard.press("Escape");
+  await visit(`#/webhooks/${id}/edit`);
+  await until("the name in its field", async () => (await page.locator('[name="name"]').inputValue()) === `evil ${evil}`);
+  assert.equal(await page.locator("main img").count(), 0);
+  assert.match(await page.title(), /sidehook/);
+  await harness.made("DELETE", `/v1/webhooks/${id}`);
+});
+
 test("a read-only token finds nothing to press", { access: "read", path: "#/webhooks" }, async ({ page, harness, visit }) => {
   await rows(page).first().waitFor();
   assert.equal(await page.getByRole("link", { name: "New webhook" }).count(), 0);
