@@ -97,7 +97,7 @@ async function inPage({ browser, harness, site }, name, options, body) {
   }
 }
 
-/** A new context with one page. `problems()`: what it did that no page may, beside what `allow` was told of. */
+/** A new context with one page; others that it opens are held to the same. `problems()`: what it did that no page may, beside what `allow` was told of. */
 export async function open(browser, url, { phone = false, dark = false, allow: allowed = [], reducedMotion = "reduce", scale = 1 } = {}) {
   const context = await browser.newContext({
     viewport: phone ? PHONE : DESKTOP,
@@ -110,14 +110,14 @@ export async function open(browser, url, { phone = false, dark = false, allow: a
     hasTouch: phone,
   });
   context.setDefaultTimeout(PATIENCE);
-  const page = await context.newPage();
   const found = [];
   const allowances = [...allowed];
-  watch(page, new URL(url).origin, found);
-  await page.exposeFunction("sidehookTestViolation", (text) => void found.push(`content security policy: ${text}`));
-  await page.addInitScript(() => {
+  context.on("page", (page) => watch(page, new URL(url).origin, found));
+  await context.exposeFunction("sidehookTestViolation", (text) => void found.push(`content security policy: ${text}`));
+  await context.addInitScript(() => {
     addEventListener("securitypolicyviolation", (e) => globalThis["sidehookTestViolation"](`${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`));
   });
+  const page = await context.newPage();
   const problems = () => found.filter((text) => !allowances.some((pattern) => pattern.test(text)));
   return { context, page, problems, allow: (...patterns) => void allowances.push(...patterns) };
 }
@@ -142,7 +142,7 @@ function watch(page, origin, found) {
 export const AWAY = [/net::ERR_/, /Failed to fetch/];
 
 /** Goes to `where` ("#/events") as whoever has `token`. */
-async function visitPage(page, url, where, token) {
+export async function visitPage(page, url, where, token) {
   if (token) {
     await page.goto(`${url}/#token=${encodeURIComponent(token)}`);
     await page.locator("nav").waitFor();
