@@ -122,8 +122,8 @@ function PathOf({ json, rows, row, root }) {
   }
   const path = root + parts.reverse().join("");
   return html`<div class="json-path"><code>${visible(path)}</code>
-    <${Copy} text=${path} what="the path" label="Copy path" />
-    ${row.kind === "more" ? null : html`<${Copy} text=${() => json.raw(row.place)} what="this value" label="Copy value" />`}</div>`;
+    <${Copy} text=${path} what="the path" label="Copy the path" />
+    ${row.kind === "more" ? null : html`<${Copy} text=${() => json.raw(row.place)} what="the value" label="Copy the value" />`}</div>`;
 }
 
 /** @param {string} key as written */
