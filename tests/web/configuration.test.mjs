@@ -76,7 +76,7 @@ test("a broken file is told with place and cure, and what runs goes on", REFUSED
     await page.getByText("the new configuration has mistakes").waitFor();
     const line = broken(readFileSync(harness.file, "utf8")).split("\n").indexOf("[proxi]") + 1;
     await refused(page).getByText(`${harness.file}:${line}:2`).waitFor();
-    await refused(page).getByText("`proxi` is not a section").waitFor();
+    await refused(page).getByText("proxi is not a section").waitFor();
     await refused(page).getByText("Did you mean [proxy]?").waitFor();
     const now = await harness.get("/v1/config");
     assert.equal(now.generation, generation);

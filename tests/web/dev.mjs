@@ -9,9 +9,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-import { meanwhile } from "./dev_meanwhile.mjs";
-
-const WEB = fileURLToPath(new URL("../../src/dashboard/web/", import.meta.url));
+/** Where the pages are. */
+export const WEB = fileURLToPath(new URL("../../src/dashboard/web/", import.meta.url));
 const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; " +
   "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 const TYPES = { ".html": "text/html; charset=utf-8", ".mjs": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".png": "image/png", ".json": "application/json" };
@@ -60,7 +59,6 @@ function pass(admin, request, response) {
     if (name === "origin" || name === "referer" || name.startsWith("sec-fetch-")) delete headers[name];
   }
   const onward = http.request({ host: admin.hostname, port: admin.port, method: request.method, path: request.url, headers, agent: false }, (answer) => {
-    if (/^\/v1\/(series|status)\b/.test(request.url)) return passMeanwhile(request, answer, response);
     response.writeHead(answer.statusCode, answer.headers);
     response.flushHeaders();
     answer.pipe(response);
@@ -70,16 +68,6 @@ function pass(admin, request, response) {
   onward.on("error", () => response.destroy());
   response.on("close", () => onward.destroy());
   request.pipe(onward);
-}
-
-async function passMeanwhile(request, answer, response) {
-  const parts = [];
-  for await (const part of answer) parts.push(part);
-  const body = Buffer.concat(parts).toString("utf8");
-  const { status, body: text } = meanwhile(request.url, { status: answer.statusCode, body }) ?? { status: answer.statusCode, body };
-  const headers = { ...answer.headers, "content-type": status < 400 ? "application/json" : "application/problem+json", "content-length": Buffer.byteLength(text) };
-  response.writeHead(status, headers);
-  response.end(text);
 }
 
 async function main() {

@@ -40,6 +40,12 @@ test("a quiet sidehook looks calm, and says so", async ({ page }) => {
   await tile(page, "Upstream").getByText("well").waitFor();
 });
 
+test("whoever signs in by the form sees it at once", { signedIn: false }, async ({ page, harness }) => {
+  await page.getByLabel("Admin token").fill(harness.token);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await tile(page, "Store").getByText("of 200 MiB used").waitFor();
+});
+
 test("before the first sample there are words, and no line", async ({ page }) => {
   // As sidehook answers in its first step.
   const isSeries = (value) => Array.isArray(value) && value.every((one) => one === null || typeof one === "number");
@@ -152,7 +158,7 @@ test("an upstream that is gone is told with its cure, and that it is back", asyn
   await tile(page, "Upstream").getByText("well").waitFor();
 });
 
-test("many problems stay small: the worst three, and the others behind a button", { phone: true }, async ({ page, harness }) => {
+test("many problems stay small: the worst three, and the others behind a button", { phone: true }, async ({ page, harness, visit }) => {
   const made = [];
   for (let n = 0; n < 20; n += 1) {
     harness.receiver.behave(`/many/${n}`, "html500");
@@ -164,6 +170,10 @@ test("many problems stay small: the worst three, and the others behind a button"
   await fitsScreen(page);
   await page.getByRole("button", { name: "Show the worst 3 only" }).click();
   assert.equal(await banner(page).getByRole("listitem").count(), 3);
+  // Where one is at something else, the worst is enough.
+  await visit("#/configuration");
+  await page.getByRole("button", { name: "and 19 more" }).waitFor();
+  await visit("#/");
   const list = page.getByRole("region", { name: "Webhooks", exact: true });
   assert.equal(await list.locator("tbody tr").count(), 7);
   await list.getByRole("button", { name: /Show all/ }).click();

@@ -1,13 +1,13 @@
 // Pages in a real Chromium before a real sidehook, and what every test of one holds them to: no error on the console,
 // nothing against the content security policy, nothing asked of another origin, no dialog of the browser.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { after, before, test as nodeTest } from "node:test";
 import { chromium } from "playwright-core";
 
-import { startDev } from "./dev.mjs";
+import { WEB, startDev } from "./dev.mjs";
 import { ROOT, start, until } from "./harness.mjs";
 
 export { until };
@@ -32,14 +32,25 @@ export async function launch() {
 }
 
 /**
- * The address of the dashboard before `harness`: its own; with SIDEHOOK_WEB=disk the pages as they are on the disk,
- * without a build of the binary.
+ * The address of the dashboard before `harness`: its own, where the binary holds the very pages that are on the disk;
+ * otherwise those of the disk, so that nobody tests what he did not write. With SIDEHOOK_WEB=embedded a binary of other
+ * pages is an error.
  */
 export async function dashboardOf(harness) {
-  const own = await harness.raw("GET", "/");
-  const isThere = own.status === 200 && /html/.test(own.headers["content-type"] ?? "");
-  if (isThere && process.env.SIDEHOOK_WEB !== "disk") return { url: harness.admin, stop: async () => {} };
+  const other = await firstOther(harness);
+  if (other === null) return { url: harness.admin, stop: async () => {} };
+  if (process.env.SIDEHOOK_WEB === "embedded") throw new Error(`the binary has another ${other} than src/dashboard/web: build it`);
   return startDev(harness.admin);
+}
+
+/** The first file that is not embedded as it is on the disk. */
+async function firstOther(harness) {
+  const files = readdirSync(WEB, { recursive: true }).map(String).filter((name) => /\.(html|css|mjs|svg)$/.test(name));
+  for (const name of files) {
+    const { status, body } = await harness.raw("GET", name === "index.html" ? "/" : `/assets/${name}`);
+    if (status !== 200 || body !== readFileSync(path.join(WEB, name), "utf8")) return name;
+  }
+  return null;
 }
 
 /**
@@ -86,7 +97,7 @@ async function inPage({ browser, harness, site }, name, options, body) {
   }
 }
 
-/** A new context with one page. `problems()`: what it did that no page may, beside what `allow` was told of. */
+/** A new context with one page; others that it opens are held to the same. `problems()`: what it did that no page may, beside what `allow` was told of. */
 export async function open(browser, url, { phone = false, dark = false, allow: allowed = [], reducedMotion = "reduce", scale = 1 } = {}) {
   const context = await browser.newContext({
     viewport: phone ? PHONE : DESKTOP,
@@ -99,14 +110,14 @@ export async function open(browser, url, { phone = false, dark = false, allow: a
     hasTouch: phone,
   });
   context.setDefaultTimeout(PATIENCE);
-  const page = await context.newPage();
   const found = [];
   const allowances = [...allowed];
-  watch(page, new URL(url).origin, found);
-  await page.exposeFunction("sidehookTestViolation", (text) => void found.push(`content security policy: ${text}`));
-  await page.addInitScript(() => {
+  context.on("page", (page) => watch(page, new URL(url).origin, found));
+  await context.exposeFunction("sidehookTestViolation", (text) => void found.push(`content security policy: ${text}`));
+  await context.addInitScript(() => {
     addEventListener("securitypolicyviolation", (e) => globalThis["sidehookTestViolation"](`${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`));
   });
+  const page = await context.newPage();
   const problems = () => found.filter((text) => !allowances.some((pattern) => pattern.test(text)));
   return { context, page, problems, allow: (...patterns) => void allowances.push(...patterns) };
 }
@@ -131,14 +142,14 @@ function watch(page, origin, found) {
 export const AWAY = [/net::ERR_/, /Failed to fetch/];
 
 /** Goes to `where` ("#/events") as whoever has `token`. */
-async function visitPage(page, url, where, token) {
+export async function visitPage(page, url, where, token) {
   if (token) {
     await page.goto(`${url}/#token=${encodeURIComponent(token)}`);
     await page.locator("nav").waitFor();
   }
   // The address only changes behind its `#`: no new document.
   await page.evaluate((hash) => void (location.hash = hash), where);
-  await page.locator("main h1").first().waitFor();
+  await page.locator("main h1, main [role=alert]").first().waitFor();
 }
 
 /** Waits until changes arrive live. @param {import("playwright-core").Page} page */

@@ -68,10 +68,10 @@ test("a token that is no longer accepted leads back to the form and says why", {
 test("a restart under an open page is told, and the page comes back by itself", { path: "#/events", allow: AWAY }, async ({ page, harness }) => {
   await live(page);
   await harness.kill();
-  await page.getByText("sidehook does not answer").waitFor();
+  await page.locator(".banner").getByText("sidehook does not answer").waitFor();
   await page.getByText("not connected").waitFor();
   await harness.run();
-  await page.getByText("sidehook does not answer").waitFor({ state: "detached" });
+  await page.locator(".banner").getByText("sidehook does not answer").waitFor({ state: "detached" });
   await live(page);
 });
 

@@ -10,6 +10,7 @@ import { Copy } from "../ui/copy.mjs";
 import { Field } from "../ui/form.mjs";
 import { Loaded, useLoad } from "../ui/load.mjs";
 import { act } from "../ui/notice.mjs";
+import { Prose } from "../ui/prose.mjs";
 import { count, counted, Time } from "../ui/text.mjs";
 import { sectionsOf } from "./configuration_toml.mjs";
 
@@ -60,7 +61,7 @@ function Refused({ config: { problems, generation } }) {
       A restart before that would fail.</p>
     <ol>${problems.map((/** @type {any} */ problem) => html`<li>
       <code class="where">${problem.source}${problem.line > 0 ? `:${problem.line}:${problem.column}` : ""}</code>
-      <p><strong>${sentence(problem.message)}</strong></p><p>${sentence(problem.cure)}</p>
+      <p><strong><${Prose} text=${sentence(problem.message)} /></strong></p><p><${Prose} text=${sentence(problem.cure)} /></p>
     </li>`)}</ol>
   </section>`;
 }

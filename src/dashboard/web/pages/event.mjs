@@ -68,19 +68,29 @@ async function load(id, signal) {
   }
   const response = await send(address(`v1/events/${encodeURIComponent(event)}`), { signal });
   try {
-    const text = await response.text();
-    return { event: JSON.parse(text), json: new JsonText(text), delivery };
+    if (!/json/.test(response.headers.get("content-type") ?? "")) throw new Error("not from sidehook");
+    const json = new JsonText(await response.text());
+    // Bodies may be long and deep: they are read where they are shown.
+    const [request, answer] = ["request", "response"].map((side) => parsed(json, /** @type {any} */ (json.member(json.root, side)), ["body"]));
+    return { event: { ...parsed(json, json.root, ["request", "response"]), request, response: answer }, json, delivery };
   } catch (error) {
     if (signal.aborted) throw error;
-    throw new Problem({ status: 0, code: "broken", message: "the answer broke off" });
+    throw new Problem({ status: 0, code: "broken", message: "the answer broke off, or is not sidehook's" });
   }
+}
+
+/** An object's members but some. @param {JsonText} json @param {{from: number, to: number}} of @param {string[]} without */
+function parsed(json, of, without) {
+  const members = json.members(of).filter(([name]) => !without.includes(name));
+  return Object.fromEntries(members.map(([name, place]) => [name, JSON.parse(json.raw(place))]));
 }
 
 /** @param {any[]} known @param {Map<string, any>} fresh */
 function withFresh(known, fresh) {
   const ids = new Set(known.map(({ id }) => id));
-  const all = [...known.map((delivery) => fresh.get(delivery.id) ?? delivery), ...[...fresh.values()].filter(({ id }) => !ids.has(id))];
-  return all.sort((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status));
+  // Nothing changes its place under the eyes of who reads it: the order is that of when it was loaded.
+  const sorted = known.toSorted((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status));
+  return [...sorted.map((delivery) => fresh.get(delivery.id) ?? delivery), ...[...fresh.values()].filter(({ id }) => !ids.has(id))];
 }
 
 /**

@@ -48,11 +48,11 @@ function Attempt({ attempt, isFirst }) {
   const [isOpen, setOpen] = useState(isFirst);
   const { number, started_at: at, response_code: code, response_time_ms: ms, error, next_attempt_at: next } = attempt;
   const hasReply = attempt.response_headers !== null;
-  const head = html`<span class="ev-number">#${number}</span> <${Code} of=${code} /> <span class="nowrap"><${Time} at=${at} /></span>
+  const head = html`<span class="ev-number"><span class="unseen">Attempt </span>#${number}</span> <${Code} of=${code} /> <span class="nowrap"><${Time} at=${at} /></span>
     <span class="quiet nowrap">${millis(ms)}</span>`;
   return html`<li class=${error === null ? "ev-good" : "ev-bad"}>
     ${hasReply
-      ? html`<button type="button" class="bare ev-attempt" aria-expanded=${String(isOpen)} aria-label=${`Attempt ${number}: ${code}`} onClick=${() => setOpen(!isOpen)}>
+      ? html`<button type="button" class="bare ev-attempt" aria-expanded=${String(isOpen)} onClick=${() => setOpen(!isOpen)}>
           <span class="json-sign" aria-hidden="true">${isOpen ? "▾" : "▸"}</span> ${head}</button>`
       : html`<span class="ev-attempt">${head}</span>`}
     ${error === null ? null : html`<span class="bad-text"><${Long} text=${error} /></span>`}

@@ -41,7 +41,7 @@ function Side({ side, message, json, children }) {
     ${params.length > 0 ? html`<h4>Parameters <span class="quiet">of the path</span></h4><${Pairs} pairs=${params} />` : null}
     <h4>Headers <span class="quiet" title="[capture] keep_headers names those that are kept.">as far as they are kept</span></h4>
     ${headers.length > 0 ? html`<${Pairs} pairs=${headers} isHeaders />` : html`<p class="quiet">None. <code>[capture] keep_headers</code> says which are kept.</p>`}
-    <h4>Body <${CaptureBadge} of=${message} /></h4>
+    <h4>Body <${CaptureBadge} of=${message} isNone=${content.kind === "none"} /></h4>
     <${Body} key=${place.from} of=${content} name=${`Body of the ${side}`} what=${`the ${side}'s body`} root=${`${side}.body`} nothing=${nothingOf(message)}>
       <${CaptureWords} of=${message} side=${side} />
     <//>
@@ -62,7 +62,7 @@ function read(side, message, json) {
     if (encoding === undefined) content = { kind: "json", text: json.text, place: body };
     else if (encoding === "form") {
       content = { kind: "form", text: json.raw(body), fields: pairs(body).map(([key, value]) => [key, [value].flat()]) };
-    } else content = { kind: encoding === "base64" ? "base64" : "text", text: message.body };
+    } else content = { kind: encoding === "base64" ? "base64" : "text", text: JSON.parse(json.raw(body)) };
   }
   return { place, headers: pairs(members.get("headers")), params: pairs(members.get("params")), content };
 }
@@ -83,10 +83,10 @@ const CAPTURES = {
   client_aborted: ["warn", "broken off by the client"], upstream_aborted: ["warn", "not taken whole"], streaming: ["wait", "still under way"],
 };
 
-/** @param {{of: any}} props */
-function CaptureBadge({ of }) {
+/** @param {{of: any, isNone: boolean}} props */
+function CaptureBadge({ of, isNone }) {
   if (of.capture === "complete" && of.body_truncated) return html`<span class="badge warn">cut</span>`;
-  if (of.capture === "complete" && of.body === null && of.body_encoding === undefined) return null;
+  if (of.capture === "complete" && isNone) return null;
   const [tone, words] = CAPTURES[of.capture] ?? ["quiet", of.capture];
   return html`<span class="badge ${tone}">${words}</span>`;
 }

@@ -46,7 +46,7 @@ function Shown({ request, attempt }) {
     <${Pairs} pairs=${Object.entries(headers)} isHeaders />
     <h4>Body</h4>
     <${Body} of=${content} name="Body that the receiver gets" what="the body that the receiver gets" />
-    <h4>The same with curl <${Copy} text=${command} what="the curl command" label="Copy the command" /></h4>
+    <h4>The same with curl <${Copy} text=${command} what="the curl command" label="Copy the curl command" /></h4>
     <${Text} text=${command} name="curl command" />
     <p class="hint">It really sends the request, from where it is run. ${masked.length + (isBodyMasked ? 1 : 0) > 0
       ? html`Put the true values where it says <code>${MASK}</code>: ${[...masked, ...(isBodyMasked ? ["the body"] : [])].join(", ")}. ` : null}It is not signed: a receiver that checks signatures refuses it. "Retry now" sends a signed one.</p>`;

@@ -45,18 +45,21 @@ function useFeed(filter, key) {
     const mark = nMarks += 1;
     history.replaceState({ events: mark }, "");
     let y = 0;
-    const onScroll = () => { y = scrollY; };
+    // Without its rows the page is short, and scrolled to its top by that alone.
+    const onScroll = () => { if (document.querySelector(".events")) y = scrollY; };
     addEventListener("scroll", onScroll, { passive: true });
     // After the frame has gone to the top of what it takes for a new page.
     const timer = setTimeout(() => { if (back) returnTo(back); }, 0);
+    feed.isFollowing = connection.get() === "live";
     if (back) feed.catchUp();
     else feed.more();
-    const ends = [connection.watch((now) => { if (now === "live") feed.catchUp(); }), stale.watch(() => { feed.catchUp(); })];
+    const ends = [connection.watch((now) => { if (now === "live") feed.catchUp(); else feed.lose(); }), stale.watch(() => { feed.catchUp(); })];
     return () => {
       clearTimeout(timer);
       for (const end of ends) end();
       removeEventListener("scroll", onScroll);
       left = { feed, mark, y, focused: focused.current };
+      feed.lose();
       feed.close();
     };
   }, [key]);
@@ -75,12 +78,13 @@ function Live({ feed }) {
   const isLive = useCell(connection) === "live";
   const isOver = Boolean(feed.filter.until) && Date.parse(feed.filter.until) < Date.now();
   const words = feed.isPaused ? `Paused, ${count(feed.nNew)} new`
+    : feed.nNew > 0 ? `${count(feed.nNew)} new above`
     : !isLive ? "New events do not come in now"
     : isOver ? "The time chosen is over: nothing new comes in"
-    : mustAsk(feed.filter) ? "New events come in every 5 seconds with these filters"
+    : mustAsk(feed.filter) ? "New events come in every 5 seconds here"
     : "New events come in at the top";
-  return html`<div class="actions">
-    <span class="quiet" role=${feed.isPaused ? undefined : "status"}>${words}</span>
+  return html`<div class="actions events-live">
+    <span class="quiet" role=${feed.nNew > 0 ? undefined : "status"}>${words}</span>
     <button type="button" aria-pressed=${feed.isPaused} onClick=${() => feed.pause(!feed.isPaused)}>${feed.isPaused ? "▶ Resume" : "‖ Pause"}</button>
   </div>`;
 }

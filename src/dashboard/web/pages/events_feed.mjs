@@ -19,6 +19,9 @@ const EVERY = 5_000;
 const SOON = 300;
 /** Events that are asked for one by one in a round. */
 const N_SINGLE = 10;
+/** Pages of new events that are read at most: after something was missed, and every time. */
+const N_MISSED_PAGES = 25;
+const N_NEW_PAGES = 5;
 /** Events may be committed in another order than they ended, within this, ms. */
 const SKEW = 60_000;
 
@@ -41,6 +44,8 @@ export class Feed {
   /** New ones that wait to be let in. */
   nNew = 0;
   isPaused = false;
+  /** Whether the stream tells what is new. */
+  isFollowing = false;
   /** Changes whenever there is something else to show. */
   version = cell(0);
 
@@ -65,6 +70,8 @@ export class Feed {
   #settledAt = 0;
   /** The newest event that was seen, ms. */
   #newest = 0;
+  /** The same when changes were last known to be complete; null: they are. @type {number|null} */
+  #edge = null;
 
   /** @param {import("./events_filter.mjs").Filter} filter */
   constructor(filter) {
@@ -146,6 +153,7 @@ export class Feed {
     for (const row of added) this.#byId.set(row.id, row);
     this.rows = this.rows.concat(added);
     if (added.length > 0) this.#newest = Math.max(this.#newest, Date.parse(added[0].created_at));
+    if (!this.isFollowing) this.lose();
   }
 
   /** What the stream tells. @param {{event: any[], delivery: any[], webhook: any[]}} changes */
@@ -166,37 +174,53 @@ export class Feed {
     }
   }
 
+  /** From now on changes may be missed. */
+  lose() {
+    this.#edge ??= this.#newest;
+  }
+
   /** Changes may have been missed: asks for what is new. */
   async catchUp() {
+    this.isFollowing = true;
     if (this.next === undefined) {
       // What came between the first page and the stream is in neither.
       this.#isLate = this.isLoading;
       return this.more(true);
     }
+    const edge = this.#edge ?? this.#newest;
+    this.#edge = null;
     for (const { id } of this.rows) this.#dirty.add(id);
-    await this.#ask(false);
+    await this.#ask(edge, N_MISSED_PAGES);
     this.#settleLater();
   }
 
   #askLater() {
     if (this.#timers.ask) return;
     const wait = Math.max(SOON, this.#askedAt + EVERY - Date.now());
-    this.#timers.ask = setTimeout(() => { this.#timers.ask = 0; this.#ask(true); }, wait);
+    this.#timers.ask = setTimeout(() => { this.#timers.ask = 0; this.#ask(this.#newest, N_NEW_PAGES); }, wait);
   }
 
-  /** The newest page again. @param {boolean} isFollowing nothing else can have been missed */
-  async #ask(isFollowing) {
+  /** The newest events again, back to a time. @param {number} edge ms @param {number} nPages at most */
+  async #ask(edge, nPages) {
     this.#askedAt = Date.now();
     const { signal } = this.#abort;
     // An event may come to fit by its deliveries long after it was made; by nothing else.
-    const since = isFollowing && !this.filter.status && this.#newest ? new Date(this.#newest - SKEW).toISOString() : "";
-    const params = { ...this.params, since: since > (this.params.since ?? "") ? since : this.params.since, limit: PAGE };
+    const isOpen = Boolean(this.filter.status) || edge === 0;
+    const since = isOpen || iso(edge - SKEW) < (this.params.since ?? "") ? this.params.since : iso(edge - SKEW);
+    let cursor = null;
     try {
-      const { data, next } = await get("v1/events", params, { signal });
-      const hasGap = next !== null && data.length > 0 && this.rows.length > 0 && !data.some((/** @type {Row} */ { id }) => this.#byId.has(id));
-      if (hasGap && data.at(-1).created_at > this.rows[0].created_at) this.#isGapped = true;
-      this.#arrive(data);
-    } catch { /* It is asked again at the next change, and when sidehook is back. */ }
+      for (let n = 0; n < nPages; n += 1) {
+        const page = /** @type {any} */ (await get("v1/events", { ...this.params, since, limit: PAGE, cursor }, { signal }));
+        this.#arrive(page.data);
+        if (page.next === null || (isOpen && page.data.length > 0 && page.data.at(-1).created_at < iso(edge - SKEW))) return;
+        cursor = page.next;
+      }
+      this.#isGapped = !isOpen;
+      this.#arrive([]);
+    } catch {
+      // It is asked again when sidehook is back.
+      this.#edge ??= edge;
+    }
   }
 
   /** @param {Row[]} events newest first */

@@ -18,22 +18,25 @@ export function Filters({ filter }) {
   const isNarrow = useNarrow();
   /** @param {Partial<Filter>} change */
   const put = (change) => setQuery({ ...filter, ...change });
-  const { q: _, ...others } = filter;
-  const nOthers = new Set(Object.entries(others).filter(([, value]) => value).map(([name]) => (name === "until" ? "since" : name))).size;
   const more = html`
     <${LabelField} filter=${filter} put=${put} />
-    <${Field} name="status" label="Has a delivery that is" value=${filter.status} onInput=${(/** @type {string} */ status) => put({ status })}
-      options=${[["", "in any state"], ...STATES]} />
+    <${Field} name="status" label="Deliveries" value=${filter.status} onInput=${(/** @type {string} */ status) => put({ status })}
+      options=${[["", "any state"], ...STATES]} />
     <${CodeField} filter=${filter} put=${put} />
     <${WebhookField} filter=${filter} put=${put} />
     <${TimeFields} filter=${filter} put=${put} />`;
   return html`<form class="event-filters" role="search" aria-label="Filter the events" onSubmit=${(/** @type {Event} */ e) => e.preventDefault()}>
     <${Search} filter=${filter} put=${put} />
-    ${isNarrow ? html`<details open=${nOthers > 0}>
-      <summary>Filters${nOthers > 0 ? ` (${nOthers} set)` : ""}</summary><div class="more">${more}</div>
-    </details>` : more}
+    ${isNarrow ? html`<details><summary>${wordsOf(filter)}</summary><div class="more">${more}</div></details>` : more}
     ${isFiltered(filter) ? html`<button type="button" onClick=${() => setQuery({})}>Clear filters</button>` : null}
   </form>`;
+}
+
+/** What is set besides the search, in words. @param {Filter} filter */
+function wordsOf({ label, status, code, webhook, since, until }) {
+  const span = until ? null : SPANS.find(([word]) => word === since);
+  const set = [label, status, code, webhook && "one webhook", span ? span[1] : since || until ? "exact times" : ""].filter(Boolean);
+  return `Filters: ${set.length > 0 ? set.join(", ") : "none"}`;
 }
 
 /** @typedef {{filter: Filter, put: (change: Partial<Filter>) => void}} PartProps */
@@ -135,11 +138,11 @@ function TimeFields({ filter, put }) {
   return html`
     <${Field} name="time" label="Time" value=${hasTimes ? "exact" : filter.since} onInput=${choose}
       options=${[["", "any"], ...SPANS.map(([word, text]) => [word, text]), ["exact", "exact times ..."]]} />
-    ${hasTimes ? html`
+    ${hasTimes ? html`<div class="times">
       <${Field} name="since" type="datetime-local" step="1" label="From (local time)" value=${localInput(isSpan ? "" : filter.since)}
         onInput=${(/** @type {string} */ text) => put({ since: fromLocalInput(text) })} />
       <${Field} name="until" type="datetime-local" step="1" label="Until (local time)" value=${localInput(filter.until)}
         error=${isTurned ? "This is before the beginning." : null}
-        onInput=${(/** @type {string} */ text) => put({ until: fromLocalInput(text) })} />` : null}`;
+        onInput=${(/** @type {string} */ text) => put({ until: fromLocalInput(text) })} /></div>` : null}`;
 }
 

@@ -7,7 +7,7 @@ import { status } from "../status.mjs";
 import { Chart } from "../ui/chart.mjs";
 import { count, millis } from "../ui/text.mjs";
 import { rateNow, sum, useFailed, useLines, useSeries } from "./overview_data.mjs";
-import { LatestFailed, Queues } from "./overview_lists.mjs";
+import { LatestFailed, Queues, worstFirst } from "./overview_lists.mjs";
 import { rate, Tiles } from "./overview_tiles.mjs";
 
 /** @typedef {import("./overview_data.mjs").Range} Range */
@@ -19,7 +19,7 @@ const RANGES = [["15m", "15 min", "15 minutes"], ["1h", "1 h", "hour"], ["24h", 
 export function Overview({ query }) {
   const { data } = useCell(status);
   const [range, , words] = RANGES.find(([key]) => key === query.range) ?? RANGES[0];
-  const webhooks = data?.webhooks ?? [];
+  const webhooks = worstFirst(data?.webhooks ?? []);
   const series = useSeries(range, webhooks.map((/** @type {any} */ webhook) => webhook.id));
   const failed = useFailed();
   const figures = {

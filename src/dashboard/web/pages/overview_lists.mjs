@@ -17,22 +17,24 @@ function need({ status, pending, held, oldest_seconds: oldest }) {
   return rank * 1e12 + Math.min(oldest ?? 0, 1e6) * 1e5 + Math.min(pending + held, 1e5);
 }
 
-/** @param {{webhooks: any[]|null, series: any[]|null, words: string}} props `words` names the range */
+/** @param {any[]} webhooks */
+export const worstFirst = (webhooks) => [...webhooks].sort((a, b) => need(b) - need(a) || a.name.localeCompare(b.name));
+
+/** @param {{webhooks: any[]|null, series: any[]|null, words: string}} props `webhooks` worst first; `words` names the range */
 export function Queues({ webhooks, series, words }) {
   const [isAll, setAll] = useState(false);
   if (webhooks?.length === 0) {
     return html`<section class="card"><h2>Webhooks</h2><p class="quiet">There is no webhook yet: events are kept, and nobody is told of them.
       <a href=${link("webhooks")}>To the webhooks</a></p></section>`;
   }
-  const sorted = [...webhooks ?? []].sort((a, b) => need(b) - need(a) || a.name.localeCompare(b.name));
-  const shown = isAll ? sorted : sorted.slice(0, FIRST);
+  const shown = isAll ? webhooks : webhooks?.slice(0, FIRST);
   const waiting = new Map(series?.map((one) => [one.id, one.waiting]));
   return html`<section class="card" aria-label="Webhooks">
     <h2>Webhooks <span class="quiet">worst first</span></h2>
     ${webhooks === null ? html`<p class="quiet">Loading ...</p>` : html`<div class="table"><table>
       <thead><tr><th scope="col">Webhook</th><th scope="col" class="n">Pending</th><th scope="col" class="n">Held</th>
         <th scope="col" class="n">Oldest</th><th scope="col" class="wide-only">Waiting, last ${words}</th></tr></thead>
-      <tbody>${shown.map((webhook) => html`<tr key=${webhook.id}>
+      <tbody>${shown?.map((webhook) => html`<tr key=${webhook.id}>
         <td class="name"><div><a class="cut" href=${link("webhooks", webhook.id)} title=${webhook.name}>${webhook.name}</a>
           <span><${State} of=${webhook.status} /></span></div></td>
         <td class="n">${count(webhook.pending)}</td>
@@ -42,8 +44,8 @@ export function Queues({ webhooks, series, words }) {
           label=${`Waiting deliveries of ${webhook.name} in the last ${words}`} />` : null}</td>
       </tr>`)}</tbody>
     </table></div>
-    ${sorted.length > FIRST ? html`<button type="button" class="small" aria-expanded=${isAll} onClick=${() => setAll(!isAll)}>
-      ${isAll ? `Show the first ${FIRST} only` : `Show all ${sorted.length}`}</button>` : null}`}
+    ${webhooks.length > FIRST ? html`<button type="button" class="small" aria-expanded=${isAll} onClick=${() => setAll(!isAll)}>
+      ${isAll ? `Show the first ${FIRST} only` : `Show all ${webhooks.length}`}</button>` : null}`}
   </section>`;
 }
 

@@ -24,19 +24,22 @@ export function Webhook({ id, query }) {
   const of = useLoad((signal) => get(`v1/webhooks/${id}`, {}, { signal }), [id]);
   const [isGone, setGone] = useState(false);
   const isMine = useRef(false);
+  // Or the news of it was missed while sidehook was away.
+  const isLost = isGone || (of.problem?.status === 404 && of.data !== null);
   useChanges(({ webhook: changes }) => {
     const now = changes.findLast((one) => one.id === of.data?.id);
     if (now?.deleted) setGone(!isMine.current);
     else if (now) of.put(now);
   });
   return html`<p class="wh-back"><a href=${link("webhooks")}>Webhooks</a></p>
+    ${of.data ? null : html`<h1>Webhook</h1>`}
     <${Loaded} of=${of} what="the webhook">${of.data && html`
-      ${isGone ? html`<p class="notice bad" role="alert"><strong>This webhook was deleted</strong> by somebody else. What you see is how it was; nothing goes out to it any more.${" "}
+      ${isLost ? html`<p class="notice bad" role="alert"><strong>This webhook was deleted</strong> by somebody else. What you see is how it was; nothing goes out to it any more.${" "}
         <a href=${link("webhooks")}>To the webhooks</a></p>` : null}
-      <${Page} webhook=${of.data} query=${query} isGone=${isGone} put=${of.put} onDelete=${() => { isMine.current = true; }} />`}<//>`;
+      <${Page} webhook=${of.data} query=${query} isGone=${isLost} put=${of.put} onDelete=${(/** @type {boolean} */ mine) => { isMine.current = mine; }} />`}<//>`;
 }
 
-/** @param {{webhook: any, query: Record<string, string>, isGone: boolean, put: (webhook: any) => void, onDelete: () => void}} props */
+/** @param {{webhook: any, query: Record<string, string>, isGone: boolean, put: (webhook: any) => void, onDelete: (mine: boolean) => void}} props */
 function Page({ webhook, query, isGone, put, onDelete }) {
   const { access } = useCell(session);
   const { data: now } = useCell(status);

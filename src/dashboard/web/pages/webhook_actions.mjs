@@ -12,8 +12,9 @@ import { Secrets } from "./webhook_secret.mjs";
 import { TestPanel } from "./webhook_test.mjs";
 
 /**
+ * `onDelete` hears that it is deleted from here (false: it was not).
  * `queue` is what waits, of `/v1/status`; `onChange` gets the webhook as it is after an action.
- * @param {{webhook: any, queue: any, onChange: (webhook: any) => void, onRecovery: () => void, onDelete: () => void}} props
+ * @param {{webhook: any, queue: any, onChange: (webhook: any) => void, onRecovery: () => void, onDelete: (mine: boolean) => void}} props
  */
 export function Actions({ webhook, queue, onChange, onRecovery, onDelete }) {
   const [open, setOpen] = useState(/** @type {"test"|"recover"|"rotate"|null} */ (null));
@@ -43,11 +44,13 @@ export function Actions({ webhook, queue, onChange, onRecovery, onDelete }) {
       text: html`<p>It gets no more events, and its secrets are gone. ${waiting > 0
         ? html`<strong>${counted(waiting, "delivery", "deliveries")} that ${waiting === 1 ? "waits" : "wait"} for it will be cancelled.</strong>`
         : "No delivery waits for it."} What has been delivered stays in the events.</p>
-        <p>To stop it for a while only, disable it.</p>`,
+        ${status === "disabled" ? null : html`<p>To stop it for a while only, disable it.</p>`}`,
     });
     if (!isSure) return;
-    onDelete();
-    if (await run(() => remove(`v1/webhooks/${id}`), `${name} is deleted`)) go(link("webhooks"));
+    onDelete(true);
+    const isDeleted = await run(() => remove(`v1/webhooks/${id}`), `${name} is deleted`);
+    onDelete(isDeleted);
+    if (isDeleted) go(link("webhooks"));
   };
   const close = () => setOpen(null);
   return html`<div class="actions">

@@ -1,19 +1,22 @@
 // The deliveries of one webhook, live, by what the address says.
 
 import { get } from "../api.mjs";
-import { html, useEffect, useRef, useState } from "../lib.mjs";
+import { html, useCallback, useEffect, useRef, useState } from "../lib.mjs";
 import { useChanges } from "../live.mjs";
-import { link, setQuery } from "../router.mjs";
+import { link, place, setQuery } from "../router.mjs";
 import { Code, State } from "../ui/badge.mjs";
 import { Field } from "../ui/form.mjs";
 import { Loaded, useLoad } from "../ui/load.mjs";
 import { act } from "../ui/notice.mjs";
 import { Time, counted, millis } from "../ui/text.mjs";
+import { covers } from "./webhook_draft.mjs";
 import { instantOf, localInput } from "./webhook_recover.mjs";
 
 const PAGE = 50;
 /** So many are kept; further back the filters lead. */
 const N_MAX = 1_000;
+/** Looking for those that wait, at most so often, ms. */
+const LOOK_EVERY = 3_000;
 const STATES = ["pending", "held", "delivered", "failed", "cancelled"];
 
 /**
@@ -47,27 +50,35 @@ export function DeliveriesOf({ webhook, query, onFailed }) {
   const [fresh, setFresh] = useState(/** @type {any[]} */ ([]));
   const box = useRef(/** @type {HTMLElement|null} */ (null));
   useEffect(() => setFresh([]), [id, status, event, since]);
-  const rows = of.data?.data ?? [];
+  const rows = /** @type {any[]} */ (of.data?.data ?? []);
   useEffect(() => {
-    const failed = rows.filter((/** @type {any} */ row) => row.error && row.timestamp);
-    if (failed.length) onFailed(failed.reduce((/** @type {any} */ a, /** @type {any} */ b) => (b.timestamp > a.timestamp ? b : a)));
+    const failed = rows.filter((row) => row.error && row.timestamp);
+    if (failed.length) onFailed(failed.reduce((a, b) => (b.timestamp > a.timestamp ? b : a)));
   }, [of.data]);
   const isWanted = (/** @type {any} */ one) => (
     (!status || one.status === status) && (!event || one.event === event) && (!since || one.created_at >= since));
-  useChanges(({ delivery }) => {
-    const mine = delivery.filter((one) => one.webhook_id === id);
+  /** What is new, or new about them. @param {any[]} mine */
+  const take = (mine) => {
     if (mine.length === 0 || !of.data) return;
     mine.filter((one) => one.error && one.timestamp).forEach(onFailed);
     const byId = new Map(mine.map((one) => [one.id, one]));
-    const known = new Set(rows.map((/** @type {any} */ row) => row.id));
-    const news = [...byId.values()].filter((one) => !known.has(one.id) && isWanted(one) && (rows.length === 0 || one.created_at >= rows[0].created_at));
+    const known = new Set(rows.map((row) => row.id));
+    const news = [...byId.values()].filter((one) => !known.has(one.id) && isWanted(one) && (!of.data?.next || rows.length === 0 || one.created_at >= rows[rows.length - 1].created_at));
     // What somebody points at or stands on must not move away under them.
-    const isHeld = box.current?.matches(":hover") || box.current?.contains(document.activeElement);
-    const updated = rows.map((/** @type {any} */ row) => byId.get(row.id) ?? row).filter(isWanted);
-    const waiting = isHeld ? merge(news, fresh, isWanted, byId) : [];
-    setFresh(waiting);
+    const isHeld = rows.length > 0 && (box.current?.matches(":hover") || box.current?.contains(document.activeElement));
+    const updated = rows.map((row) => byId.get(row.id) ?? row).filter(isWanted);
+    setFresh(isHeld ? merge(news, fresh, isWanted, byId) : []);
     of.put({ ...of.data, data: isHeld ? updated : merge(news, [...fresh, ...updated], isWanted, byId).slice(0, Math.max(PAGE, rows.length)) });
+  };
+  const latest = useRef(take);
+  latest.current = take;
+  // The stream tells of a delivery when it has been tried; that one waits is seen in the list alone.
+  const look = useSometimes((signal) => get(path, { ...filter, limit: PAGE }, { signal }).then(({ data }) => latest.current(data), () => {}), path + JSON.stringify(filter));
+  useChanges(({ delivery, event: events }) => {
+    take(delivery.filter((one) => one.webhook_id === id));
+    if (events.some((one) => webhook.events.some((/** @type {string} */ pattern) => pattern === one.label || covers(pattern, one.label)))) look();
   });
+  useEffect(look, [webhook.status]);
   const showFresh = () => {
     of.put({ next: of.data?.next, data: merge([], [...fresh, ...rows], isWanted, new Map()).slice(0, N_MAX) });
     setFresh([]);
@@ -87,10 +98,33 @@ export function DeliveriesOf({ webhook, query, onFailed }) {
       <div class="table wh-deliveries"><table>
         <caption class="unseen">Deliveries, newest first</caption>
         <thead><tr><th scope="col">State</th><th scope="col">Event</th><th scope="col">Came</th><th scope="col">Answer</th><th scope="col" class="n">Time</th><th scope="col" class="n">Attempts</th><th scope="col">Next, or what failed</th></tr></thead>
-        <tbody>${rows.map((/** @type {any} */ row) => html`<${Row} key=${row.id} of=${row} />`)}</tbody></table></div>`}
+        <tbody>${rows.map((row) => html`<${Row} key=${row.id} of=${row} />`)}</tbody></table></div>`}
       ${of.data?.next && rows.length < N_MAX ? html`<button type="button" disabled=${isBusy} onClick=${older}>${isBusy ? "Loading ..." : "Show older ones"}</button>` : null}
       ${rows.length >= N_MAX ? html`<p class="quiet">More are not shown at a time; narrow them with the filters.</p>` : null}
     </div><//></section>`;
+}
+
+/**
+ * What it gives runs `action` soon, and not again before `LOOK_EVERY` has gone by; `of` another thing: what is under way is let go.
+ * @param {(signal: AbortSignal) => void} action @param {string} of
+ */
+function useSometimes(action, of) {
+  const state = useRef({ timer: 0, last: 0, action, abort: new AbortController() });
+  state.current.action = action;
+  useEffect(() => {
+    const now = state.current;
+    now.abort = new AbortController();
+    return () => { clearTimeout(now.timer); now.timer = 0; now.abort.abort(); };
+  }, [of]);
+  return useCallback(() => {
+    const now = state.current;
+    if (now.timer) return;
+    now.timer = setTimeout(() => {
+      now.timer = 0;
+      now.last = Date.now();
+      if (!document.hidden) now.action(now.abort.signal);
+    }, Math.max(300, now.last + LOOK_EVERY - Date.now()));
+  }, []);
 }
 
 /** Newest first, each once, as it is by now. @param {any[]} news @param {any[]} rows @param {(row: any) => boolean} isWanted @param {Map<string, any>} now */
@@ -105,7 +139,7 @@ function Filters({ query, webhook }) {
   const [label, setLabel] = useState(event);
   useEffect(() => setLabel(event), [event]);
   const labels = webhook.events.filter((/** @type {string} */ one) => !one.includes("*"));
-  const put = (/** @type {Record<string, string|null|undefined>} */ change) => setQuery({ ...query, ...change });
+  const put = (/** @type {Record<string, string|null|undefined>} */ change) => setQuery({ ...place.get().query, ...change });
   // Half a label is a question that the server refuses or answers with nothing: it is asked when it is done.
   return html`<form class="filters wh-filters" role="search" onSubmit=${(/** @type {Event} */ e) => { e.preventDefault(); put({ event: label.trim() }); }} onChange=${() => put({ event: label.trim() })}>
     <${Field} name="status" label="State" value=${status} options=${[["", "any"], ...STATES]} onInput=${(/** @type {string} */ to) => put({ status: to, event: label.trim() })} />

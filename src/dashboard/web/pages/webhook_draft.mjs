@@ -51,6 +51,14 @@ export function draftOf(webhook) {
 /** Words between blanks and commas. @param {string} text */
 export const words = (text) => text.split(/[\s,]+/).filter(Boolean);
 
+/** Whether a pattern has all that a label (or narrower pattern) stands for. @param {string} pattern @param {string} label */
+export function covers(pattern, label) {
+  if (!pattern.includes("*")) return false;
+  if (pattern === "*") return true;
+  const parts = pattern.split("*").map((part) => part.replace(/[.\\+?^${}()|[\]]/g, "\\$&"));
+  return new RegExp(`^${parts.join("[^.]*")}$`).test(label);
+}
+
 const WHY_MASKED = "type the value too: the present one is not shown, so it cannot be taken over";
 
 /**
@@ -73,7 +81,7 @@ export function bodyOf(now, before) {
   for (const key of TEXTS) if (isChanged(key)) put(key, now[key], String);
   for (const key of NUMBERS) if (isChanged(key)) put(key, now[key], numberOf);
   if (isChanged("retry")) put("retry", now.retry, (text) => (text === "none" ? [] : words(text)));
-  if (isChanged("events")) body.events = words(now.events);
+  if (!before || isChanged("events")) body.events = words(now.events);
   for (const key of ["method", "ordered"]) if (isChanged(key)) body[key] = now[key];
   if (now.disabled) body.active = false;
   if (isChanged("format", "json", "template", "content_type")) body.format = formatOf(now);

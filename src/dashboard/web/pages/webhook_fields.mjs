@@ -2,7 +2,7 @@
 
 import { html, useState } from "../lib.mjs";
 import { Check, Field } from "../ui/form.mjs";
-import { FORMATS, SCHEMES, words } from "./webhook_draft.mjs";
+import { FORMATS, SCHEMES, covers, words } from "./webhook_draft.mjs";
 
 /**
  * `put` changes members of the draft. `errors` by the field's name. `known`: the rules' labels.
@@ -69,14 +69,6 @@ function EventsField(props) {
     </fieldset>`}`;
 }
 
-/** Whether a pattern has all that a label (or narrower pattern) stands for. @param {string} pattern @param {string} label */
-export function covers(pattern, label) {
-  if (!pattern.includes("*")) return false;
-  if (pattern === "*") return true;
-  const parts = pattern.split("*").map((part) => part.replace(/[.\\+?^${}()|[\]]/g, "\\$&"));
-  return new RegExp(`^${parts.join("[^.]*")}$`).test(label);
-}
-
 /** @param {Props & {opened: boolean}} props `opened`: at least once, because something is wrong inside */
 export function MoreFields({ opened, ...props }) {
   const { draft, put, errors } = props;
@@ -92,7 +84,7 @@ export function MoreFields({ opened, ...props }) {
         <${SecretField} ...${props} of="ed25519_key" label="ed25519 key" hint=${html`For <code>standard-ed25519</code>: <code>whsk_</code> and the base64 of the 32-byte seed.`} /></section>
       <section><h3>Headers and authentication</h3><${HeaderFields} ...${props} />
         <div class="wh-pair"><${Text} ...${props} of="username" label="User name (HTTP Basic)" hint=${props.isNew ? null : "Empty: no HTTP Basic authentication."} />
-          <${Text} ...${props} of="password" label="Password" type="password" autocomplete="new-password" placeholder=${props.isNew ? "" : "as it is"} /></div></section>
+          <${Text} ...${props} of="password" label="Password" type="password" autocomplete="new-password" placeholder=${!props.isNew && draft.username ? "as it is" : ""} /></div></section>
       <section><h3>Attempts and limits</h3><${LimitFields} ...${props} /></section>
     </div>
   </details>`;
@@ -129,7 +121,7 @@ function SignatureFields(props) {
         ${errors.schemes ? html`<p class="error" id="wh-schemes">${errors.schemes}</p>` : null}
       </fieldset>
       <${Text} ...${props} of="custom" label="Signatures of your own" rows=${3} placeholder=${'[{"header": "X-Signature", "prefix": "sha256="}]'}
-        hint=${html`A JSON list of tables: <code>header</code>, and where wanted <code>prefix</code>, <code>encoding</code> (hex, base64),
+        hint=${html`A JSON list of tables: <code>header</code>, and where wanted <code>prefix</code>, <code>encoding</code> (hex, base64),${" "}
           <code>content</code> (body, timestamp.body, id.timestamp.body), <code>algorithm</code> (sha256, sha512).`} />`}`;
 }
 

@@ -21,10 +21,10 @@ export function WebhookForm({ id }) {
   const { access } = useCell(session);
   const of = useLoad(async (signal) => (id ? await get(`v1/webhooks/${id}`, {}, { signal }) : {}), [id]);
   if (access === "read") return html`<h1>Webhook</h1><p class="notice warn">This token may only look. Sign in with the admin token to change webhooks.</p>`;
-  return html`<${Loaded} of=${of} what="the webhook">${of.data?.source === "config"
+  return html`${of.data ? null : html`<h1>Webhook</h1>`}<${Loaded} of=${of} what="the webhook">${of.data?.source === "config"
     ? html`<h1>${of.data.name}</h1><p class="notice warn">This webhook is written in the configuration file, and is changed there: <code>[[webhook]]</code>
         ${" with "}<code>${`name = "${of.data.name}"`}</code>. <a href=${link("webhooks", of.data.id)}>To the webhook</a></p>`
-    : of.data && html`<${Form} initial=${id ? of.data : null} />`}<//>`;
+    : of.data && html`<${Form} initial=${id ? of.data : null} isGone=${of.problem?.status === 404} />`}<//>`;
 }
 
 /** Every label that a rule makes, at most a thousand. @param {AbortSignal} signal @returns {Promise<string[]>} */
@@ -40,8 +40,8 @@ async function labelsOfRules(signal) {
   return [...labels].sort();
 }
 
-/** @param {{initial: any}} props `initial` null: a new one */
-function Form({ initial }) {
+/** @param {{initial: any, isGone: boolean}} props `initial` null: a new one */
+function Form({ initial, isGone }) {
   // Once begun, an answer that comes anew (sidehook was away) must not take away what was typed.
   const [before, setBefore] = useState(initial);
   const [draft, setDraft] = useState(() => draftOf(initial ?? undefined));
@@ -70,7 +70,7 @@ function Form({ initial }) {
   };
   useChanges(({ webhook }) => webhook.forEach(take));
   // What was missed while sidehook was away comes with the load.
-  useEffect(() => { if (initial && initial !== before) take(initial); }, [initial]);
+  useEffect(() => { if (isGone) setElsewhere("gone"); else if (initial && initial !== before) take(initial); }, [initial, isGone]);
 
   /** @param {Event} e */
   const submit = async (e) => {

@@ -41,7 +41,8 @@ export function Health({ webhook, queue, last, sums, over, mayChange }) {
       <p class="quiet">sidehook tries one of them by itself: 30 seconds after the last attempt, then less and less often, at least every 10 minutes. The first one that is accepted ends the pause.</p>
       <p><strong>What to do:</strong> mend the receiver${mayChange ? ", then send a test: an accepted one ends the pause at once" : ""}.</p></section>`;
   }
-  if (status === "disabled") return html`<section class="notice bad wh-health" aria-label="Health"><p><strong>Disabled:</strong> ${reason ?? "nothing goes out to it"}. ${waiting(queue)} ${queue?.held ? "They go out when it is enabled." : ""}</p>
+  if (status === "disabled") return html`<section class="notice ${isByHand(reason) ? "warn" : "bad"} wh-health" aria-label="Health">
+    <p><strong>Disabled</strong>${isByHand(reason) ? ` ${reason.replace("disabled ", "")}` : `: ${reason ?? "nothing goes out to it"}`}. ${waiting(queue)} ${queue?.held ? "What waits goes out when it is enabled." : ""}</p>
     ${answer}<p><strong>What to do:</strong> ${cure(reason ?? "", isOfFile, id, mayChange)}</p></section>`;
   if (sums.failed > 0) {
     const isBad = (sums.rate ?? 1) < 0.5;
@@ -53,11 +54,14 @@ export function Health({ webhook, queue, last, sums, over, mayChange }) {
     : `there was no attempt in the ${over}`}. ${waiting(queue)}</p></section>`;
 }
 
+/** Somebody wanted it so. @param {string|null} reason */
+const isByHand = (reason) => /operator|active = false/.test(reason ?? "");
+
 /** @param {string} reason @param {boolean} isOfFile @param {string} id @param {boolean} mayChange */
 function cure(reason, isOfFile, id, mayChange) {
   const edit = mayChange && !isOfFile ? html`<a href=${link("webhooks", id, "edit")}>edit it</a>` : isOfFile ? "change it in the configuration file" : "edit it";
   if (/410/.test(reason)) return html`the receiver says that this address is gone for good. Give the webhook its new address (${edit}) and enable it, or delete it.`;
   if (/does not fit the configuration/.test(reason)) return html`${edit}, or change the configuration so that it allows what the webhook has.`;
-  if (/operator|active = false/.test(reason)) return "enable it when its receiver shall get events again; what it has missed meanwhile is held for it.";
+  if (isByHand(reason)) return "enable it when its receiver shall get events again; what it has missed meanwhile is held for it.";
   return html`mend the receiver, send a test, and enable the webhook when the test is accepted.`;
 }

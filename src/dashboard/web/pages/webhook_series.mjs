@@ -45,6 +45,6 @@ export function useSeries(range, ids) {
 export function RangeChoice({ query }) {
   const [now] = rangeOf(query);
   return html`<div class="choice" role="group" aria-label="Range of the charts">${RANGES.map(([key, short, long]) => html`
-    <button type="button" aria-pressed=${key === now} aria-label=${`The ${long}`}
+    <button type="button" aria-pressed=${key === now} aria-label=${`${short}: the ${long}`}
       onClick=${() => setQuery({ ...query, range: key === "1h" ? null : key })}>${short}</button>`)}</div>`;
 }

@@ -1,7 +1,7 @@
 // A test, and what the receiver answered: as text, whatever it is.
 
 import { post } from "../api.mjs";
-import { html, useState } from "../lib.mjs";
+import { html, useEffect, useRef, useState } from "../lib.mjs";
 import { link } from "../router.mjs";
 import { Code } from "../ui/badge.mjs";
 import { Field } from "../ui/form.mjs";
@@ -52,10 +52,10 @@ export function TestPanel({ webhook, onDone }) {
 /** @param {{of: any}} props */
 function Answer({ of }) {
   const [tone, words] = VERDICTS[of.status] ?? ["warn", of.status];
-  const isRefused = of.error && /not a public address|allow_networks/.test(of.error);
-  return html`<div class="notice ${tone} wh-answer">
+  const box = useRef(/** @type {HTMLElement|null} */ (null));
+  useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), []);
+  return html`<div class="notice ${tone} wh-answer" ref=${box}>
     <p><strong>${words}</strong> ${of.error ?? ""}</p>
-    ${isRefused ? html`<p>The address is closed to sidehook. To allow it, list its network in <code>[delivery] allow_networks</code> of the configuration file.</p>` : null}
     <dl class="facts">
       <dt>Answer</dt><dd><${Code} of=${of.response_code} /></dd>
       <dt>Time</dt><dd>${millis(of.response_time_ms)}</dd>

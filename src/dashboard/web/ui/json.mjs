@@ -13,7 +13,9 @@ const SHORT = 300;
 const LONG = 20_000;
 /** Rows that are open at the beginning, and after "expand all". */
 const FEW = 60;
-const MANY = 1_500;
+const MANY = 1_000;
+/** Fewer of a container are not worth to open it by itself. */
+const FEWEST = 10;
 const DEPTH_MAX = 60;
 /** Indentation ends here; deeper rows say their depth. */
 const INDENT_MAX = 14;
@@ -56,7 +58,7 @@ export function Json({ text, place, name, root }) {
     ${rows.some((row) => row.level > 1 && row.n > 0 && "object array".includes(row.kind)) ? html`<div class="json-tools">
       <button type="button" class="small" onClick=${() => setOpen(openUpTo(json, MANY, DEPTH_MAX))}>Expand all</button>
       <button type="button" class="small" onClick=${() => setOpen(new Map())}>Collapse all</button>
-      ${rows.length >= MANY ? html`<span class="hint" role="status">${count(rows.length)} rows are shown. What is still folded opens row by row.</span>` : null}
+      ${rows.length > MANY - FEWEST ? html`<span class="hint" role="status">${count(rows.length)} rows are shown. What is still folded opens row by row.</span>` : null}
     </div>` : null}
     <ul class="json-tree" role="tree" aria-label=${name} ref=${tree} onKeyDown=${onKey}>
       ${rows.map((row) => html`<${RowView} key=${row.id} json=${json} row=${row} isActive=${row === current} onToggle=${toggle} onFocus=${setActive} />`)}
@@ -120,8 +122,8 @@ function PathOf({ json, rows, row, root }) {
   }
   const path = root + parts.reverse().join("");
   return html`<div class="json-path"><code>${visible(path)}</code>
-    <${Copy} text=${path} what="the path" label="Copy path" />
-    ${row.kind === "more" ? null : html`<${Copy} text=${() => json.raw(row.place)} what="this value" label="Copy value" />`}</div>`;
+    <${Copy} text=${path} what="the path" label="Copy the path" />
+    ${row.kind === "more" ? null : html`<${Copy} text=${() => json.raw(row.place)} what="the value" label="Copy the value" />`}</div>`;
 }
 
 /** @param {string} key as written */
@@ -186,11 +188,12 @@ function openUpTo(json, rowsMax, depthMax) {
     for (const { from } of level) {
       const kind = json.kind(from);
       if (kind !== "object" && kind !== "array") continue;
-      const n = Math.min(SLICE, json.count(from));
-      if (depth > 0 && rows + n > rowsMax) continue;
+      const all = json.count(from);
+      const n = Math.min(SLICE, all, rowsMax - rows);
+      if (n < Math.min(all, FEWEST)) continue;
       rows += n;
-      open.set(from, SLICE);
-      for (const place of json.children(from, SLICE)) next.push(place);
+      open.set(from, n === all ? SLICE : n);
+      for (const place of json.children(from, n)) next.push(place);
     }
     level = next;
   }

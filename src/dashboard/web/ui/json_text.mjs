@@ -162,6 +162,7 @@ export class JsonText {
     const { text } = this;
     const isObject = text.charCodeAt(at) === OPEN_OBJECT;
     const found = /** @type {Place[]} */ ([]);
+    if (!isObject && text.charCodeAt(at) !== OPEN_ARRAY) return found;
     for (at = afterSpace(text, at + 1); found.length < limit && at < text.length;) {
       const c = text.charCodeAt(at);
       if (c === CLOSE_ARRAY || c === CLOSE_OBJECT) break;

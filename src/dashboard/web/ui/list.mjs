@@ -46,7 +46,7 @@ export function List(props) {
   latest.current = { props, seen, focused };
   const cover = useCover();
   const measure = useMeasure(latest, head, body, setSeen);
-  useAnchor(rows, keyOf, rowHeight, latest, measure);
+  useAnchor(rows, keyOf, rowHeight, { head, body }, measure);
 
   const hadFocus = body.current?.contains(document.activeElement) ?? false;
   const pinned = rowIndex(rows, keyOf, focused, seen.first);
@@ -170,17 +170,19 @@ function useMeasure(latest, head, body, setSeen) {
 
 /**
  * Keeps what is read where it is when rows come or go above it, or become higher.
- * @param {any[]} rows @param {(row: any) => string} keyOf @param {number} rowHeight @param {any} latest @param {() => void} measure
+ * @param {any[]} rows @param {(row: any) => string} keyOf @param {number} rowHeight @param {{head: any, body: any}} at @param {() => void} measure
  */
-function useAnchor(rows, keyOf, rowHeight, latest, measure) {
+function useAnchor(rows, keyOf, rowHeight, at, measure) {
   const before = useRef({ rows, rowHeight });
   useLayoutEffect(() => {
     const old = before.current;
     before.current = { rows, rowHeight };
     if (old.rows === rows && old.rowHeight === rowHeight) return;
-    const { first, isReading } = latest.current.seen;
-    const anchor = old.rows[first];
-    if (isReading && anchor !== undefined) {
+    // The page has not been scrolled yet: what is above its edge tells which row was read.
+    const covered = at.head.current.getBoundingClientRect().bottom - at.body.current.getBoundingClientRect().top;
+    const first = Math.floor(covered / old.rowHeight);
+    const anchor = covered > old.rowHeight / 2 ? old.rows[first] : undefined;
+    if (anchor !== undefined) {
       const index = rows === old.rows ? first : rowIndex(rows, keyOf, keyOf(anchor), first);
       const by = index < 0 ? 0 : index * rowHeight - first * old.rowHeight;
       if (by !== 0) scrollBy({ top: by, behavior: "instant" });
