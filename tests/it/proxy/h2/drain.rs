@@ -108,7 +108,7 @@ async fn asks(addr: SocketAddr, heeds: bool, answered: Arc<AtomicUsize>) -> Ledg
     let (mut written, mut queued, mut id) = (0, out.len(), 1);
     let mut ends = Vec::new();
     loop {
-        while ledger.open() < OPEN_MAX && !(heeds && !ledger.farewells.is_empty()) {
+        while (!heeds || ledger.farewells.is_empty()) && ledger.open() < OPEN_MAX {
             let is_post = id % 4 == 1;
             let head = fields(if is_post { POST } else { GET });
             let mut bytes = frame(HEADERS, END_HEADERS, id, &head);
