@@ -17,6 +17,8 @@ use super::wire::{write_chunk_size, write_last_chunk};
 const COPIED_BYTES_MAX: usize = 8 << 10;
 /// Text that waits; above, nothing more is taken.
 const TEXT_BYTES_MAX: usize = 16 << 10;
+/// Memory for text that is kept when nothing waits.
+const KEPT_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX;
 
 /// Bytes on their way out.
 #[derive(Default)]
@@ -102,6 +104,10 @@ impl Outbox {
             if self.text_at == self.text.len() {
                 self.text.clear();
                 self.text_at = 0;
+                if self.text.capacity() > KEPT_BYTES_MAX {
+                    // A large head; the connection may be quiet for long from now on.
+                    self.text = Vec::new();
+                }
             }
             let n = n.saturating_sub(n_text);
             let n_piece = n.min(self.piece.len());

@@ -19,6 +19,7 @@ use http::Request;
 
 pub(in crate::proxy) use body::Http2Body;
 pub(super) use call::Answering;
+use call::Asked;
 
 use super::Client;
 use crate::proxy::http2::{Meter, SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES, Socket};
@@ -40,7 +41,8 @@ const FAULTS_MAX: usize = 256;
 const RESET_AT_ONCE_MAX: usize = 32;
 /// With calls under way and nothing heard for this long, the client is asked whether it is there.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// After a farewell, without calls: how long the client gets to see it.
+/// After a farewell, without calls: how long the client gets to answer it. What it sends later is
+/// not served, and it is told so.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// The calls of one connection.
@@ -50,6 +52,8 @@ pub(super) struct Calls {
     open: Cell<usize>,
     /// Those too that go on without their client.
     running: Cell<usize>,
+    /// What the heads of those take.
+    head_bytes: Cell<usize>,
     begun: Cell<u64>,
     taken_back: Cell<u64>,
     /// When the last one ended.
@@ -69,6 +73,8 @@ struct Connection {
     slot: Slot,
     /// When it was told that the connection ends.
     farewell: Option<u64>,
+    /// The last word has been said: what waits for the socket goes out, nothing new comes in.
+    is_over: bool,
     is_thrown_out: bool,
 }
 
@@ -81,7 +87,8 @@ enum Due {
     Dead,
     Ping,
     Idle,
-    Gone,
+    /// It has not answered the farewell.
+    Last,
 }
 
 /// Serves the connection until it ends.
@@ -93,9 +100,16 @@ pub(super) async fn serve(client: &Rc<Client>, stream: Stream, buffered: BytesMu
     let settings = &settings.settings;
     slot.arm(settings.header_timeout);
     let mut handshake = std::pin::pin!(builder(settings.head_bytes_max).handshake(socket));
+    let mut is_hurried = false;
     let h2 = poll_fn(|cx| match handshake.as_mut().poll(cx) {
         Poll::Ready(h2) => Poll::Ready(h2.ok()),
-        Poll::Pending => slot.poll_passed(cx).map(|()| None),
+        Poll::Pending => {
+            if client.worker.draining.get() && !is_hurried {
+                is_hurried = true;
+                slot.arm(FAREWELL_MAX.min(settings.header_timeout));
+            }
+            slot.poll_passed(cx).map(|()| None)
+        }
     });
     let Some(mut h2) = h2.await else {
         tracing::debug!(peer = %client.address, "a client did not begin to speak HTTP/2");
@@ -112,6 +126,7 @@ pub(super) async fn serve(client: &Rc<Client>, stream: Stream, buffered: BytesMu
         calls,
         slot,
         farewell: None,
+        is_over: false,
         is_thrown_out: false,
     };
     poll_fn(|cx| connection.poll(cx)).await;
@@ -188,6 +203,7 @@ impl Connection {
     /// GOAWAY, and again when the client has seen it: what it sent meanwhile is still served.
     fn farewell(&mut self) {
         self.farewell = Some(self.client.worker.timers.now());
+        self.meter.farewell();
         self.h2.graceful_shutdown();
     }
 
@@ -207,13 +223,21 @@ impl Connection {
             let since = self.calls.idle_since.get();
             match self.farewell {
                 None => (Due::Idle, after(since, settings.idle_timeout)),
-                Some(at) => (Due::Gone, after(since.max(at), FAREWELL_MAX)),
+                // The calls have ended for us; their last bytes still wait for room in a window.
+                Some(at) if self.h2.has_streams() => {
+                    (Due::Stuck, after(since.max(at), settings.send_timeout))
+                }
+                // The connection's end takes as long as the client takes to read.
+                Some(_) if self.is_over => (Due::Stuck, u64::MAX),
+                Some(at) => (Due::Last, after(since.max(at), FAREWELL_MAX)),
             }
         };
         match self.meter.stuck_since() {
             Some(since) => {
                 let stuck = (Due::Stuck, after(since, settings.send_timeout));
-                if stuck.1 < next.1 { stuck } else { next }
+                // A client that is slow to take its last answers is no silent one.
+                let is_last = self.calls.open.get() == 0 && self.farewell.is_some();
+                if is_last || stuck.1 < next.1 { stuck } else { next }
             }
             None => next,
         }
@@ -227,7 +251,11 @@ impl Connection {
                 self.meter.reset_on_close();
                 return true;
             }
-            Due::Gone => return true,
+            // Dropping the connection would leave the client to guess what was served.
+            Due::Last => {
+                self.is_over = true;
+                self.h2.abrupt_shutdown(Reason::NO_ERROR);
+            }
             Due::Idle => self.farewell(),
             Due::Ping => {
                 self.pinged = Some(self.client.worker.timers.now());
@@ -248,7 +276,8 @@ impl Connection {
         }
         self.calls.begun.set(self.calls.begun.get() + 1);
         let answering = Answering::new(respond, &self.calls);
-        let call = call::serve(Rc::clone(&self.client), Rc::clone(&self.calls), request, answering);
+        let Some(asked) = Asked::read(&self.client, &answering, request) else { return };
+        let call = call::serve(Rc::clone(&self.client), Rc::clone(&self.calls), asked, answering);
         self.client.worker.tasks.spawn_local(call);
     }
 }
@@ -259,6 +288,7 @@ impl Calls {
             timers: Rc::clone(timers),
             open: Cell::new(0),
             running: Cell::new(0),
+            head_bytes: Cell::new(0),
             begun: Cell::new(0),
             taken_back: Cell::new(0),
             idle_since: Cell::new(timers.now()),

@@ -3,7 +3,7 @@
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
-use crate::proxy::wire::{Head, Name, Version};
+use crate::proxy::wire::{FIELDS_MAX, Head, Name, Version};
 
 /// A head that HTTP/2 cannot carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,17 +13,18 @@ pub(in crate::proxy) struct Unsayable(&'static str);
 /// Reads a client's request.
 ///
 /// # Errors
-/// It must be refused, for this reason.
+/// It must be refused with this status, for this reason.
 pub(in crate::proxy) fn from_request(
     request: &Request<impl Sized>,
     head: &mut Head,
-) -> Result<(), &'static str> {
+) -> Result<(), (StatusCode, &'static str)> {
+    let bad = |reason| Err((StatusCode::BAD_REQUEST, reason));
     let uri = request.uri();
     let authority = uri.authority().map(Authority::as_str);
     let path = uri.path_and_query().map(PathAndQuery::as_str);
     let is_http = |scheme: &str| ["http", "https"].iter().any(|s| scheme.eq_ignore_ascii_case(s));
     if uri.scheme_str().is_some_and(|scheme| !is_http(scheme)) {
-        return Err("The request's :scheme is neither http nor https.");
+        return bad("The request's :scheme is neither http nor https.");
     }
     // CONNECT has an authority only.
     let target = path.or(authority).unwrap_or_default();
@@ -31,16 +32,20 @@ pub(in crate::proxy) fn from_request(
     if let Some(authority) = authority {
         let mut hosts = request.headers().get_all(http::header::HOST).iter();
         if !hosts.all(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_bytes())) {
-            return Err("The Host field differs from :authority (RFC 9113 8.3.1).");
+            return bad("The Host field differs from :authority (RFC 9113 8.3.1).");
         }
         if !request.headers().contains_key(http::header::HOST) {
             head.push("host", authority.as_bytes());
         }
     }
     if request.method() != Method::CONNECT && !target.starts_with('/') && target != "*" {
-        return Err("The request's :path is not a path (RFC 9113 8.3.1).");
+        return bad("The request's :path is not a path (RFC 9113 8.3.1).");
     }
     push_fields(request.headers(), head);
+    if head.n_fields() > FIELDS_MAX {
+        let reason = "The request has more than 128 fields.";
+        return Err((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason));
+    }
     Ok(())
 }
 

@@ -16,6 +16,10 @@ use crate::proxy::timers::{Slot, Timers};
 /// How long the other side gets to close too. A socket that closes with something unread, be it a
 /// window's growth, is reset, and takes along what the other side has not read yet.
 const LINGER_MAX: Duration = Duration::from_secs(1);
+/// The same for one that was told goodbye and may still read its last answers: for as long as it says
+/// something now and then, and no longer than this (RFC 9112 9.6 has the reasons).
+const FAREWELL_SILENCE_MAX: Duration = Duration::from_secs(5);
+const FAREWELL_LINGER_MAX: Duration = Duration::from_secs(30);
 
 /// A socket.
 pub(in crate::proxy) struct Socket {
@@ -24,7 +28,14 @@ pub(in crate::proxy) struct Socket {
     buffered: BytesMut,
     meter: Rc<Meter>,
     /// Since nothing more is sent.
-    linger: Option<Slot>,
+    linger: Option<Linger>,
+}
+
+/// The wait for the other side's end.
+struct Linger {
+    slot: Slot,
+    /// In the timers' milliseconds.
+    until: u64,
 }
 
 /// When a socket last moved, in the timers' milliseconds.
@@ -34,6 +45,7 @@ pub(in crate::proxy) struct Meter {
     /// It has taken nothing since; `None`: it takes what there is.
     stuck_since: Cell<Option<u64>>,
     must_reset: Cell<bool>,
+    is_farewell: Cell<bool>,
 }
 
 impl Socket {
@@ -47,11 +59,12 @@ impl Socket {
             last_read: Cell::new(timers.now()),
             stuck_since: Cell::new(None),
             must_reset: Cell::new(false),
+            is_farewell: Cell::new(false),
         });
         (Self { stream, buffered, meter: Rc::clone(&meter), linger: None }, meter)
     }
 
-    fn written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn moved<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let since = match (&result, self.meter.stuck_since.get()) {
             (Poll::Ready(_), _) => None,
             (Poll::Pending, None) => Some(self.meter.timers.now()),
@@ -71,6 +84,12 @@ impl Meter {
     /// Since when the other side has taken nothing of what waits for it.
     pub(in crate::proxy) const fn stuck_since(&self) -> Option<u64> {
         self.stuck_since.get()
+    }
+
+    /// The other side has been told that the connection ends: it gets the time to read what was
+    /// written.
+    pub(in crate::proxy) fn farewell(&self) {
+        self.is_farewell.set(true);
     }
 
     /// Whoever closes the socket closes it with a reset: nothing that waits for it goes out.
@@ -116,7 +135,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.written(written)
+        this.moved(written)
     }
 
     fn poll_write_vectored(
@@ -126,7 +145,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
-        this.written(written)
+        this.moved(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -134,7 +153,10 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        // What TLS has taken waits in it.
+        let flushed = Pin::new(&mut this.stream).poll_flush(cx);
+        this.moved(flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -142,14 +164,11 @@ impl AsyncWrite for Socket {
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
-        let slot = this.linger.get_or_insert_with(|| {
-            let slot = this.meter.timers.slot();
-            slot.arm(LINGER_MAX);
-            slot
-        });
+        let meter = &this.meter;
+        let linger = this.linger.get_or_insert_with(|| Linger::new(meter));
         let mut unread = [0; 4096];
         loop {
-            if slot.poll_passed(cx).is_ready() {
+            if linger.is_over(meter, cx) {
                 return Poll::Ready(Ok(()));
             }
             let mut buf = ReadBuf::new(&mut unread);
@@ -157,6 +176,28 @@ impl AsyncWrite for Socket {
             if read.is_err() || buf.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
+            linger.heard(meter);
         }
+    }
+}
+
+impl Linger {
+    fn new(meter: &Meter) -> Self {
+        let wait = if meter.is_farewell.get() { FAREWELL_LINGER_MAX } else { LINGER_MAX };
+        let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let until = meter.timers.now().saturating_add(wait);
+        let linger = Self { slot: meter.timers.slot(), until };
+        linger.heard(meter);
+        linger
+    }
+
+    fn is_over(&self, meter: &Meter, cx: &Context<'_>) -> bool {
+        meter.timers.now() >= self.until || self.slot.poll_passed(cx).is_ready()
+    }
+
+    /// The other side is there.
+    fn heard(&self, meter: &Meter) {
+        let left = Duration::from_millis(self.until.saturating_sub(meter.timers.now()));
+        self.slot.arm(left.min(FAREWELL_SILENCE_MAX));
     }
 }

@@ -114,6 +114,16 @@ impl Head {
         self.target = self.add_text(target);
     }
 
+    /// How many fields there are.
+    pub(in crate::proxy) const fn n_fields(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// The memory that it takes, in bytes.
+    pub(in crate::proxy) const fn weight(&self) -> usize {
+        self.text.len() + self.fields.len() * size_of::<Field>()
+    }
+
     /// The response's status code.
     pub(in crate::proxy) const fn status(&self) -> u16 {
         self.status

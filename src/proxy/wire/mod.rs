@@ -10,4 +10,4 @@ pub(super) use chunked::{Decoded, Decoder, write_chunk_size, write_last_chunk};
 pub(super) use framing::{Framing, FramingError, of_request, of_response};
 pub(super) use head::{Head, Version};
 pub(super) use name::{Name, Names};
-pub(super) use parse::{ParseError, parse_request, parse_response};
+pub(super) use parse::{FIELDS_MAX, ParseError, parse_request, parse_response};

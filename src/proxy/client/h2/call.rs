@@ -24,6 +24,9 @@ use crate::proxy::worker::Worker;
 
 /// Interim responses of one call; more are left out, as RFC 9110 15.2 allows.
 const INTERIM_BYTES_MAX: usize = 64 << 10;
+/// Heads of the calls of one connection, together; more are told to try again. Compressed, a head of
+/// 64 KiB is twenty bytes.
+const HEADS_BYTES_MAX: usize = 1 << 20;
 
 /// Where a call's answers go. The call counts as running for as long as anybody has it.
 pub(in crate::proxy::client) struct Answering {
@@ -31,7 +34,17 @@ pub(in crate::proxy::client) struct Answering {
     /// The client waits for 100 before it sends its body.
     wants_continue: Cell<bool>,
     interim_bytes: Cell<usize>,
+    /// Of the request's head.
+    head_bytes: Cell<usize>,
     calls: Rc<Calls>,
+}
+
+/// A request whose head has been read.
+pub(super) struct Asked {
+    head: Head,
+    /// Why it is refused, otherwise.
+    body: Result<RequestBody, Problem>,
+    is_head: bool,
 }
 
 /// A response's body on its way to the client.
@@ -51,15 +64,14 @@ struct Open(Rc<Calls>);
 pub(super) async fn serve(
     client: Rc<Client>,
     calls: Rc<Calls>,
-    request: Request<RecvStream>,
+    asked: Asked,
     answering: Rc<Answering>,
 ) {
     let open = Open::new(&calls);
     let worker = &client.worker;
     let call = client.call(Interim::to_http2(&answering));
-    let is_head = request.method() == http::Method::HEAD;
-    let mut head = worker.spare.head();
-    let reply = match begin(&client, &answering, request, &mut head) {
+    let Asked { head, body, is_head } = asked;
+    let reply = match body {
         Ok(body) => {
             let mut exchange = std::pin::pin!(exchange(&call, head, body));
             let reply = poll_fn(|cx| match exchange.as_mut().poll(cx) {
@@ -83,6 +95,26 @@ pub(super) async fn serve(
     drop((call, open));
 }
 
+impl Asked {
+    /// Reads a request, whose fields take many times more memory in the library's form. `None`: the
+    /// heads of the connection's calls take too much together, and the client was told to try again.
+    pub(super) fn read(
+        client: &Client,
+        answering: &Rc<Answering>,
+        request: Request<RecvStream>,
+    ) -> Option<Self> {
+        let is_head = request.method() == http::Method::HEAD;
+        let mut head = client.worker.spare.head();
+        let body = begin(client, answering, request, &mut head);
+        if answering.holds(head.weight()) {
+            return Some(Self { head, body, is_head });
+        }
+        client.worker.spare.keep_head(head);
+        answering.respond.borrow_mut().send_reset(Reason::REFUSED_STREAM);
+        None
+    }
+}
+
 /// Reads the request's head.
 fn begin(
     client: &Client,
@@ -90,8 +122,8 @@ fn begin(
     request: Request<RecvStream>,
     head: &mut Head,
 ) -> Result<RequestBody, Problem> {
-    let bad = |detail: &str| Problem::refused(http::StatusCode::BAD_REQUEST, detail);
-    http2::from_request(&request, head).map_err(bad)?;
+    http2::from_request(&request, head)
+        .map_err(|(status, reason)| Problem::refused(status, reason))?;
     let body = request.into_body();
     let framing = wire::of_request(head).map_err(|e| Problem::refused(e.status, e.detail))?;
     if body.is_end_stream() {
@@ -199,8 +231,20 @@ impl Answering {
             respond: RefCell::new(respond),
             wants_continue: Cell::new(false),
             interim_bytes: Cell::new(0),
+            head_bytes: Cell::new(0),
             calls: Rc::clone(calls),
         })
+    }
+
+    /// Takes room for the request's head; whether there was any.
+    fn holds(&self, bytes: usize) -> bool {
+        let all = self.calls.head_bytes.get() + bytes;
+        let fits = all <= HEADS_BYTES_MAX || all == bytes;
+        if fits {
+            self.calls.head_bytes.set(all);
+            self.head_bytes.set(bytes);
+        }
+        fits
     }
 
     /// Passes an interim response on.
@@ -250,6 +294,7 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         self.calls.running.set(self.calls.running.get() - 1);
+        self.calls.head_bytes.set(self.calls.head_bytes.get() - self.head_bytes.get());
     }
 }
 

@@ -9,49 +9,22 @@ use sidehook::proxy::{Proxy, Settings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GET, GOAWAY, HEADERS, PING, POST, PREFACE,
+    PRIORITY, RESET, SETTINGS, WINDOW_UPDATE, fields, frame, next,
+};
 use super::stand::{Client, Modern, answer, send, whole};
 use crate::proxy::stand::{Storage, rule, start};
 use crate::support::{soon, until};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const PRIORITY: u8 = 2;
-const RESET: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-/// `GET / ` or `POST /` of `http://a`, from the static table and one literal.
-fn fields(method: u8) -> Vec<u8> {
-    vec![method, 0x84, 0x86, 0x41, 1, b'a']
-}
-const GET: u8 = 0x82;
-const POST: u8 = 0x83;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend_from_slice(&[kind, flags]);
-    frame.extend_from_slice(&stream.to_be_bytes());
-    frame.extend_from_slice(payload);
-    frame
-}
-
 /// A client that writes frames.
-struct Hostile {
+pub(super) struct Hostile {
     stream: TcpStream,
     input: Vec<u8>,
 }
 
 impl Hostile {
-    async fn connect(proxy: &Proxy) -> Self {
+    pub(super) async fn connect(proxy: &Proxy) -> Self {
         let mut stream = TcpStream::connect(proxy.local_addr()).await.expect("the proxy listens");
         stream.write_all(PREFACE).await.expect("sent");
         Self { stream, input: Vec::new() }
@@ -64,7 +37,7 @@ impl Hostile {
         let mut input = self.input;
         let read = async move {
             while let Ok(1..) = reading.read_buf(&mut input).await {
-                while let Some((kind, payload)) = next(&mut input) {
+                while let Some(Frame { kind, payload, .. }) = next(&mut input) {
                     if kind == GOAWAY {
                         let code = payload[4..8].try_into().expect("four bytes");
                         return Some(Reason::from(u32::from_be_bytes(code)));
@@ -86,15 +59,15 @@ impl Hostile {
         soon("the end of the flood", async { tokio::join!(read, write).0 }).await
     }
 
-    async fn writes(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) async fn writes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await
     }
 
     /// Reads until a frame of this kind; its payload, or nothing if the connection ends first.
-    async fn reads(&mut self, wanted: u8) -> Option<Vec<u8>> {
+    pub(super) async fn reads(&mut self, wanted: u8) -> Option<Vec<u8>> {
         let work = async {
             loop {
-                while let Some((kind, payload)) = next(&mut self.input) {
+                while let Some(Frame { kind, payload, .. }) = next(&mut self.input) {
                     if kind == wanted {
                         return Some(payload);
                     }
@@ -111,18 +84,8 @@ impl Hostile {
     }
 }
 
-/// The next whole frame.
-fn next(input: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
-    let head = input.get(..9)?;
-    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-    let kind = head[3];
-    let payload = input.get(9..9 + length)?.to_vec();
-    input.drain(..9 + length);
-    Some((kind, payload))
-}
-
 /// An upstream that never answers, behind a proxy.
-async fn silent(change: impl FnOnce(&mut Settings)) -> (Modern, Proxy, Storage) {
+pub(super) async fn silent(change: impl FnOnce(&mut Settings)) -> (Modern, Proxy, Storage) {
     let upstream = Modern::start(|_, _request, mut respond| async move {
         let _ = std::future::poll_fn(|cx| respond.poll_reset(cx)).await;
     })
@@ -136,7 +99,7 @@ async fn silent(change: impl FnOnce(&mut Settings)) -> (Modern, Proxy, Storage) 
 }
 
 /// That others are served while and after somebody attacks.
-async fn assert_serves(proxy: &Proxy) {
+pub(super) async fn assert_serves(proxy: &Proxy) {
     let client = Client::connect(proxy.local_addr()).await;
     let response = client.get(client.request("TRACE", "/")).await;
     assert_eq!(response.status(), 405);

@@ -92,13 +92,18 @@ async fn a_client_that_cancels_cancels_upstream() {
 
 #[tokio::test]
 async fn how_the_upstream_breaks_off_is_told_to_the_client() {
-    let upstream = Modern::start(|n, _request, mut respond| async move {
-        let response = Response::builder().body(()).expect("valid");
-        let mut stream = respond.send_response(response, false).expect("open");
-        send(&mut stream, Bytes::from_static(b"some"), false).await;
-        // The head and the data go first.
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        stream.send_reset([Reason::ENHANCE_YOUR_CALM, Reason::NO_ERROR, Reason::CANCEL][n % 3]);
+    let seen = Arc::new(Notify::new());
+    let tell = Arc::clone(&seen);
+    let upstream = Modern::start(move |n, _request, mut respond| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let response = Response::builder().body(()).expect("valid");
+            let mut stream = respond.send_response(response, false).expect("open");
+            send(&mut stream, Bytes::from_static(b"some"), false).await;
+            // A reset overtakes what has not left yet.
+            seen.notified().await;
+            stream.send_reset([Reason::ENHANCE_YOUR_CALM, Reason::NO_ERROR, Reason::CANCEL][n % 3]);
+        }
     })
     .await;
     let rules = vec![rule("matched", "GET ^/matched")];
@@ -108,7 +113,11 @@ async fn how_the_upstream_breaks_off_is_told_to_the_client() {
     for path in ["/free", "/matched"] {
         for reason in [Reason::ENHANCE_YOUR_CALM, Reason::NO_ERROR, Reason::CANCEL] {
             let (response, _stream) = client.begin(client.request("GET", path), true).await;
-            let response = whole(soon("a head", response).await.expect("a head")).await;
+            let mut response = soon("a head", response).await.expect("a head");
+            let data = soon("some data", response.body_mut().data()).await;
+            assert_eq!(data.expect("open").expect("open"), "some");
+            tell.notify_one();
+            let response = whole(response).await;
             assert_eq!(response.body().reset, Some(reason), "{path}: not an end");
         }
     }
