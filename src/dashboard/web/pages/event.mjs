@@ -27,10 +27,16 @@ const ORDER = ["failed", "held", "pending", "cancelled", "delivered"];
 
 /** @param {{id: string, query: Record<string, string>}} props `id`: an event's or a delivery's, in any spelling */
 export function Event({ id, query }) {
-  /** What the stream has told since the last question: newer than its answer. */
+  /** What the stream has told and no answer has had yet. */
   const fresh = useRef(/** @type {Map<string, any>} */ (new Map()));
   const [, redraw] = useState(0);
-  const loaded = useLoad((signal) => { fresh.current.clear(); return load(id, signal); }, [id]);
+  const loaded = useLoad(async (signal) => {
+    const known = new Map(fresh.current);
+    const shown = await load(id, signal);
+    // What was told before the question is in the answer.
+    for (const [key, delivery] of known) if (fresh.current.get(key) === delivery) fresh.current.delete(key);
+    return shown;
+  }, [id]);
   const { data, reload } = loaded;
   useChanges((changes) => {
     let isOurs = false;
