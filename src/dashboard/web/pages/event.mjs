@@ -135,7 +135,7 @@ function Head({ event, deliveries }) {
         <a class="button" href=${link("events", { label: event.label })}>Events like this</a>
       </span>
     </div>
-    <p class="ev-line"><${Method} of=${event.method} /> <code class="ev-url"><${Long} text=${event.url} limit=${400} /></code> <${Code} of=${event.status} /></p>
+    <p class="ev-line"><${Method} of=${event.method} /> <code class="ev-url"><${Long} text=${event.url} limit=${200} /></code> <${Code} of=${event.status} /></p>
     <dl class="ev-facts">
       <div><dt>Time</dt><dd><${Time} at=${event.created_at} /> <span class="quiet">(<${Time} at=${event.created_at} ago />)</span></dd></div>
       ${event.subject === null ? null : html`<div><dt>Subject</dt><dd><${Long} text=${event.subject} /></dd></div>`}
