@@ -65,6 +65,7 @@ test("while it is paused nothing moves, and it says how many are new", { path: "
   assert.deepEqual(await shown(page), before);
   await page.getByRole("button", { name: "Resume" }).click();
   await row(page, "paused-2").waitFor();
+  await page.getByRole("button", { name: "Pause" }).waitFor();
   assert.match((await shown(page))[0], /paused-2/);
   assert.match((await shown(page))[2], /paused-0/);
   assert.equal(await page.getByText("Paused,").count(), 0);
@@ -246,6 +247,24 @@ test("ten thousand events: to the end by wheel and by keyboard, few rows in the 
   await page.keyboard.press("Home");
   await until("the first row", async () => (await at()) === 0 && await inSight());
   assert.ok(most.n < 100, `${most.n} rows at most`);
+});
+
+test("a phone that is turned shows the same row", { path: "#/events?label=echo.posted" }, async ({ page }) => {
+  await until("some way down", () => page.evaluate(() => { scrollTo(0, 20_000); return scrollY === 20_000; }));
+  await until("the rows there", async () => (await reading(page)).top < 300);
+  const before = await reading(page);
+  // Something comes to stand above the list, as the banner does.
+  await page.evaluate(() => {
+    const above = document.createElement("div");
+    above.style.height = "150px";
+    document.querySelector("main").prepend(above);
+  });
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  assert.deepEqual(await reading(page), before);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await until("higher rows", () => rows(page).first().evaluate((element) => element.getBoundingClientRect().height > 80));
+  const index = (text) => page.getByRole("link", { name: text, exact: true }).evaluate((link) => link.getBoundingClientRect().top);
+  await until("the same row at the top", async () => (await index(before.text)) < 300);
 });
 
 test("who comes back from an event finds the list as it was left", { path: "#/events?label=echo.posted" }, async ({ page, harness }) => {

@@ -99,12 +99,14 @@ test("a webhook of the file can be disabled and enabled, and holds its deliverie
   const before = harness.receiver.seen("/billing").length;
   await paid(harness, 50);
   const held = page.locator(".wh-deliveries tbody tr").filter({ hasText: "held" });
-  await held.waitFor();
-  assert.match(await held.getByRole("link").getAttribute("href"), /^#\/events\/evt_/);
+  await held.first().waitFor();
+  assert.match(await held.first().getByRole("link").getAttribute("href"), /^#\/events\/evt_/);
+  await paid(harness, 51);
+  await until("the next one too", async () => (await held.count()) === 2);
   assert.equal(harness.receiver.seen("/billing").length, before);
 
   await button(page, "Enable").click();
-  await until("the delivery", () => harness.receiver.seen("/billing").length === before + 1);
+  await until("the delivery", () => harness.receiver.seen("/billing").length === before + 2);
   await page.getByText("No delivery is like this.").waitFor();
   assert.equal((await harness.get(`/v1/webhooks/${id}`)).status, "active");
 });

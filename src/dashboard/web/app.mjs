@@ -24,9 +24,12 @@ const SECTIONS = [
   ["configuration", "Configuration"],
 ];
 
+/** How ids look, in any spelling. Anything else in an address (`../`) could lead a request to another path of the API. */
+const ID = /^[\w-]+$/;
+
 /** The page of a place, and its title. @param {{path: string[], query: Record<string, string>}} at */
 function pageOf({ path: [section = "", id, action], query }) {
-  switch (`${section}/${id ? "*" : ""}/${action ?? ""}`) {
+  switch (`${section}/${id ? (ID.test(id) ? "*" : "?") : ""}/${action ?? ""}`) {
     case "//": return { title: "Overview", page: html`<${Overview} query=${query} />` };
     case "events//": return { title: "Events", page: html`<${Events} query=${query} />` };
     case "events/*/": return { title: "Event", page: html`<${Event} key=${id} id=${id} query=${query} />` };

@@ -27,10 +27,16 @@ const ORDER = ["failed", "held", "pending", "cancelled", "delivered"];
 
 /** @param {{id: string, query: Record<string, string>}} props `id`: an event's or a delivery's, in any spelling */
 export function Event({ id, query }) {
-  /** What the stream has told since the last question: newer than its answer. */
+  /** What the stream has told and no answer has had yet. */
   const fresh = useRef(/** @type {Map<string, any>} */ (new Map()));
   const [, redraw] = useState(0);
-  const loaded = useLoad((signal) => { fresh.current.clear(); return load(id, signal); }, [id]);
+  const loaded = useLoad(async (signal) => {
+    const known = new Map(fresh.current);
+    const shown = await load(id, signal);
+    // What was told before the question is in the answer.
+    for (const [key, delivery] of known) if (fresh.current.get(key) === delivery) fresh.current.delete(key);
+    return shown;
+  }, [id]);
   const { data, reload } = loaded;
   useChanges((changes) => {
     let isOurs = false;
@@ -129,7 +135,7 @@ function Head({ event, deliveries }) {
         <a class="button" href=${link("events", { label: event.label })}>Events like this</a>
       </span>
     </div>
-    <p class="ev-line"><${Method} of=${event.method} /> <code class="ev-url"><${Long} text=${event.url} limit=${400} /></code> <${Code} of=${event.status} /></p>
+    <p class="ev-line"><${Method} of=${event.method} /> <code class="ev-url"><${Long} text=${event.url} limit=${200} /></code> <${Code} of=${event.status} /></p>
     <dl class="ev-facts">
       <div><dt>Time</dt><dd><${Time} at=${event.created_at} /> <span class="quiet">(<${Time} at=${event.created_at} ago />)</span></dd></div>
       ${event.subject === null ? null : html`<div><dt>Subject</dt><dd><${Long} text=${event.subject} /></dd></div>`}

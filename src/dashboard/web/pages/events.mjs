@@ -46,7 +46,7 @@ function useFeed(filter, key) {
     history.replaceState({ events: mark }, "");
     let y = 0;
     // Without its rows the page is short, and scrolled to its top by that alone.
-    const onScroll = () => { if (document.querySelector(".events")) y = scrollY; };
+    const onScroll = () => { if (document.querySelector(".list.events")) y = scrollY; };
     addEventListener("scroll", onScroll, { passive: true });
     // After the frame has gone to the top of what it takes for a new page.
     const timer = setTimeout(() => { if (back) returnTo(back); }, 0);
@@ -85,7 +85,7 @@ function Live({ feed }) {
     : "New events come in at the top";
   return html`<div class="actions events-live">
     <span class="quiet" role=${feed.nNew > 0 ? undefined : "status"}>${words}</span>
-    <button type="button" aria-pressed=${feed.isPaused} onClick=${() => feed.pause(!feed.isPaused)}>${feed.isPaused ? "▶ Resume" : "‖ Pause"}</button>
+    <button type="button" onClick=${() => feed.pause(!feed.isPaused)}>${feed.isPaused ? "▶ Resume" : "‖ Pause"}</button>
   </div>`;
 }
 
@@ -105,7 +105,6 @@ function Rows({ feed, focused }) {
   const { rows } = feed;
   const isOld = new Date(rows[rows.length - 1].created_at).toDateString() !== new Date().toDateString();
   const letIn = () => {
-    feed.pause(false);
     scrollTo({ top: 0, behavior: "instant" });
     feed.letIn();
   };

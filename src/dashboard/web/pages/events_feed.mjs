@@ -23,7 +23,7 @@ const N_SINGLE = 10;
 const N_MISSED_PAGES = 25;
 const N_NEW_PAGES = 5;
 /** Events may be committed in another order than they ended, within this, ms. */
-const SKEW = 60_000;
+const SKEW = 5_000;
 
 /** @typedef {{id: string, created_at: string, label: string, tag: string|null, subject: string|null, method: string, url: string,
  *   status: number, deliveries: Record<string, number>, arrived?: number}} Row */
@@ -211,7 +211,9 @@ export class Feed {
     try {
       for (let n = 0; n < nPages; n += 1) {
         const page = /** @type {any} */ (await get("v1/events", { ...this.params, since, limit: PAGE, cursor }, { signal }));
-        this.#arrive(page.data);
+        // What is older than the last row is not new: it comes with the next page.
+        const oldest = this.next === null ? "" : this.rows.at(-1)?.created_at ?? "";
+        this.#arrive(page.data.filter((/** @type {Row} */ event) => event.created_at > oldest));
         if (page.next === null || (isOpen && page.data.length > 0 && page.data.at(-1).created_at < iso(edge - SKEW))) return;
         cursor = page.next;
       }

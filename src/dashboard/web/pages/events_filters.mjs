@@ -47,7 +47,8 @@ function useDraft(given) {
   const last = useRef(given);
   if (last.current !== given) {
     last.current = given;
-    if (draft !== given) setDraft(given);
+    // What is put into the address has lost the space that somebody is about to go on behind.
+    if (draft.trim() !== given) setDraft(given);
   }
   return /** @type {[string, (text: string) => void]} */ ([draft, setDraft]);
 }

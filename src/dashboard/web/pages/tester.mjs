@@ -6,9 +6,12 @@ import { link, setQuery } from "../router.mjs";
 import { session } from "../session.mjs";
 import { Field } from "../ui/form.mjs";
 import { useLoad } from "../ui/load.mjs";
-import { counted } from "../ui/text.mjs";
+import { count, counted } from "../ui/text.mjs";
 import { EMPTY, bodyOf, callOf, errorsOf } from "./tester_call.mjs";
 import { parseCall } from "./tester_parse.mjs";
+
+/** Of a text of the call so much is shown at once, characters. */
+const N_CUT = 160;
 
 /** @typedef {import("./tester_call.mjs").Call} Call */
 /** @typedef {{rules: any[], of: string}} Answer `of`: the call that was asked for, as JSON */
@@ -149,7 +152,7 @@ function Said({ rules, isOld }) {
   const sorted = [...rules].sort((a, b) => distance(a) - distance(b));
   const words = rules.length === 0 ? "There are no rules" : n === 0 ? `None of ${counted(rules.length, "rule")} matches` : `${n} of ${counted(rules.length, "rule")} ${n === 1 ? "matches" : "match"}`;
   return html`<div class=${isOld ? "old-answer" : ""}>
-    <div class="heading"><h2 role="status" class=${n > 0 ? "good-text" : "warn-text"}>${words}</h2>${isOld ? html`<span class="badge warn">the call has changed since</span>` : null}</div>
+    <div class="heading" aria-live="polite"><h2 class=${n > 0 ? "good-text" : "warn-text"}>${words}</h2>${isOld ? html`<span class="badge warn">the call has changed since</span>` : null}</div>
     ${sorted.map((rule) => html`<${SaidRule} key=${rule.id} rule=${rule} />`)}
   </div>`;
 }
@@ -173,13 +176,20 @@ function SaidRule({ rule }) {
       <a href=${link("events", { label: rule.label })} aria-label=${`Events of ${rule.label}`}>Events</a></header>
     <ul class="parts">
       ${parts.map(([name, part]) => html`<li key=${name}>${signOf(part)} <span class="quiet">${name}</span>
-        <span><code>${part.expected}</code>${part.result === "not_matched" ? (part.found ? html`; found <code>${part.found}</code>` : "; there is none") : ""}
+        <span><code>${part.expected}</code>${part.result === "not_matched" ? (part.found ? html`; found <${Long} text=${part.found} />` : "; there is none") : ""}
         ${part.note ? html`<span class="quiet"> (${part.note})</span>` : ""}</span></li>`)}
-      ${captures.map(([name, value]) => html`<li key=${`of ${name}`}><span></span> <span class="quiet">captures</span> <span><code>${name} = ${value}</code></span></li>`)}
+      ${captures.map(([name, value]) => html`<li key=${`of ${name}`}><span></span> <span class="quiet">captures</span> <span><${Long} text=${`${name} = ${value}`} /></span></li>`)}
       ${rule.subject !== null || rule.subject_error !== null ? html`<li key="subject"><span></span> <span class="quiet">subject</span>
-        <span>${rule.subject !== null ? html`<code>${rule.subject}</code>` : html`none: <span class="warn-text">${rule.subject_error}</span>`}</span></li>` : null}
+        <span>${rule.subject !== null ? html`<${Long} text=${rule.subject} />` : html`none: <span class="warn-text">${rule.subject_error}</span>`}</span></li>` : null}
     </ul>
   </article>`;
+}
+
+/** A text of the call, cut where it is long. @param {{text: string}} props */
+function Long({ text }) {
+  const [isWhole, setWhole] = useState(false);
+  if (isWhole || text.length <= N_CUT) return html`<code>${text}</code>`;
+  return html`<code>${text.slice(0, N_CUT)}</code>... <button type="button" class="small" onClick=${() => setWhole(true)}>all ${count(text.length)} characters</button>`;
 }
 
 /** @param {any} part */

@@ -17,7 +17,7 @@ export function totals(series) {
 /** 99.97 %: never 100 when one has failed. @param {number|null} rate */
 export function percent(rate) {
   if (rate === null) return "–";
-  return `${rate === 1 ? "100" : (Math.floor(rate * 1000) / 10).toFixed(1)} %`;
+  return `${rate === 1 || rate === 0 ? rate * 100 : (Math.floor(rate * 1000) / 10).toFixed(1)} %`;
 }
 
 /** Deliveries that wait, in words. @param {any} queue */

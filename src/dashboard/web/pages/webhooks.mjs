@@ -117,6 +117,15 @@ function Rows({ rows, query }) {
     ${shown.length < found.length ? html`<button type="button" onClick=${() => setAll(true)}>Show all ${count(found.length)}</button>` : null}`;
 }
 
+/** Accepted attempts of each step, per cent; where there was none, it is as it was. @param {any} course @returns {(number|null)[]} */
+function ratesOf({ delivered, failed }) {
+  let last = /** @type {number|null} */ (null);
+  return delivered.slice(0, -1).map((/** @type {number|null} */ n, /** @type {number} */ i) => {
+    if (n !== null && n + failed[i] > 0) last = (100 * n) / (n + failed[i]);
+    return n === null ? null : last;
+  });
+}
+
 /** What the number means that stands before it. @param {any} queue */
 function waitingWords({ pending, held, oldest_seconds: oldest }) {
   if (pending + held === 0) return "";
@@ -131,8 +140,7 @@ function Row({ of: { webhook, queue, course, sums } }) {
   const latency = course ? course.latency_ms.slice(0, -1) : [];
   const known = latency.filter((/** @type {number|null} */ ms) => ms !== null);
   const mean = known.length ? known.reduce((/** @type {number} */ sum, /** @type {number} */ ms) => sum + ms, 0) / known.length : null;
-  const rates = course ? course.delivered.slice(0, -1).map((/** @type {number|null} */ n, /** @type {number} */ i) => (
-    n === null || n + course.failed[i] === 0 ? null : (100 * n) / (n + course.failed[i]))) : [];
+  const rates = course ? ratesOf(course) : [];
   const tone = sums.rate === null || sums.rate === 1 ? "good" : sums.rate < 0.5 ? "bad" : "warn";
   const isLate = queue?.held > 0 || queue?.oldest_seconds > 60;
   return html`<tr>

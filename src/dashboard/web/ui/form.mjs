@@ -27,10 +27,10 @@ export function Field(props) {
       ${pairs.map(([key, text]) => html`<option value=${key} selected=${key === value}>${text}</option>`)}
     </select>`;
   } else if (rows) {
-    control = html`<textarea ...${shared} rows=${rows} value=${value} spellcheck="false"></textarea>`;
+    control = html`<textarea ...${shared} rows=${rows} value=${value} spellcheck=${false}></textarea>`;
   } else {
     control = html`<input ...${shared} type=${type} value=${value} list=${list ? `${id}-list` : undefined}
-      spellcheck="false" autocapitalize="off" autocomplete=${rest.autocomplete ?? "off"} />`;
+      spellcheck=${false} autocapitalize="off" autocomplete=${rest.autocomplete ?? "off"} />`;
   }
   return html`<div class="field ${error ? "wrong" : ""}">
     <label for=${id}>${label}${required ? html`<span class="quiet"> (required)</span>` : null}</label>

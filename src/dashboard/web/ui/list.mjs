@@ -45,8 +45,9 @@ export function List(props) {
   const latest = useRef({ props, seen, focused });
   latest.current = { props, seen, focused };
   const cover = useCover();
-  const measure = useMeasure(latest, head, body, setSeen);
-  useAnchor(rows, keyOf, rowHeight, { head, body }, measure);
+  const at = useRef(/** @type {{key: string, index: number, offset: number}|null} */ (null));
+  const measure = useMeasure(latest, head, body, at, setSeen);
+  useAnchor(rows, keyOf, rowHeight, { head, body, at }, measure);
 
   const hadFocus = body.current?.contains(document.activeElement) ?? false;
   const pinned = rowIndex(rows, keyOf, focused, seen.first);
@@ -136,10 +137,10 @@ function useCover() {
 
 /**
  * Finds out what is seen: now, and whenever the page is scrolled or another size.
- * @param {any} latest @param {any} head @param {any} body @param {(seen: Seen) => void} setSeen
+ * @param {any} latest @param {any} head @param {any} body @param {any} at @param {(seen: Seen) => void} setSeen
  */
-function useMeasure(latest, head, body, setSeen) {
-  const measure = useRef(() => {
+function useMeasure(latest, head, body, at, setSeen) {
+  const measure = useRef((/** @type {Event|undefined} */ e = undefined) => {
     if (!body.current || !head.current) return;
     const { props, seen } = latest.current;
     const { rows, rowHeight } = props;
@@ -148,8 +149,11 @@ function useMeasure(latest, head, body, setSeen) {
     const first = within(Math.floor(covered / rowHeight), rows.length);
     const last = within(Math.ceil((innerHeight - top) / rowHeight), rows.length);
     // Scrolled down, or at a row by the keyboard.
-    const at = body.current.querySelector(":focus-visible") ? rowIndex(rows, props.keyOf, latest.current.focused, first) : 0;
-    const isReading = covered > rowHeight / 2 || at > 0;
+    const stop = body.current.querySelector(":focus-visible") ? rowIndex(rows, props.keyOf, latest.current.focused, first) : 0;
+    const isScrolled = covered > rowHeight / 2;
+    const isReading = isScrolled || stop > 0;
+    // What was read stays the same while the window becomes another size.
+    if (e?.type !== "resize") at.current = isScrolled && rows[first] ? { key: props.keyOf(rows[first]), index: first, offset: first * rowHeight - covered } : null;
     if (!props.isComplete && last > rows.length - N_NEAR_END) props.onEndNear?.();
     if (first === seen.first && last === seen.last && isReading === seen.isReading) return;
     const now = { first, last, isReading };
@@ -170,23 +174,23 @@ function useMeasure(latest, head, body, setSeen) {
 
 /**
  * Keeps what is read where it is when rows come or go above it, or become higher.
- * @param {any[]} rows @param {(row: any) => string} keyOf @param {number} rowHeight @param {{head: any, body: any}} at @param {() => void} measure
+ * @param {any[]} rows @param {(row: any) => string} keyOf @param {number} rowHeight @param {{head: any, body: any, at: any}} refs
+ * @param {(e?: any) => void} measure
  */
-function useAnchor(rows, keyOf, rowHeight, at, measure) {
+function useAnchor(rows, keyOf, rowHeight, { head, body, at }, measure) {
   const before = useRef({ rows, rowHeight });
   useLayoutEffect(() => {
     const old = before.current;
     before.current = { rows, rowHeight };
     if (old.rows === rows && old.rowHeight === rowHeight) return;
-    // The page has not been scrolled yet: what is above its edge tells which row was read.
-    const covered = at.head.current.getBoundingClientRect().bottom - at.body.current.getBoundingClientRect().top;
-    const first = Math.floor(covered / old.rowHeight);
-    const anchor = covered > old.rowHeight / 2 ? old.rows[first] : undefined;
-    if (anchor !== undefined) {
-      const index = rows === old.rows ? first : rowIndex(rows, keyOf, keyOf(anchor), first);
-      const by = index < 0 ? 0 : index * rowHeight - first * old.rowHeight;
-      if (by !== 0) scrollBy({ top: by, behavior: "instant" });
-    }
+    const covered = head.current.getBoundingClientRect().bottom - body.current.getBoundingClientRect().top;
+    // Rows that are higher now have moved it all: what was read before is what counts.
+    const first = Math.floor(covered / rowHeight);
+    const now = covered > rowHeight / 2 && old.rows[first] ? { key: keyOf(old.rows[first]), index: first, offset: first * rowHeight - covered } : null;
+    const anchor = old.rowHeight === rowHeight ? now : at.current;
+    const index = anchor ? rowIndex(rows, keyOf, anchor.key, anchor.index) : -1;
+    const by = index < 0 ? 0 : index * rowHeight - covered - anchor.offset;
+    if (Math.abs(by) >= 1) scrollBy({ top: by, behavior: "instant" });
     measure();
   }, [rows, rowHeight]);
 }

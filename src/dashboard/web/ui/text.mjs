@@ -5,6 +5,7 @@ import { cell, html, useCell } from "../lib.mjs";
 const number = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit", second: "2-digit" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
 /** The time in ms, told anew every second while somebody looks. */
@@ -68,6 +69,7 @@ function Distance({ at }) {
 
 /** @param {Date} at */
 function local(at) {
-  const isToday = at.toDateString() === new Date().toDateString();
-  return (isToday ? clock : day).format(at);
+  const now = new Date();
+  if (at.toDateString() === now.toDateString()) return clock.format(at);
+  return (at.getFullYear() === now.getFullYear() ? dayOfYear : day).format(at);
 }
