@@ -46,7 +46,7 @@ async fn status_tells_queues_and_health() {
     let codes: Vec<_> = problems.iter().map(|one| (&one["code"], &one["severity"])).collect();
     let warning = (&"webhook_disabled".into(), &"warning".into());
     assert_eq!(codes, [(&"upstream_unhealthy".into(), &"error".into()), warning], "{status}");
-    assert!(problems[0]["message"].as_str().expect("text").contains("connection refused"));
+    assert!(problems[0]["message"].as_str().expect("text").contains("Connection refused."));
     assert!(problems[0].get("webhook_id").is_none(), "{status}");
     assert!(
         problems[1]["message"].as_str().expect("text").contains("2 deliveries wait"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sidehook::clock;
 use sidehook::model::{Attempt, Delivery, Event, EventId, Verdict};
-use sidehook::store::{DeliveryFilter, EventFilter, OnFailure, Page, Store, StoreError};
+use sidehook::store::{DeliveryFilter, EventFilter, OnFailure, Page, Store, StoreError, Trouble};
 
 use super::fixture::*;
 
@@ -391,5 +391,7 @@ async fn a_store_whose_disk_is_too_full_says_so_and_keeps_what_must_be_kept() {
     assert!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
     let kept = store.commit(event("other"), OnFailure::Keep).await;
     assert!(matches!(kept, Err(StoreError::Kept { .. })), "{kept:?}");
+    crate::support::until("it is told", || store.stats().n_in_memory == 1).await;
+    assert_eq!(store.stats().troubles[0].0, Trouble::DiskLow);
     assert!(see(&store).events.is_empty());
 }
