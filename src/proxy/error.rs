@@ -22,6 +22,12 @@ pub(super) enum UpstreamError {
     ConnectTimeout { limit: Duration },
     #[error("the upstream did not complete the TLS handshake in time")]
     TlsTimeout { limit: Duration },
+    #[error("the upstream did not begin to speak HTTP/2 in time")]
+    BeginTimeout { limit: Duration },
+    #[error("the upstream was too busy for the call")]
+    PlaceTimeout { limit: Duration, connections: usize, takes_any: bool },
+    #[error("too many calls wait for the upstream")]
+    Crowded { limit: usize },
     #[error("the upstream's name is not known")]
     Unresolved { source: io::Error },
     #[error("no TLS connection to the upstream")]
@@ -62,9 +68,10 @@ impl UpstreamError {
             Self::Connect { .. } | Self::Unresolved { .. } | Self::Tls { .. } => {
                 Some(UpstreamErrorKind::Connect)
             }
-            Self::ConnectTimeout { .. } | Self::TlsTimeout { .. } => {
+            Self::ConnectTimeout { .. } | Self::TlsTimeout { .. } | Self::BeginTimeout { .. } => {
                 Some(UpstreamErrorKind::ConnectTimeout)
             }
+            Self::PlaceTimeout { .. } | Self::Crowded { .. } => Some(UpstreamErrorKind::Busy),
             Self::ResponseTimeout { .. } => Some(UpstreamErrorKind::ResponseTimeout),
             Self::BadResponse { .. } | Self::UnaskedUpgrade => Some(UpstreamErrorKind::BadResponse),
             Self::Broken { .. } | Self::Incomplete => Some(UpstreamErrorKind::Broken),
@@ -85,6 +92,26 @@ impl UpstreamError {
                 "The upstream {upstream} accepted a connection, but did not complete the TLS \
                  handshake within {limit:?} (`[proxy] connect_timeout`). It is overloaded, or does \
                  not speak TLS: then write `http://` in `[proxy] upstream`."
+            ),
+            Self::BeginTimeout { limit } => format!(
+                "The upstream {upstream} accepted a connection, but did not begin to speak HTTP/2 \
+                 within {limit:?} (`[proxy] connect_timeout`). It is overloaded, or does not speak \
+                 HTTP/2: then write `http://` in `[proxy] upstream`."
+            ),
+            Self::PlaceTimeout { limit, connections, takes_any: true } => format!(
+                "All streams that the upstream {upstream} allows on {connections} HTTP/2 connections \
+                 were in use, and none became free for this call within {limit:?} (`[proxy] \
+                 response_timeout`). The call was not forwarded."
+            ),
+            Self::PlaceTimeout { limit, connections: _, takes_any: false } => format!(
+                "The upstream {upstream} allows no streams on its HTTP/2 connections \
+                 (SETTINGS_MAX_CONCURRENT_STREAMS is 0), and did not change that within {limit:?} \
+                 (`[proxy] response_timeout`). The call was not forwarded."
+            ),
+            Self::Crowded { limit } => format!(
+                "All streams that the upstream {upstream} allows on its HTTP/2 connections are in \
+                 use, and {limit} calls (`[proxy] max_connections`) wait for one already. This call \
+                 was not forwarded."
             ),
             Self::Unresolved { source } => format!(
                 "The name of the upstream {upstream} cannot be resolved: {source}. Correct `[proxy] \
@@ -142,8 +169,11 @@ impl UpstreamError {
             Self::Connect { .. } => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
             Self::Unresolved { .. } => (StatusCode::BAD_GATEWAY, "dns_error"),
             Self::Tls { failure, .. } => (StatusCode::BAD_GATEWAY, tls_error(*failure)),
-            Self::ConnectTimeout { .. } | Self::TlsTimeout { .. } => {
+            Self::ConnectTimeout { .. } | Self::TlsTimeout { .. } | Self::BeginTimeout { .. } => {
                 (StatusCode::GATEWAY_TIMEOUT, "connection_timeout")
+            }
+            Self::PlaceTimeout { .. } | Self::Crowded { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "connection_limit_reached")
             }
             Self::ResponseTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "http_response_timeout"),
             Self::BadResponse { .. } => (StatusCode::BAD_GATEWAY, "http_protocol_error"),
@@ -156,7 +186,10 @@ impl UpstreamError {
             Self::SlowClient { .. } => (StatusCode::REQUEST_TIMEOUT, "http_request_error"),
         };
         let closes = self.kind().is_none();
-        Problem { closes, ..Problem::new(status, error, self.in_words(settings)) }
+        let is_busy = self.kind() == Some(UpstreamErrorKind::Busy);
+        let retry_after_secs = is_busy.then_some(RETRY_AFTER_SECS);
+        let problem = Problem::new(status, error, self.in_words(settings));
+        Problem { closes, retry_after_secs, ..problem }
     }
 }
 
