@@ -13,9 +13,10 @@ use super::worker::Worker;
 
 /// How often a request is sent again, where that is safe.
 const RETRIES_MAX: usize = 2;
-/// The same where the upstream ended the connection and said that it has not looked at the request: each
-/// time on another connection. Connections of one age may reach their end at the same time.
-const FAREWELLS_MAX: usize = 10;
+/// The same where the upstream ended a connection on which it has answered others, and said that it has
+/// not looked at this request: each time on another connection. Some end each after a few calls, of which
+/// as many as it allows at a time were sent.
+const FAREWELLS_MAX: usize = 100;
 
 /// How the upstream was doing when last seen. Clones share it.
 #[derive(Clone, Debug, Default)]

@@ -80,6 +80,8 @@ struct Multiplexed {
     /// When its last call ended.
     idle_since: Cell<u64>,
     has_served: Cell<bool>,
+    /// A response has begun on it.
+    has_answered: Cell<bool>,
     meter: Rc<Meter>,
 }
 
@@ -170,6 +172,7 @@ impl Connections {
             opener: Cell::new(None),
             idle_since: Cell::new(0),
             has_served: Cell::new(false),
+            has_answered: Cell::new(false),
             meter,
         });
         Driver::start(connection, &multiplexed, self);
@@ -317,6 +320,11 @@ impl Lease {
 
     fn slot(&self) -> Slot {
         self.home.timers.slot()
+    }
+
+    /// Whether the upstream has answered any call on this connection.
+    fn has_answered(&self) -> bool {
+        self.connection.has_answered.get()
     }
 
     /// The connection takes no further call.

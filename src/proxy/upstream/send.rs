@@ -35,8 +35,8 @@ pub(in crate::proxy) struct Failed {
     pub(in crate::proxy) is_unsent: bool,
     /// The connection, not new, was found closed before a byte of the response.
     pub(in crate::proxy) is_stale: bool,
-    /// The upstream takes nothing on this connection any more, and has not looked at the request
-    /// (RFC 9113 6.8).
+    /// The upstream, which has answered others on this connection, takes nothing on it any more, and
+    /// has not looked at the request (RFC 9113 6.8).
     pub(in crate::proxy) is_farewell: bool,
 }
 

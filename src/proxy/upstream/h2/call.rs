@@ -90,7 +90,7 @@ pub(in crate::proxy) async fn send(
             let error = UpstreamError::Broken { source: io::Error::other(error) };
             lease.retire();
             let body = Some(body);
-            let (is_unsent, is_stale, is_farewell) = (true, true, true);
+            let (is_unsent, is_stale, is_farewell) = (true, true, lease.has_answered());
             return Err(Failed { error, body, is_unsent, is_stale, is_farewell });
         }
     };
@@ -198,6 +198,7 @@ impl Attempt<'_> {
     }
 
     fn answered(self, head: Head, framing: Framing, stream: RecvStream) -> (Head, ResponseBody) {
+        self.lease.connection.has_answered.set(true);
         let length = match framing {
             Framing::None => return (head, ResponseBody::Empty),
             Framing::Exact(length) => Some(length),
@@ -228,6 +229,7 @@ impl Attempt<'_> {
 
     fn failed(self, error: UpstreamError, looked: Looked) -> Failed {
         let is_refused = looked != Looked::Maybe;
+        let has_answered = self.lease.has_answered();
         let is_broken = matches!(error, UpstreamError::Broken { .. });
         let is_stale = is_refused || self.lease.is_reused && is_broken && self.n_interim == 0;
         let Repeatable { body, mut kept } = self.upload.source;
@@ -238,7 +240,7 @@ impl Attempt<'_> {
         } else {
             kept.take().map(|taken| body.begun_again(taken))
         };
-        let is_farewell = looked == Looked::NotAnyMore;
+        let is_farewell = looked == Looked::NotAnyMore && has_answered;
         Failed { error, body, is_unsent: is_refused, is_stale, is_farewell }
     }
 }
