@@ -1,11 +1,14 @@
 //! The proxy's own answers: `application/problem+json` (RFC 9457) with `proxy-status` (RFC 9209),
 //! in words that an operator understands.
 
+mod busy;
+
 use std::io;
 use std::time::Duration;
 
 use http::{StatusCode, header};
 
+use self::busy::{crowded_words, place_words};
 use super::content::Content;
 use super::http2::Unsayable;
 use super::wire::{Head, Version};
@@ -98,21 +101,10 @@ impl UpstreamError {
                  within {limit:?} (`[proxy] connect_timeout`). It is overloaded, or does not speak \
                  HTTP/2: then write `http://` in `[proxy] upstream`."
             ),
-            Self::PlaceTimeout { limit, connections, takes_any: true } => format!(
-                "All streams that the upstream {upstream} allows on {connections} HTTP/2 connections \
-                 were in use, and none became free for this call within {limit:?} (`[proxy] \
-                 response_timeout`). The call was not forwarded."
-            ),
-            Self::PlaceTimeout { limit, connections: _, takes_any: false } => format!(
-                "The upstream {upstream} allows no streams on its HTTP/2 connections \
-                 (SETTINGS_MAX_CONCURRENT_STREAMS is 0), and did not change that within {limit:?} \
-                 (`[proxy] response_timeout`). The call was not forwarded."
-            ),
-            Self::Crowded { limit } => format!(
-                "All streams that the upstream {upstream} allows on its HTTP/2 connections are in \
-                 use, and {limit} calls (`[proxy] max_connections`) wait for one already. This call \
-                 was not forwarded."
-            ),
+            Self::PlaceTimeout { limit, connections, takes_any } => {
+                place_words(upstream, *limit, *connections, *takes_any)
+            }
+            Self::Crowded { limit } => crowded_words(upstream, *limit),
             Self::Unresolved { source } => format!(
                 "The name of the upstream {upstream} cannot be resolved: {source}. Correct `[proxy] \
                  upstream`, or see to the name service."

@@ -55,11 +55,13 @@ impl Connections {
             return Err(UpstreamError::Crowded { limit });
         }
         self.connect_timeout.set(settings.connect_timeout);
+        // First, so that the time is right even where nothing has waited for a while.
+        let slot = self.timers.slot();
         let patience = Patience {
             since: self.timers.now(),
             connect: settings.connect_timeout,
             place: settings.response_timeout.unwrap_or(WAIT_MAX),
-            slot: self.timers.slot(),
+            slot,
         };
         patience.slot.arm(patience.connect.min(patience.place));
         let number = number.unwrap_or_else(|| self.waiting.number());

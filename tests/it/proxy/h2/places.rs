@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use h2::Reason;
 use h2::client::ResponseFuture;
-use sidehook::proxy::{Proxy, Settings};
+use sidehook::proxy::{Proxy, Settings, UpstreamAddress};
 use tokio::sync::{Notify, Semaphore};
 
 use super::bare::{Bare, Line};
+use super::life::over_tls;
 use super::stand::{Client, Modern, answer, assert_problem, whole};
 use crate::proxy::stand::{Storage, start};
+use crate::support::tls::Authority;
+use crate::support::wire::{Wire, full_port};
 use crate::support::{soon, until};
 
 /// Tells the scripts of an upstream's connections to go on, once each.
@@ -71,7 +74,7 @@ async fn calls_that_wait_are_served_in_the_order_in_which_they_came() {
     // Only its first connection goes there.
     let address = upstream.addr;
     let is_taken = Arc::<AtomicBool>::default();
-    let door = crate::support::wire::Wire::start(move |mut stream| {
+    let door = Wire::start(move |mut stream| {
         let is_taken = is_taken.swap(true, Ordering::Relaxed);
         async move {
             if !is_taken {
@@ -82,8 +85,7 @@ async fn calls_that_wait_are_served_in_the_order_in_which_they_came() {
     })
     .await;
     let mut settings = Settings { connections_max: 1000, ..upstream.settings() };
-    settings.upstream.address =
-        sidehook::proxy::UpstreamAddress::Tcp { host: "127.0.0.1".into(), port: door.port };
+    settings.upstream.address = UpstreamAddress::Tcp { host: "127.0.0.1".into(), port: door.port };
     let (_proxy, client) = through(settings).await;
     let mut calls = Vec::new();
     let paths: Vec<_> = (0..120).map(|n| format!("/{n}")).collect();
@@ -338,4 +340,47 @@ async fn five_thousand_calls_at_once_are_all_answered() {
     }
     assert_eq!(counts, [(200, 5000)].into());
     assert_eq!(upstream.calls(), 5000);
+}
+
+#[tokio::test]
+async fn calls_that_wait_while_the_upstream_chooses_http1_all_go_there() {
+    let authority = Authority::new("a private CA");
+    let mut config = authority.good().server(None);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let upstream = Modern::start_tls(config, |_, _, respond| answer(respond, 200, "new")).await;
+    let (_proxy, client) = through(over_tls(&upstream, &authority)).await;
+    let mut calls = Vec::new();
+    for _ in 0..20 {
+        calls.push(get(&client, "/").await);
+    }
+    for call in calls {
+        let response = whole(soon("a response", call).await.expect("a response")).await;
+        assert_eq!(response.body().body, b"old");
+    }
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_an_upstream_that_is_not_there_are_told_so() {
+    let (full, _kept) = full_port();
+    let unused = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let closed = unused.local_addr().expect("bound").port();
+    drop(unused);
+    let bare = Bare::start(|_, _| async {}).await;
+    for (port, status, error) in
+        [(full, 504, "connection_timeout"), (closed, 502, "connection_refused")]
+    {
+        let address = UpstreamAddress::Tcp { host: "127.0.0.1".into(), port };
+        let limit = Duration::from_millis(300);
+        let mut settings = Settings { connect_timeout: limit, ..bare.settings() };
+        settings.upstream.address = address;
+        let (_proxy, client) = through(settings).await;
+        let mut calls = Vec::new();
+        for _ in 0..20 {
+            calls.push(get(&client, "/").await);
+        }
+        for call in calls {
+            let response = whole(soon("an answer", call).await.expect("an answer")).await;
+            assert_problem(&response, status, error);
+        }
+    }
 }
