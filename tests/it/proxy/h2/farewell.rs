@@ -179,6 +179,7 @@ async fn calls_that_wait_go_to_another_connection() {
                 told.notified().await;
                 line.go_away(stream, Reason::NO_ERROR).await;
                 line.answer(stream).await;
+                line.finish().await;
             } else if is_open.load(Ordering::Relaxed) {
                 line.greet(1).await;
                 line.answer_all().await;
