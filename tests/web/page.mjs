@@ -81,6 +81,8 @@ export function suite(options) {
 }
 
 async function inPage({ browser, harness, site }, name, options, body) {
+  // The test before may have left it down.
+  if (!harness.isRunning) await harness.run();
   const { context, page, problems, allow } = await open(browser, site.url, options);
   const visit = (where, token) => visitPage(page, site.url, where, token);
   try {
@@ -151,6 +153,9 @@ export async function visitPage(page, url, where, token) {
   await page.evaluate((hash) => void (location.hash = hash), where);
   await page.locator("main h1, main [role=alert]").first().waitFor();
 }
+
+/** Waits until nothing of the page is being loaded. @param {import("playwright-core").Page} page */
+export const loaded = (page) => until("the page to be loaded", () => page.evaluate(() => !/Loading /.test(document.querySelector("main")?.textContent ?? "Loading ")));
 
 /** Waits until changes arrive live. @param {import("playwright-core").Page} page */
 export const live = (page) => page.locator("header.top").getByRole("status").filter({ hasText: "live" }).waitFor();
