@@ -26,7 +26,8 @@ const N_NEW_PAGES = 5;
 const SKEW = 5_000;
 
 /** @typedef {{id: string, created_at: string, label: string, tag: string|null, subject: string|null, method: string, url: string,
- *   status: number, deliveries: Record<string, number>, arrived?: number}} Row */
+ *   status: number, deliveries: Record<string, number>, arrived?: number, start?: Record<string, number>}} Row
+ * `arrived`: when it came in live, ms; `start`: how its deliveries stood then. */
 
 export class Feed {
   /** @type {Row[]} */
@@ -231,6 +232,7 @@ export class Feed {
     const added = events.filter(({ id }) => !this.#byId.has(id) && !known.has(id));
     if (added.length === 0 && !this.#isGapped) return;
     if (added.length > 0) this.#newest = Math.max(this.#newest, Date.parse(added[0].created_at));
+    for (const row of added) row.start = row.deliveries;
     this.nNew += added.length;
     this.#waiting = merged(added, this.#waiting);
     if (this.#waiting.length > N_WAITING_MAX) {
@@ -285,12 +287,19 @@ export class Feed {
     const row = this.#byId.get(event_id) ?? this.#waiting.find((event) => event.id === event_id);
     if (!row) return;
     this.#dirty.add(row.id);
-    // Of an event that came just now every delivery is told: a good guess until it is asked for.
     const told = this.#told.get(row.id) ?? new Map();
     told.set(id, status);
     this.#told.set(row.id, told);
-    if (this.isPaused || told.size !== total(row.deliveries)) return;
-    row.deliveries = Object.fromEntries(STATES.map((state) => [state, [...told.values()].filter((is) => is === state).length]));
+    if (this.isPaused || !row.start) return;
+    // Of an event that came just now every change is told. The others are as they were: a good guess until it is asked for.
+    const counts = Object.fromEntries(STATES.map((state) => [state, [...told.values()].filter((is) => is === state).length]));
+    let nOthers = total(row.start) - told.size;
+    for (const state of ["held", "pending", "delivered", "failed", "cancelled"]) {
+      const n = Math.max(0, Math.min(nOthers, row.start[state]));
+      counts[state] += n;
+      nOthers -= n;
+    }
+    row.deliveries = counts;
   }
 
   #settleLater() {
