@@ -45,6 +45,8 @@ export class Feed {
   /** New ones that wait to be let in. */
   nNew = 0;
   isPaused = false;
+  /** Nobody sees it now, or not yet at the place where it was left: nothing moves. */
+  isAside = false;
   /** Whether the stream tells what is new. */
   isFollowing = false;
   /** Changes whenever there is something else to show. */
@@ -239,7 +241,7 @@ export class Feed {
       this.#waiting = [];
       this.#isGapped = true;
     }
-    if (this.isPaused || this.#isReading) this.#tell();
+    if (this.isPaused || this.isAside || this.#isReading) this.#tell();
     else this.letIn();
   }
 
@@ -278,7 +280,7 @@ export class Feed {
     this.#first = first;
     this.#last = last;
     this.#isReading = isReading;
-    if (!isReading && !this.isPaused && this.nNew > 0) this.letIn();
+    if (!isReading && !this.isPaused && !this.isAside && this.nNew > 0) this.letIn();
     this.#settleLater();
   }
 
