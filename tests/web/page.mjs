@@ -13,7 +13,7 @@ import { ROOT, start, until } from "./harness.mjs";
 export { until };
 
 /** Longer than anything takes on a slow machine; reached only where something is broken, ms. */
-const PATIENCE = 15_000;
+const PATIENCE = 40_000;
 
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
@@ -75,7 +75,7 @@ export function suite(options) {
   });
   const test = (name, ...rest) => {
     const body = rest.pop();
-    nodeTest(name, { timeout: 120_000 }, () => inPage(shared, name, rest[0] ?? {}, body));
+    nodeTest(name, { timeout: 300_000 }, () => inPage(shared, name, rest[0] ?? {}, body));
   };
   return { test };
 }
