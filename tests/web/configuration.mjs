@@ -31,7 +31,7 @@ shutdown_grace = "2s"
 max_request_body = "${options.maxBody}"
 max_response_body = "${options.maxBody}"
 keep_headers = ["content-type", "user-agent", "location", "etag", "x-request-id", "idempotency-key", "x-note", "authorization", "x-api-key"]
-redact_fields = ["/request/body/card/number", "/response/body/card/number", "/request/body/password"]
+redact_fields = ["/request/body/card/number", "/request/body/password"]
 
 [store]
 path = "data"
