@@ -1,6 +1,7 @@
 // What has happened, newest first and live: each event with its call and how its deliveries stand.
 
 import { get } from "../api.mjs";
+import { serverNow } from "../clock.mjs";
 import { html, useCell, useEffect, useMemo } from "../lib.mjs";
 import { connection, stale, useChanges } from "../live.mjs";
 import { link, setQuery } from "../router.mjs";
@@ -75,13 +76,13 @@ function returnTo({ y, focused }) {
 
 /** Whether new events come in by themselves. @param {{feed: Feed}} props */
 function Live({ feed }) {
-  const isLive = useCell(connection) === "live";
-  const isOver = Boolean(feed.filter.until) && Date.parse(feed.filter.until) < Date.now();
+  const now = useCell(connection);
+  const isOver = Boolean(feed.filter.until) && Date.parse(feed.filter.until) < serverNow();
   const words = feed.isPaused ? `Paused, ${count(feed.nNew)} new`
     : feed.nNew > 0 ? `${count(feed.nNew)} new above`
-    : !isLive ? "New events do not come in now"
+    : now !== "live" && now !== "asking" ? "New events do not come in now"
     : isOver ? "The time chosen is over: nothing new comes in"
-    : mustAsk(feed.filter) ? "New events come in every 5 seconds here"
+    : now === "asking" || mustAsk(feed.filter) ? "New events come in every 5 seconds here"
     : "New events come in at the top";
   return html`<div class="actions events-live">
     <span class="quiet" role=${feed.nNew > 0 ? undefined : "status"}>${words}</span>
