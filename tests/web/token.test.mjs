@@ -59,3 +59,14 @@ test("a wrong token is wrong too where many were", { allow: [/status of (401|429
   await page.getByText("The token is not accepted").waitFor();
   await tokenField(page).waitFor();
 });
+
+test("what was told to who has signed out does not stay", async ({ page, harness, visit }) => {
+  const { id } = await harness.made("POST", "/v1/webhooks", { name: "secret-project", url: harness.receiver.url("/x"), events: ["task.*"] });
+  await visit(`#/webhooks/${id}`);
+  await page.getByRole("button", { name: "Disable", exact: true }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Disable" }).click();
+  await page.getByText("secret-project is disabled").waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await tokenField(page).waitFor();
+  assert.equal(await page.getByText("secret-project").count(), 0);
+});

@@ -5,6 +5,7 @@ import { serverNow } from "../clock.mjs";
 import { html, useCell, useEffect, useMemo } from "../lib.mjs";
 import { connection, stale, useChanges } from "../live.mjs";
 import { link, setQuery } from "../router.mjs";
+import { session } from "../session.mjs";
 import { Code, Deliveries, Method } from "../ui/badge.mjs";
 import { List, useNarrow } from "../ui/list.mjs";
 import { useLoad } from "../ui/load.mjs";
@@ -21,6 +22,8 @@ import { Filters } from "./events_filters.mjs";
  */
 let left = null;
 let nMarks = 0;
+// After the page itself has gone, which leaves its list here.
+session.watch(({ token }) => { if (token === null) setTimeout(() => { left = null; }, 0); });
 
 /** @param {{query: Record<string, string>}} props */
 export function Events({ query }) {

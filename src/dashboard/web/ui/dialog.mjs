@@ -3,6 +3,7 @@
 
 import { cell, html, useCell, useEffect, useRef } from "../lib.mjs";
 import { place } from "../router.mjs";
+import { session } from "../session.mjs";
 
 /**
  * @typedef {{title: string, text: any, action: string, refuse?: string, danger?: boolean, answer: (yes: boolean) => void}} Question
@@ -18,6 +19,8 @@ place.watch(({ path }) => {
   if (here !== asker) asked.get()?.answer(false);
   asker = here;
 });
+// Nor is it asked again of who signs in next.
+session.watch(({ token }) => { if (token === null) asked.get()?.answer(false); });
 
 /**
  * Asks; true when the visitor says yes.
