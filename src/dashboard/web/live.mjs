@@ -5,13 +5,13 @@
 import { send } from "./api.mjs";
 import { cell, useEffect, useRef } from "./lib.mjs";
 import { session } from "./session.mjs";
-import { inPlace } from "./stream_place.mjs";
+import { inPlace, isShared } from "./stream_place.mjs";
 
 /** Told to watchers at most this often, ms: a page need not be drawn for each of a thousand changes. */
 const PACE = 150;
 /** A stream that says nothing for so long is dead, ms: sidehook says something every 15 s. */
 const SILENCE = 40_000;
-/** Until a hidden tab gives its connection back, ms. */
+/** Until a hidden tab gives its connection back, ms; at once where it may be the last one that another needs. */
 const HIDDEN = 60_000;
 /** Without a stream, what is shown is asked for anew so often, ms. */
 const EVERY = 5_000;
@@ -67,7 +67,7 @@ export function startFollowing() {
     clearTimeout(hidden);
     if (session.get().access === null) return stop();
     if (!document.hidden) return start();
-    hidden = setTimeout(stop, HIDDEN);
+    hidden = setTimeout(stop, isShared ? HIDDEN : 0);
   };
   document.addEventListener("visibilitychange", decide);
   session.watch(() => {

@@ -5,14 +5,18 @@
 /** Half of what a browser has. */
 const PLACES = 3;
 
+const locks = /** @type {LockManager|undefined} */ (navigator.locks);
+
+/** Whether windows know of each other's streams. */
+export const isShared = locks !== undefined;
+
 /**
  * Runs `use` while it has a place, which others then have not; false: none is free.
  * The browser's locks end with the window that has them, however that ends. It has them where sidehook is reached over
- * TLS or on this machine; elsewhere every window takes what it can get.
+ * TLS or on this machine; elsewhere every window that is seen takes what it can get.
  * @param {() => Promise<void>} use
  */
 export async function inPlace(use) {
-  const locks = /** @type {LockManager|undefined} */ (navigator.locks);
   if (!locks) {
     await use();
     return true;
