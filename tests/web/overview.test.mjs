@@ -36,6 +36,13 @@ test("a quiet sidehook looks calm, and says so", async ({ page }) => {
   await page.getByText("no calls in the last 15 minutes").waitFor();
   await page.getByText("nothing waited in the last 15 minutes").waitFor();
   assert.equal(await banner(page).count(), 0);
+  // Most of a new sidehook's charts is of before its start: no words stand on those of another kind.
+  const onEachOther = await page.locator(".plot svg").evaluateAll((charts) => charts.flatMap((chart) => {
+    const texts = [...chart.querySelectorAll("text")].map((text) => ({ words: text.textContent, box: text.getBoundingClientRect() }));
+    return texts.flatMap((a, i) => texts.slice(i + 1).filter((b) => a.box.left < b.box.right && b.box.left < a.box.right && a.box.top < b.box.bottom - 1 && b.box.top < a.box.bottom - 1)
+      .map((b) => `${a.words} / ${b.words}`));
+  }));
+  assert.deepEqual(onEachOther, []);
   await page.getByText("No delivery has failed").waitFor();
   await tile(page, "Upstream").getByText("well").waitFor();
 });

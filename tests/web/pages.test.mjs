@@ -128,3 +128,12 @@ test("every page is reached and used by keyboard alone", { signedIn: false, redu
   await press("Sign out");
   await page.getByLabel("Admin token").waitFor();
 });
+
+test("where one is and what is chosen can be seen in the system's colours", { path: "#/" }, async ({ page }) => {
+  await page.emulateMedia({ forcedColors: "active" });
+  await page.getByRole("meter", { name: "Store" }).waitFor();
+  const ground = (selector) => page.locator(selector).first().evaluate((element) => getComputedStyle(element).backgroundColor);
+  for (const [chosen, other] of [[".top nav a[aria-current]", ".top nav a:not([aria-current])"], [".choice [aria-pressed=true]", ".choice [aria-pressed=false]"], [".meter span", ".meter"]]) {
+    assert.notEqual(await ground(chosen), await ground(other), chosen);
+  }
+});

@@ -290,3 +290,14 @@ for (const dark of [false, true]) {
     await fitsScreen(page);
   });
 }
+
+test("a question goes with the page that asked it", { path: "#/webhooks" }, async ({ page, harness, visit }) => {
+  const { id } = await harness.made("POST", "/v1/webhooks", { name: "asked-about", url: harness.receiver.url("/asked"), events: ["task.*"] });
+  await visit(`#/webhooks/${id}`);
+  await button(page, "Delete").click();
+  await dialog(page).getByText("Delete asked-about?").waitFor();
+  await page.goBack();
+  await page.getByRole("heading", { name: "Webhooks", exact: true, level: 1 }).waitFor();
+  await dialog(page).waitFor({ state: "detached" });
+  assert.equal((await harness.webhook("asked-about")).status, "active");
+});

@@ -1,5 +1,6 @@
 // The admin API, as the pages ask it. Every failure is a Problem with words for people.
 
+import { hearTime } from "./clock.mjs";
 import { session, signOut } from "./session.mjs";
 
 /** The longest that an answer may take, ms. The server's own limit is 30 s. */
@@ -53,21 +54,38 @@ export const remove = (path, options) => ask("DELETE", address(path), undefined,
  */
 export async function send(target, init, options = {}) {
   const token = options.token ?? session.get().token ?? "";
+  const headers = headersWith(init.headers, token);
+  if (!headers) return refuse(new Problem({ status: 401, code: "unauthorized", message: "this is no token" }), token, options);
+  const asked = Date.now();
   let response;
   try {
-    response = await fetch(target, {
-      ...init,
-      credentials: "omit",
-      headers: { ...init.headers, authorization: `Bearer ${token}` },
-    });
+    response = await fetch(target, { ...init, credentials: "omit", headers });
   } catch (error) {
     if (init.signal?.aborted && init.signal.reason?.name !== "TimeoutError") throw error;
     throw new Problem({ status: 0, code: "unreachable", message: "sidehook does not answer" });
   }
+  hearTime(response.headers.get("date"), asked);
   if (response.ok) return response;
-  const problem = await problemOf(response);
+  return refuse(await problemOf(response), token, options);
+}
+
+/** Null: no header can carry this token (a letter beyond Latin-1, a line break), so it is none. @param {HeadersInit|undefined} others @param {string} token */
+function headersWith(others, token) {
+  try {
+    const headers = new Headers(others);
+    headers.set("authorization", `Bearer ${token}`);
+    return headers;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {Problem} problem @param {string} token the one it is about @param {Options} options @returns {never} */
+function refuse(problem, token, options) {
+  // 429 is a wrong token too: the right one is let in at any time.
+  const isWrong = problem.status === 401 || problem.code === "too_many_wrong_tokens";
   // Another tab's or an old token: the answer of the token that is signed in alone counts.
-  if (response.status === 401 && !options.token && token === session.get().token) {
+  if (isWrong && !options.token && token === session.get().token) {
     signOut("The token is not accepted any more. It was changed, or sidehook was set up anew.");
   }
   throw problem;

@@ -5,6 +5,7 @@ import { connection, startFollowing } from "./live.mjs";
 import { Configuration } from "./pages/configuration.mjs";
 import { Event } from "./pages/event.mjs";
 import { Events } from "./pages/events.mjs";
+import { startTrying } from "./pages/offered_token.mjs";
 import { Overview } from "./pages/overview.mjs";
 import { Rules } from "./pages/rules.mjs";
 import { Tester } from "./pages/tester.mjs";
@@ -99,8 +100,10 @@ function Frame({ access }) {
 /** Whether changes arrive live. */
 function Connection() {
   const now = useCell(connection);
-  const [tone, words] = now === "live" ? ["good", "live"] : now === "away" ? ["bad", "not connected"] : ["wait", "connecting"];
-  return html`<span class="badge ${tone}" role="status"><span aria-hidden="true">●</span> ${words}</span>`;
+  const [tone, words, why] = now === "live" ? ["good", "live"] : now === "away" ? ["bad", "not connected"]
+    : now === "asking" ? ["good", "every 5 s", "Other windows hear of changes at once, which takes a connection each; this one asks every 5 s."]
+    : ["wait", "connecting"];
+  return html`<span class="badge ${tone}" role="status" title=${why}><span aria-hidden="true">●</span> ${words}</span>`;
 }
 
 /** A mistake of a page does not take the others with it. @param {{children: any}} props */
@@ -115,6 +118,7 @@ function Guarded({ children }) {
 
 startAsking();
 startFollowing();
+startTrying();
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 root.replaceChildren();
 render(html`<${App} />`, root);

@@ -5,22 +5,26 @@
 import { send } from "./api.mjs";
 import { cell, useEffect, useRef } from "./lib.mjs";
 import { session } from "./session.mjs";
+import { inPlace, isShared } from "./stream_place.mjs";
 
 /** Told to watchers at most this often, ms: a page need not be drawn for each of a thousand changes. */
 const PACE = 150;
 /** A stream that says nothing for so long is dead, ms: sidehook says something every 15 s. */
 const SILENCE = 40_000;
-/** Until a hidden tab gives its connection back, ms. */
+/** Until a hidden tab gives its connection back, ms; at once where it may be the last one that another needs. */
 const HIDDEN = 60_000;
+/** Without a stream, what is shown is asked for anew so often, ms. */
+const EVERY = 5_000;
 const WAITS = [500, 1_000, 2_000, 4_000, 8_000];
 
 /** @typedef {{event: any[], delivery: any[], webhook: any[]}} Changes */
 
 /**
- * `live`: changes arrive. `connecting`: not yet, or not now. `away`: sidehook does not answer.
- * @type {ReturnType<typeof cell<"connecting"|"live"|"away">>}
+ * `live`: changes arrive. `asking`: there is no stream to be had, what is shown is asked for every few seconds.
+ * `connecting`: not yet, or not now. `away`: sidehook does not answer.
+ * @typedef {"connecting"|"live"|"asking"|"away"} Connection
  */
-export const connection = cell(/** @type {"connecting"|"live"|"away"} */ ("connecting"));
+export const connection = cell(/** @type {Connection} */ ("connecting"));
 
 /** Counts how often what is shown may have become stale: after `reset`, or when sidehook came back. */
 export const stale = cell(0);
@@ -33,6 +37,8 @@ let timer = 0;
 let lastId = "";
 /** @type {AbortController|null} */
 let running = null;
+/** There is no stream for this window. */
+let isAsking = false;
 
 /** @returns {Changes} */
 function none() {
@@ -61,7 +67,7 @@ export function startFollowing() {
     clearTimeout(hidden);
     if (session.get().access === null) return stop();
     if (!document.hidden) return start();
-    hidden = setTimeout(stop, HIDDEN);
+    hidden = setTimeout(stop, isShared ? HIDDEN : 0);
   };
   document.addEventListener("visibilitychange", decide);
   session.watch(() => {
@@ -74,6 +80,7 @@ export function startFollowing() {
 function stop() {
   running?.abort();
   running = null;
+  isAsking = false;
   connection.set("connecting");
 }
 
@@ -81,15 +88,31 @@ async function start() {
   if (running) return;
   const mine = running = new AbortController();
   for (let n = 0; !mine.signal.aborted; n += 1) {
+    let hasPlace = true;
     try {
-      await follow(mine.signal, () => { n = -1; });
+      hasPlace = await inPlace(() => follow(mine.signal, () => { n = -1; }));
     } catch (error) {
       if (mine.signal.aborted) return;
-      if (/** @type {any} */ (error)?.status === 0) connection.set("away");
-      else connection.set("connecting");
+      const { status, code } = /** @type {any} */ (error);
+      if (code === "too_many_streams") hasPlace = false;
+      else connection.set(status === 0 ? "away" : "connecting");
     }
-    await pause(WAITS[Math.min(Math.max(n, 0), WAITS.length - 1)], mine.signal);
+    if (mine.signal.aborted) return;
+    isAsking = !hasPlace;
+    if (isAsking) askAnew();
+    await pause(hasPlace ? WAITS[Math.min(Math.max(n, 0), WAITS.length - 1)] : EVERY, mine.signal);
   }
+}
+
+/** In place of a stream. Whether sidehook answers is then for the question for its status to find out. */
+function askAnew() {
+  if (connection.get() !== "away") connection.set("asking");
+  stale.set(stale.get() + 1);
+}
+
+/** sidehook has answered: what only the stream could tell otherwise. */
+export function answered() {
+  if (isAsking && connection.get() === "away") connection.set("asking");
 }
 
 /** @param {number} ms @param {AbortSignal} signal */
@@ -108,7 +131,8 @@ async function follow(signal, connected) {
   const headers = lastId ? { "last-event-id": lastId } : {};
   try {
     const response = await send("v1/stream", { headers, signal: AbortSignal.any([signal, silence.signal]) });
-    if (connection.get() === "away") stale.set(stale.get() + 1);
+    // What was missed while there was no stream is not in it.
+    if (connection.get() === "away" || connection.get() === "asking") stale.set(stale.get() + 1);
     connection.set("live");
     connected();
     const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();

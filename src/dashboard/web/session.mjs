@@ -1,6 +1,7 @@
 // Who is signed in. The token lives in the session storage of this tab: it survives a reload of the
 // page and ends with the browser session. It comes from the form, or from the address that sidehook
-// prints at its first start (`/#token=...`), from which it is removed at once.
+// prints at its first start (`/#token=...`), from which it is removed at once. Whoever is signed in
+// stays so until the token of such an address has proved right: anybody can make one.
 
 import { cell } from "./lib.mjs";
 
@@ -12,17 +13,40 @@ const KEY = "sidehook.token";
  * @typedef {{token: string|null, access: "full"|"read"|null, why: string|null}} Session
  */
 
-/** @type {ReturnType<typeof cell<Session>>} */
-export const session = cell(/** @type {Session} */ ({ token: takeToken(), access: null, why: null }));
+/** A token that came by the address while another was signed in: to be tried. @type {ReturnType<typeof cell<string|null>>} */
+export const offered = cell(/** @type {string|null} */ (null));
 
-function takeToken() {
+/** @type {ReturnType<typeof cell<Session>>} */
+export const session = cell(/** @type {Session} */ ({ token: firstToken(), access: null, why: null }));
+
+function firstToken() {
+  const before = stored();
+  const given = tokenOfAddress("#/");
+  if (given === null || given === before) return before;
+  if (before !== null) offered.set(given);
+  else store(given);
+  return before ?? given;
+}
+
+// Behind the `#` alone an address changes without a new document.
+addEventListener("hashchange", ({ oldURL }) => {
+  const given = tokenOfAddress(new URL(oldURL).hash || "#/");
+  const { token } = session.get();
+  if (given === null || given === token) return;
+  if (token !== null) return offered.set(given);
+  store(given);
+  session.set({ token: given, access: null, why: null });
+});
+
+/** Takes the token out of the address, which then is `hash`. @param {string} hash */
+function tokenOfAddress(hash) {
   const given = /^#token=([^&]+)/.exec(location.hash);
-  if (given) {
-    history.replaceState(null, "", location.pathname + location.search + "#/");
-    const token = decode(given[1]);
-    store(token);
-    return token;
-  }
+  if (!given) return null;
+  history.replaceState(null, "", location.pathname + location.search + hash);
+  return decode(given[1]);
+}
+
+function stored() {
   try {
     return sessionStorage.getItem(KEY);
   } catch {
@@ -44,7 +68,7 @@ function store(token) {
   try {
     if (token === null) sessionStorage.removeItem(KEY);
     else sessionStorage.setItem(KEY, token);
-  } catch { /* See takeToken. */ }
+  } catch { /* See stored. */ }
 }
 
 /** @param {string} token @param {"full"|"read"} access */

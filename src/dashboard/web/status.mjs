@@ -1,8 +1,9 @@
 // How sidehook is, asked every few seconds while somebody looks, for the banner and for every page.
 
 import { get } from "./api.mjs";
+import { serverNow } from "./clock.mjs";
 import { cell } from "./lib.mjs";
-import { connection, stale } from "./live.mjs";
+import { answered, connection, stale } from "./live.mjs";
 import { admitted, session } from "./session.mjs";
 
 const EVERY = 5_000;
@@ -36,12 +37,13 @@ export async function ask() {
   try {
     const data = await get("v1/status");
     if (session.get().token === null) return;
+    answered();
     if (status.get().awaySince !== null) stale.set(stale.get() + 1);
     status.set({ data, awaySince: null });
     admitted(data.access);
   } catch (problem) {
     if (session.get().token === null) return;
-    status.set({ ...status.get(), awaySince: status.get().awaySince ?? Date.now() });
+    status.set({ ...status.get(), awaySince: status.get().awaySince ?? serverNow() });
     if (/** @type {any} */ (problem).status === 0) connection.set("away");
   }
   clearTimeout(timer);

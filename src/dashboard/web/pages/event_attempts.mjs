@@ -1,6 +1,7 @@
 // The attempts of a delivery on a time line: what each was answered, and when the next one comes.
 
 import { get } from "../api.mjs";
+import { serverNow } from "../clock.mjs";
 import { html, useCell, useEffect, useRef, useState } from "../lib.mjs";
 import { Code } from "../ui/badge.mjs";
 import { Body, contentOf, Long } from "../ui/body.mjs";
@@ -86,5 +87,5 @@ export function Due({ at, attempts }) {
 /** The time, which may be newer than the last tick. */
 function useNow() {
   useCell(now);
-  return Date.now();
+  return serverNow();
 }

@@ -1,9 +1,11 @@
 // What has happened, newest first and live: each event with its call and how its deliveries stand.
 
 import { get } from "../api.mjs";
+import { serverNow } from "../clock.mjs";
 import { html, useCell, useEffect, useMemo } from "../lib.mjs";
 import { connection, stale, useChanges } from "../live.mjs";
 import { link, setQuery } from "../router.mjs";
+import { session } from "../session.mjs";
 import { Code, Deliveries, Method } from "../ui/badge.mjs";
 import { List, useNarrow } from "../ui/list.mjs";
 import { useLoad } from "../ui/load.mjs";
@@ -20,6 +22,8 @@ import { Filters } from "./events_filters.mjs";
  */
 let left = null;
 let nMarks = 0;
+// After the page itself has gone, which leaves its list here.
+session.watch(({ token }) => { if (token === null) setTimeout(() => { left = null; }, 0); });
 
 /** @param {{query: Record<string, string>}} props */
 export function Events({ query }) {
@@ -83,13 +87,13 @@ function returnTo({ y, focused }) {
 
 /** Whether new events come in by themselves. @param {{feed: Feed}} props */
 function Live({ feed }) {
-  const isLive = useCell(connection) === "live";
-  const isOver = Boolean(feed.filter.until) && Date.parse(feed.filter.until) < Date.now();
+  const now = useCell(connection);
+  const isOver = Boolean(feed.filter.until) && Date.parse(feed.filter.until) < serverNow();
   const words = feed.isPaused ? `Paused, ${count(feed.nNew)} new`
     : feed.nNew > 0 ? `${count(feed.nNew)} new above`
-    : !isLive ? "New events do not come in now"
+    : now !== "live" && now !== "asking" ? "New events do not come in now"
     : isOver ? "The time chosen is over: nothing new comes in"
-    : mustAsk(feed.filter) ? "New events come in every 5 seconds here"
+    : now === "asking" || mustAsk(feed.filter) ? "New events come in every 5 seconds here"
     : "New events come in at the top";
   return html`<div class="actions events-live">
     <span class="quiet" role=${feed.nNew > 0 ? undefined : "status"}>${words}</span>

@@ -2,6 +2,7 @@
 // deliveries' counts as they change. It never holds more than a bounded number of them.
 
 import { get } from "../api.mjs";
+import { serverNow } from "../clock.mjs";
 import { cell } from "../lib.mjs";
 import { STATES, fits, mustAsk, paramsOf } from "./events_filter.mjs";
 
@@ -79,7 +80,7 @@ export class Feed {
   /** @param {import("./events_filter.mjs").Filter} filter */
   constructor(filter) {
     this.filter = filter;
-    this.params = paramsOf(filter, Date.now());
+    this.params = paramsOf(filter, serverNow());
   }
 
   /** Gives up what is under way. */
@@ -101,7 +102,7 @@ export class Feed {
     this.#dirty.clear();
     this.#forgetWaiting();
     Object.assign(this, { next: undefined, problem: null, isStuck: false, lookedBackTo: null, nLetGo: 0 });
-    this.params = paramsOf(this.filter, Date.now());
+    this.params = paramsOf(this.filter, serverNow());
     this.more();
   }
 

@@ -1,6 +1,7 @@
 // One webhook: how it is, what to do, how it went, and what was sent.
 
 import { get } from "../api.mjs";
+import { serverNow } from "../clock.mjs";
 import { html, useCallback, useCell, useRef, useState } from "../lib.mjs";
 import { useChanges } from "../live.mjs";
 import { link } from "../router.mjs";
@@ -78,7 +79,7 @@ function useLastFailed(id, queue, isWrong, tell) {
   const isKnown = isWrong && queue !== undefined;
   useLoad(async (signal) => {
     if (!isKnown) return null;
-    const until = queue.oldest_seconds === null ? undefined : new Date(Date.now() - queue.oldest_seconds * 1000 + 30_000).toISOString();
+    const until = queue.oldest_seconds === null ? undefined : new Date(serverNow() - queue.oldest_seconds * 1000 + 30_000).toISOString();
     const ask = (/** @type {string} */ state) => get(`v1/webhooks/${id}/deliveries`, { status: state, limit: 50, until: state === "failed" ? undefined : until }, { signal });
     const found = (await Promise.all(["held", "pending", "failed"].map(ask))).flatMap(({ data }) => data);
     found.filter((one) => one.error && one.timestamp).forEach(tell);

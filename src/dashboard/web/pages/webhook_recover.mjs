@@ -1,6 +1,7 @@
 // Queueing again what a webhook missed: first the count, then the recovery; and those under way.
 
 import { get, post } from "../api.mjs";
+import { serverNow } from "../clock.mjs";
 import { html, useEffect, useState } from "../lib.mjs";
 import { Dialog } from "../ui/dialog.mjs";
 import { Check, Field } from "../ui/form.mjs";
@@ -20,7 +21,7 @@ export const instantOf = (text) => (text && !Number.isNaN(Date.parse(text)) ? ne
 
 /** @param {{webhook: any, onClose: () => void, onStart: () => void}} props */
 export function RecoverDialog({ webhook, onClose, onStart }) {
-  const [asked, setAsked] = useState({ since: localInput(Date.now() - DAY), until: "", status: "failed", backfill: false });
+  const [asked, setAsked] = useState({ since: localInput(serverNow() - DAY), until: "", status: "failed", backfill: false });
   const [n, setN] = useState(/** @type {number|null} */ (null));
   const [errors, setErrors] = useState(/** @type {Record<string, string>} */ ({}));
   const [isBusy, setBusy] = useState(false);

@@ -145,7 +145,7 @@ function shapeOf({ lines, width, start, until, since, format, least }) {
       <text x=${left - 6} y=${y(mark) + 4} text-anchor="end">${format(mark)}</text>`)}
     ${timeMarks(start, until, inner).map(({ at, text }) => html`<path class="axis" d=${`M${timeX(at)} ${ground}v4`} />
       <text x=${timeX(at)} y=${HEIGHT - 4} text-anchor="middle">${text}</text>`)}
-    ${since > start && since < until ? html`<${Begun} x=${timeX(since)} left=${left} ground=${ground} />` : null}
+    ${since > start && since < until ? html`<${Begun} x=${timeX(since)} left=${left} ground=${ground} isNamed=${highest > 0} />` : null}
     ${stacked.map(({ line, base }) => html`<g key=${line.name} class=${line.tone}>
       ${line.kind === "bar" ? html`<path class="bar" d=${barsPath(line.values, base, x, y, Math.max(inner / n - 0.6, 1))} />` : null}
       ${line.kind === "area" ? html`<path class="area" d=${areaPath(line.values, x, y, ground)} />` : null}
@@ -159,9 +159,12 @@ function shapeOf({ lines, width, start, until, since, format, least }) {
   return { marks, dots, x, left, highest };
 }
 
-/** When sidehook began to measure; what stands before it was never known. @param {{x: number, left: number, ground: number}} props */
-function Begun({ x, left, ground }) {
-  const isRoomy = x - left > 96;
+/**
+ * When sidehook began to measure; what stands before it was never known.
+ * @param {{x: number, left: number, ground: number, isNamed: boolean}} props not `isNamed`: other words stand there
+ */
+function Begun({ x, left, ground, isNamed }) {
+  const isRoomy = isNamed && x - left > 96;
   return html`<rect class="unknown" x=${left} y=${TOP} width=${x - left} height=${ground - TOP} />
     ${isRoomy ? html`<text x=${(x + left) / 2} y=${(ground + TOP) / 2 + 4} text-anchor="middle">before the start</text>` : null}`;
 }

@@ -2,6 +2,8 @@
 // closes on Escape.
 
 import { cell, html, useCell, useEffect, useRef } from "../lib.mjs";
+import { place } from "../router.mjs";
+import { session } from "../session.mjs";
 
 /**
  * @typedef {{title: string, text: any, action: string, refuse?: string, danger?: boolean, answer: (yes: boolean) => void}} Question
@@ -9,6 +11,16 @@ import { cell, html, useCell, useEffect, useRef } from "../lib.mjs";
 
 /** @type {ReturnType<typeof cell<Question|null>>} */
 const asked = cell(/** @type {Question|null} */ (null));
+
+// A question is about what is on the page: on another one ("back" on a phone) it would be answered for what is not seen.
+let asker = place.get().path.join("/");
+place.watch(({ path }) => {
+  const here = path.join("/");
+  if (here !== asker) asked.get()?.answer(false);
+  asker = here;
+});
+// Nor is it asked again of who signs in next.
+session.watch(({ token }) => { if (token === null) asked.get()?.answer(false); });
 
 /**
  * Asks; true when the visitor says yes.

@@ -1,6 +1,7 @@
 // What has just happened, told at the edge of the page and to screen readers, for a few seconds.
 
 import { cell, html, useCell } from "../lib.mjs";
+import { session } from "../session.mjs";
 
 const GOOD_FOR = 6_000;
 
@@ -9,6 +10,9 @@ const GOOD_FOR = 6_000;
 /** @type {ReturnType<typeof cell<Notice[]>>} */
 const notices = cell(/** @type {Notice[]} */ ([]));
 let n = 0;
+
+// What was told to who has signed out is not for who comes next.
+session.watch(({ token }) => { if (token === null) notices.set([]); });
 
 /** It worked. @param {string} text */
 export const done = (text) => tell("good", text);

@@ -1,5 +1,6 @@
 // Figures and times as people read them.
 
+import { serverNow } from "../clock.mjs";
 import { cell, html, useCell } from "../lib.mjs";
 
 const number = new Intl.NumberFormat("en");
@@ -8,9 +9,9 @@ const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle:
 const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit", second: "2-digit" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
-/** The time in ms, told anew every second while somebody looks. */
-export const now = cell(Date.now());
-setInterval(() => { if (!document.hidden) now.set(Date.now()); }, 1000);
+/** The time in ms by sidehook's clock, told anew every second while somebody looks. */
+export const now = cell(serverNow());
+setInterval(() => { if (!document.hidden) now.set(serverNow()); }, 1000);
 
 /** 1,234,567. @param {number|null|undefined} n */
 export const count = (n) => (n === null || n === undefined ? "–" : number.format(n));

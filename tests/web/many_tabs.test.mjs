@@ -1,0 +1,38 @@
+// Many windows of one browser: it has six connections to a host (HTTP/1.1), and a stream takes one for as long as it lives.
+import assert from "node:assert/strict";
+
+import { live, suite, visitPage } from "./page.mjs";
+
+const { test } = suite({ webhooks: false, broken: false });
+
+/** More than there are connections. */
+const WINDOWS = 8;
+
+test("eight windows that are all seen work, and all hear what is new", { path: "#/events" }, async ({ page, context, harness, site }) => {
+  const pages = [page];
+  while (pages.length < WINDOWS) {
+    const other = await context.newPage();
+    await visitPage(other, site.url, "#/events", harness.token);
+    pages.push(other);
+  }
+  assert.deepEqual(await Promise.all(pages.map((one) => one.evaluate(() => document.hidden))), pages.map(() => false), "all of them are seen");
+  await harness.call("POST", "/api/v1/tasks", { title: "for all windows" });
+  for (const one of pages) await one.locator(".list-body").getByText("task.created").waitFor();
+  // One that goes makes room, and the others go on.
+  await Promise.all(pages.splice(0, 4).map((one) => one.close()));
+  await harness.call("POST", "/api/v1/notes", "for those that are left");
+  for (const one of pages) await one.locator(".list-body").getByText("note.added").waitFor();
+});
+
+test("without locks (plain HTTP to another machine) a tab that is left makes room at once", { signedIn: false }, async ({ context, harness, site }) => {
+  await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "locks", { value: undefined }));
+  for (let n = 0; n < WINDOWS; n += 1) {
+    const page = await context.newPage();
+    await visitPage(page, site.url, "#/events", harness.token);
+    await live(page);
+    await page.evaluate(() => {
+      Object.defineProperty(document, "hidden", { value: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+  }
+});
