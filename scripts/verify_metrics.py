@@ -37,6 +37,7 @@ METRICS = {
     "sidehook_webhook_status": ("gauge", {"webhook", "status"}),
     "sidehook_store_bytes": ("gauge", set()),
     "sidehook_store_max_bytes": ("gauge", set()),
+    "sidehook_store_reclaimable_bytes": ("gauge", set()),
     "sidehook_store_healthy": ("gauge", set()),
     "sidehook_config_healthy": ("gauge", set()),
     "sidehook_config_reloads_total": ("counter", {"outcome"}),

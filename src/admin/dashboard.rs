@@ -186,6 +186,21 @@ fn is_known(request: &HeaderMap, tag: &HeaderValue) -> bool {
 mod tests {
     use super::*;
 
+    /// What a browser without anything in its cache loads, at most: a dashboard is looked at over bad
+    /// connections, too.
+    const BYTES_MAX: usize = 120_000;
+
+    #[test]
+    fn all_files_together_are_small() {
+        let sizes = ASSETS.iter().map(|asset| {
+            let made = Made::of(asset);
+            made.gzip.map_or(made.bytes.len(), |(bytes, _)| bytes.len())
+        });
+        let total: usize = sizes.sum();
+        println!("{total} bytes in {} files", ASSETS.len());
+        assert!(total <= BYTES_MAX, "{total} bytes in {} files", ASSETS.len());
+    }
+
     #[test]
     fn gzip_is_for_those_who_take_it() {
         let accepts = |texts: &[&str]| {

@@ -314,6 +314,7 @@ fn scrape(store: &Store) -> Scrape {
         store_healthy: store.check().is_ok(),
         store_bytes: stats.bytes,
         store_max_bytes: stats.max_bytes,
+        store_reclaimable_bytes: stats.reclaimable_bytes,
         labels: Vec::new(),
         queues: configured.chain(gone).collect(),
     }

@@ -1,11 +1,14 @@
 //! The proxy's own answers: `application/problem+json` (RFC 9457) with `proxy-status` (RFC 9209),
 //! in words that an operator understands.
 
+mod busy;
+
 use std::io;
 use std::time::Duration;
 
 use http::{StatusCode, header};
 
+use self::busy::{crowded_words, place_words};
 use super::content::Content;
 use super::http2::Unsayable;
 use super::wire::{Head, Version};
@@ -22,6 +25,12 @@ pub(super) enum UpstreamError {
     ConnectTimeout { limit: Duration },
     #[error("the upstream did not complete the TLS handshake in time")]
     TlsTimeout { limit: Duration },
+    #[error("the upstream did not begin to speak HTTP/2 in time")]
+    BeginTimeout { limit: Duration },
+    #[error("the upstream was too busy for the call")]
+    PlaceTimeout { limit: Duration, connections: usize, takes_any: bool },
+    #[error("too many calls wait for the upstream")]
+    Crowded { limit: usize },
     #[error("the upstream's name is not known")]
     Unresolved { source: io::Error },
     #[error("no TLS connection to the upstream")]
@@ -62,9 +71,10 @@ impl UpstreamError {
             Self::Connect { .. } | Self::Unresolved { .. } | Self::Tls { .. } => {
                 Some(UpstreamErrorKind::Connect)
             }
-            Self::ConnectTimeout { .. } | Self::TlsTimeout { .. } => {
+            Self::ConnectTimeout { .. } | Self::TlsTimeout { .. } | Self::BeginTimeout { .. } => {
                 Some(UpstreamErrorKind::ConnectTimeout)
             }
+            Self::PlaceTimeout { .. } | Self::Crowded { .. } => Some(UpstreamErrorKind::Busy),
             Self::ResponseTimeout { .. } => Some(UpstreamErrorKind::ResponseTimeout),
             Self::BadResponse { .. } | Self::UnaskedUpgrade => Some(UpstreamErrorKind::BadResponse),
             Self::Broken { .. } | Self::Incomplete => Some(UpstreamErrorKind::Broken),
@@ -86,6 +96,15 @@ impl UpstreamError {
                  handshake within {limit:?} (`[proxy] connect_timeout`). It is overloaded, or does \
                  not speak TLS: then write `http://` in `[proxy] upstream`."
             ),
+            Self::BeginTimeout { limit } => format!(
+                "The upstream {upstream} accepted a connection, but did not begin to speak HTTP/2 \
+                 within {limit:?} (`[proxy] connect_timeout`). It is overloaded, or does not speak \
+                 HTTP/2: then write `http://` in `[proxy] upstream`."
+            ),
+            Self::PlaceTimeout { limit, connections, takes_any } => {
+                place_words(upstream, *limit, *connections, *takes_any)
+            }
+            Self::Crowded { limit } => crowded_words(upstream, *limit),
             Self::Unresolved { source } => format!(
                 "The name of the upstream {upstream} cannot be resolved: {source}. Correct `[proxy] \
                  upstream`, or see to the name service."
@@ -145,8 +164,11 @@ impl UpstreamError {
             Self::Connect { .. } => (StatusCode::BAD_GATEWAY, "destination_unavailable"),
             Self::Unresolved { .. } => (StatusCode::BAD_GATEWAY, "dns_error"),
             Self::Tls { failure, .. } => (StatusCode::BAD_GATEWAY, tls_error(*failure)),
-            Self::ConnectTimeout { .. } | Self::TlsTimeout { .. } => {
+            Self::ConnectTimeout { .. } | Self::TlsTimeout { .. } | Self::BeginTimeout { .. } => {
                 (StatusCode::GATEWAY_TIMEOUT, "connection_timeout")
+            }
+            Self::PlaceTimeout { .. } | Self::Crowded { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "connection_limit_reached")
             }
             Self::ResponseTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "http_response_timeout"),
             Self::BadResponse { .. } => (StatusCode::BAD_GATEWAY, "http_protocol_error"),
@@ -159,7 +181,10 @@ impl UpstreamError {
             Self::SlowClient { .. } => (StatusCode::REQUEST_TIMEOUT, "http_request_error"),
         };
         let closes = self.kind().is_none();
-        Problem { closes, ..Problem::new(status, error, self.in_words(settings)) }
+        let is_busy = self.kind() == Some(UpstreamErrorKind::Busy);
+        let retry_after_secs = is_busy.then_some(RETRY_AFTER_SECS);
+        let problem = Problem::new(status, error, self.in_words(settings));
+        Problem { closes, retry_after_secs, ..problem }
     }
 }
 

@@ -13,6 +13,10 @@ use super::worker::Worker;
 
 /// How often a request is sent again, where that is safe.
 const RETRIES_MAX: usize = 2;
+/// The same where the upstream ended a connection on which it has answered others, and said that it has
+/// not looked at this request: each time on another connection. Some end each after a few calls, of which
+/// as many as it allows at a time were sent.
+const FAREWELLS_MAX: usize = 100;
 
 /// How the upstream was doing when last seen. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +85,10 @@ pub(super) async fn forward(
         Err(error) => {
             if let Some(kind) = error.kind() {
                 worker.metrics().upstream_error(kind);
-                health.failed(error.in_words(&terms.settings));
+                // An upstream that has more to do than it can do works.
+                if !matches!(error, UpstreamError::Crowded { .. }) {
+                    health.failed(error.in_words(&terms.settings));
+                }
             }
         }
     }
@@ -95,15 +102,27 @@ async fn attempts(
     interim: &Interim,
 ) -> Result<(Head, ResponseBody), UpstreamError> {
     let mut retries = 0;
+    let mut farewells = 0;
+    let mut number = None;
     loop {
-        let limit = terms.settings.connect_timeout;
-        let sent = match terms.pool.reach(head, retries == 0, limit).await? {
+        let is_first = retries + farewells == 0;
+        let sent = match terms.pool.reach(head, is_first, number, &terms.settings).await? {
             Reached::Http1(connection) => send(connection, head, body, terms, interim).await,
-            Reached::Http2(place) => Box::pin(send_http2(place, head, body, terms, interim)).await,
+            Reached::Http2(place) => {
+                number = number.or(Some(place.number()));
+                Box::pin(send_http2(place, head, body, terms, interim)).await
+            }
         };
         match sent {
             Ok(answered) => return Ok(answered),
-            Err(Failed { error, body: Some(rewound), is_unsent, is_stale })
+            Err(Failed { error, body: Some(rewound), is_farewell: true, .. })
+                if farewells < FAREWELLS_MAX =>
+            {
+                tracing::debug!(%error, "the upstream said goodbye; another connection is tried");
+                body = rewound;
+                farewells += 1;
+            }
+            Err(Failed { error, body: Some(rewound), is_unsent, is_stale, is_farewell: false })
                 if is_stale && retries < RETRIES_MAX && (is_unsent || is_repeatable(head)) =>
             {
                 tracing::debug!(%error, "a kept connection was closed; another one is tried");

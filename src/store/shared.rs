@@ -41,6 +41,7 @@ pub(crate) struct Shared {
     damage: Mutex<Vec<String>>,
     /// All files together, as of the last look.
     bytes: AtomicU64,
+    reclaimable_bytes: AtomicU64,
     /// Events that could not be written and wait in the committer's memory.
     n_in_memory: AtomicU64,
     /// The latest time that the clock has shown, milliseconds, as far as the store has written it.
@@ -82,6 +83,7 @@ impl Shared {
             changes: Arc::new(Changes::new(crate::clock::now().as_millis())),
             damage: Mutex::default(),
             bytes: AtomicU64::new(0),
+            reclaimable_bytes: AtomicU64::new(0),
             n_in_memory: AtomicU64::new(0),
             clock_high: AtomicU64::new(0),
         }
@@ -120,6 +122,15 @@ impl Shared {
 
     pub(crate) fn set_bytes(&self, bytes: u64) {
         self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// How much of `bytes` retention could let go now.
+    pub(crate) fn reclaimable_bytes(&self) -> u64 {
+        self.reclaimable_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_reclaimable_bytes(&self, bytes: u64) {
+        self.reclaimable_bytes.store(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn n_in_memory(&self) -> u64 {

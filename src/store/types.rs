@@ -158,6 +158,8 @@ pub struct StoreStats {
     pub bytes: u64,
     /// Their limit.
     pub max_bytes: u64,
+    /// How much of `bytes` retention can let go when room is needed; as of the last look.
+    pub reclaimable_bytes: u64,
     /// One per webhook that is configured or has unfinished deliveries.
     pub queues: Vec<QueueStats>,
     /// Damage found since the start: file, bytes, records. Empty is the promise.

@@ -81,6 +81,7 @@ pub enum UpstreamErrorKind {
     ResponseTimeout,
     BadResponse,
     Broken,
+    Busy,
 }
 
 /// Which body was cut at its capture limit.
@@ -294,12 +295,13 @@ impl fmt::Debug for Metrics {
 }
 
 impl UpstreamErrorKind {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Connect,
         Self::ConnectTimeout,
         Self::ResponseTimeout,
         Self::BadResponse,
         Self::Broken,
+        Self::Busy,
     ];
 
     const fn name(self) -> &'static str {
@@ -309,6 +311,7 @@ impl UpstreamErrorKind {
             Self::ResponseTimeout => "response_timeout",
             Self::BadResponse => "bad_response",
             Self::Broken => "broken",
+            Self::Busy => "busy",
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Scrape {
     pub store_bytes: u64,
     /// `sidehook_store_max_bytes`.
     pub store_max_bytes: u64,
+    /// `sidehook_store_reclaimable_bytes`.
+    pub store_reclaimable_bytes: u64,
     /// The labels of the rules in force.
     pub labels: Vec<String>,
     /// One per webhook.
@@ -75,6 +77,10 @@ impl Scrape {
         let limit = Gauge::<i64>::default();
         limit.set(count(self.store_max_bytes));
         to.register("store_max_bytes", "Limit of sidehook_store_bytes", limit);
+        let reclaimable = Gauge::<i64>::default();
+        reclaimable.set(count(self.store_reclaimable_bytes));
+        let help = "The part of sidehook_store_bytes that can go when room is needed";
+        to.register("store_reclaimable_bytes", help, reclaimable);
         self.register_queues(&mut to);
         to
     }

@@ -43,13 +43,18 @@ export function anyCall(name = pick(BAG)) {
   return [method, path, body, { ...AGENT, ...headers }];
 }
 
+const well = (low, high, body) => () => ({ status: 200, headers: { "content-type": "application/json" }, body, delay: number(low, high) });
+const billed = well(25, 120, '{"accepted":true}');
+
+/** How "billing" answers: now and then it is being deployed. */
+export function billing() {
+  if (Math.random() > 0.03) return billed();
+  return { status: 503, headers: { "content-type": "text/plain", "retry-after": "20" }, body: "Deploying, please try again.\n", delay: number(5, 20) };
+}
+
 /** Receivers that take their time and now and then do not feel well. "warehouse" stays broken. */
 export function believable(receiver) {
-  const well = (low, high, body) => () => ({ status: 200, headers: { "content-type": "application/json" }, body, delay: number(low, high) });
-  const billing = well(25, 120, '{"accepted":true}');
-  receiver.behave("/billing", (request) => (Math.random() < 0.04
-    ? { status: 503, headers: { "content-type": "text/plain", "retry-after": "20" }, body: "Deploying, please try again.\n", delay: number(5, 20) }
-    : billing(request)));
+  receiver.behave("/billing", billing);
   receiver.behave("/search/tasks", well(4, 18, '{"result":"updated"}'));
   receiver.behave("/audit", well(8, 40, '{"stored":true}'));
   receiver.behave("/chat/incoming", well(90, 380, "ok"));

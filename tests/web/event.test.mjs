@@ -126,7 +126,7 @@ test("what a caller or a receiver sends stays text", async ({ page, harness, vis
 });
 
 test("long and deep JSON is folded, and opens in slices", async ({ page, harness, visit }) => {
-  const wide = await eventOf(harness, { rows: Array.from({ length: 4000 }, (_, row) => ({ row, name: `Row number ${row}`, ok: true })) });
+  const wide = await eventOf(harness, { rows: Array.from({ length: 4000 }, (_, row) => ({ row, name: `Row number ${row}`, cells: Array(30).fill(true) })) });
   await visit(`#/events/${wide.id}`);
   const response = side(page, "Response");
   await response.getByText("4,000 items").waitFor();
@@ -135,7 +135,8 @@ test("long and deep JSON is folded, and opens in slices", async ({ page, harness
   await rows(response).getByText(/^show 100 more of 3,9/).click();
   await rows(response).getByText(/^show 100 more of 3,8/).waitFor();
   await response.getByRole("button", { name: "Expand all" }).click();
-  assert.ok(await rows(response).count() <= 1_000);
+  const expanded = await rows(response).count();
+  assert.ok(expanded > 500 && expanded < 1_200, `${expanded} rows`);
   await response.getByRole("button", { name: "Collapse all" }).click();
   assert.equal(await rows(response).count(), 1);
 

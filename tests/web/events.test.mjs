@@ -10,6 +10,7 @@ const cut = (page) => rows(page).evaluateAll((all) => all.map((element) => [Numb
 const shown = async (page) => (await cut(page)).map(([, text]) => text);
 const live = (page) => page.locator("header").getByText(/live$/).waitFor();
 const echo = (harness, tail, headers) => harness.call("POST", `/api/v1/echo${tail}`, { n: 1 }, headers);
+const some = (harness, n = 700) => harness.traffic(n, (i) => ["POST", `/api/v1/echo/some/${i}`, { i }]);
 const task = (harness, body = {}) => harness.call("POST", "/api/v1/tasks", { title: "one", ...body });
 /** The row that stands first below the list's head, and where, px. */
 const reading = (page) => page.evaluate(() => {
@@ -30,6 +31,7 @@ test("without events the page says what would make one, and shows the first by i
 
 test("a new event slides in at the top and its deliveries change in place", { path: "#/events" }, async ({ page, harness }) => {
   harness.receiver.behave("/billing", "html500");
+  await task(harness);
   await rows(page).first().waitFor();
   await live(page);
   await harness.call("POST", "/api/v1/invoices", { number: "INV-live", total: 5 });
@@ -249,7 +251,9 @@ test("ten thousand events: to the end by wheel and by keyboard, few rows in the 
   assert.ok(most.n < 100, `${most.n} rows at most`);
 });
 
-test("a phone that is turned shows the same row", { path: "#/events?label=echo.posted" }, async ({ page }) => {
+test("a phone that is turned shows the same row", async ({ page, harness, visit }) => {
+  await some(harness);
+  await visit("#/events?label=echo.posted");
   await until("some way down", () => page.evaluate(() => { scrollTo(0, 20_000); return scrollY === 20_000; }));
   await until("the rows there", async () => (await reading(page)).top < 300);
   const before = await reading(page);
@@ -267,13 +271,16 @@ test("a phone that is turned shows the same row", { path: "#/events?label=echo.p
   await until("the same row at the top", async () => (await index(before.text)) < 300);
 });
 
-test("who comes back from an event finds the list as it was left", { path: "#/events?label=echo.posted" }, async ({ page, harness }) => {
+test("who comes back from an event finds the list as it was left", async ({ page, harness, visit }) => {
+  await some(harness);
+  await visit("#/events?label=echo.posted");
   await rows(page).first().waitFor();
   await until("some way down", () => page.evaluate(() => { scrollTo(0, 25_000); return scrollY === 25_000; }));
   await until("a row with the focus", () => page.evaluate(() => {
-    const link = /** @type {HTMLElement|null} */ (document.querySelector(".list-body a[tabindex='0']"));
+    const isSeen = (link) => link.getBoundingClientRect().top > 200 && link.getBoundingClientRect().top < 600;
+    const link = [...document.querySelectorAll(".list-body a")].find(isSeen);
     link?.focus({ preventScroll: true });
-    return link !== null && document.activeElement === link && link.getBoundingClientRect().top > 0;
+    return link !== undefined && document.activeElement === link;
   }));
   const before = await page.evaluate(() => document.activeElement.getAttribute("href"));
   await page.keyboard.press("ArrowDown");
@@ -287,6 +294,37 @@ test("who comes back from an event finds the list as it was left", { path: "#/ev
   await until("the same place", async () => (await rows(page).count()) > 0 && JSON.stringify(await reading(page)) === JSON.stringify(place));
   await until("the focus", () => page.evaluate((href) => document.activeElement.getAttribute("href") === href, open));
   await page.getByRole("button", { name: "1 new event" }).waitFor();
+});
+
+test("rows that come and go above what is read do not move it", { path: "#/events" }, async ({ page }) => {
+  await page.evaluate(async () => {
+    const { html, render } = await import(new URL("assets/lib.mjs", document.baseURI).href);
+    const { List } = await import(new URL("assets/ui/list.mjs", document.baseURI).href);
+    document.getElementById("app").hidden = true;
+    const box = document.body.appendChild(document.createElement("div"));
+    globalThis["draw"] = (from, to) => {
+      const all = Array.from({ length: to - from }, (_, i) => from + i);
+      render(html`<${List} rows=${all} keyOf=${String} hrefOf=${() => "#/"} nameOf=${String} rowHeight=${40} label="Numbers" isComplete
+        columns=${[{ key: "n", title: "Number", cell: String, isLink: true }]} />`, box);
+    };
+    globalThis["draw"](1000, 2000);
+  });
+  const read = () => page.evaluate(() => {
+    const edge = [...document.querySelectorAll(".list-head")].at(-1).getBoundingClientRect().bottom;
+    const [top, text] = [...document.querySelectorAll("body > div:last-child .list-body [role=row]")].map((row) => [row.getBoundingClientRect().top, row.textContent.trim()]).filter(([top]) => top >= edge).sort(([a], [b]) => a - b)[0];
+    return [Math.round(top - edge), text];
+  });
+  await until("row 1300", async () => { await page.evaluate(() => scrollTo(0, 12_010)); return Number((await read())[1]) > 1295; });
+  const before = await read();
+  for (const [from, to] of [[900, 2000], [0, 2000], [0, 5000], [500, 5000]]) {
+    await page.evaluate(([from, to]) => globalThis["draw"](from, to), [from, to]);
+    await until(`the same row of ${from} to ${to}`, async () => JSON.stringify(await read()) === JSON.stringify(before));
+  }
+  // At the top they slide in.
+  await page.evaluate(() => scrollTo(0, 0));
+  await until("the top", async () => (await read())[1] === "500");
+  await page.evaluate(() => globalThis["draw"](400, 5000));
+  await until("the new ones", async () => (await read())[1] === "400");
 });
 
 test("a list that is open for weeks keeps a bounded number of events", { path: "#/events" }, async ({ page }) => {
@@ -305,6 +343,7 @@ test("a list that is open for weeks keeps a bounded number of events", { path: "
 });
 
 test("a restart under the list: what came meanwhile is there", { path: "#/events", allow: [/net::ERR_/, /Failed to fetch/] }, async ({ page, harness }) => {
+  await task(harness);
   await rows(page).first().waitFor();
   await live(page);
   await harness.kill();
@@ -317,7 +356,8 @@ test("a restart under the list: what came meanwhile is there", { path: "#/events
 for (const [name, options] of Object.entries({
   "desktop, light": {}, "desktop, dark": { dark: true }, "phone, light": { phone: true }, "phone, dark": { phone: true, dark: true },
 })) {
-  test(`accessible and no wider than the screen: ${name}`, { path: "#/events", access: "read", ...options }, async ({ page }) => {
+  test(`accessible and no wider than the screen: ${name}`, { path: "#/events", access: "read", ...options }, async ({ page, harness }) => {
+    await task(harness);
     await rows(page).first().waitFor();
     await axe(page);
     await fitsScreen(page);

@@ -25,7 +25,7 @@ export function binary() {
 }
 
 /** Waits until `ask` gives something true, and gives it. The only way of waiting in these tests. */
-export async function until(what, ask, limit = 15_000) {
+export async function until(what, ask, limit = 40_000) {
   const end = Date.now() + limit;
   let last;
   for (;;) {

@@ -1,7 +1,7 @@
 // Whatever a client, an upstream or a receiver sends: on every page it is text, and nothing else.
 import assert from "node:assert/strict";
 
-import { PHONE, axe, fitsScreen, suite, until } from "./page.mjs";
+import { PHONE, axe, fitsScreen, loaded, suite, until } from "./page.mjs";
 
 const SCRIPT = "<script>alert('ran')</script>";
 const IMAGE = `"><img src=/hostile-probe onerror=alert('ran')>`;
@@ -79,8 +79,6 @@ async function everything(harness) {
   made = { webhooks: ids, events: data };
   return made;
 }
-
-const loaded = (page) => until("the page to be loaded", () => page.evaluate(() => !/Loading /.test(document.querySelector("main")?.textContent ?? "")));
 
 /** Opens whatever can be opened, and what that shows. */
 async function openAll(page) {

@@ -1,7 +1,7 @@
 // What holds for all pages together: one gets everywhere by keyboard, and none of them minds that sidehook goes and comes.
 import assert from "node:assert/strict";
 
-import { AWAY, live, open, suite, until, visitPage } from "./page.mjs";
+import { AWAY, live, loaded, open, suite, until, visitPage } from "./page.mjs";
 
 const { test } = suite({ broken: false });
 
@@ -23,6 +23,7 @@ test("a killed server is told on every page, and every page goes on when it is b
     const { page: tab, ...own } = await open(context.browser(), site.url, { allow: AWAY });
     await visitPage(tab, site.url, where, harness.token);
     await live(tab);
+    await loaded(tab);
     const heading = tab.getByRole("heading", { level: 1 });
     tabs.push({ ...own, tab, where, heading, title: await heading.innerText() });
   }

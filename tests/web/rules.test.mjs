@@ -20,6 +20,11 @@ method = ["GET", "HEAD"]
 url = '^/api/v1/customers'
 query = 'page=[0-9]+'
 status = ["2xx", 404]
+
+[[event]]
+label = "deep.report.read"
+method = "GET"
+url = '^/deep$'
 ${Array.from({ length: 10 }, (_, n) => `
 [[event]]
 label = "spare.part-${n}"
@@ -35,7 +40,7 @@ const said = (page, label) => page.locator(".said").filter({ has: page.getByRole
 test("every rule in its order, with its terms, what it has seen, and who wants it", { path: "#/rules" }, async ({ page, harness }) => {
   await page.locator(".rule").first().waitFor();
   const { data } = await harness.get("/v1/rules?limit=200");
-  assert.equal(data.length, 23);
+  assert.equal(data.length, 24);
   assert.deepEqual(await page.locator(".rule h2").allTextContents(), data.map(({ label }) => label));
   const done = await rule(page, "task.done").innerText();
   for (const text of ["tasks", "PATCH", "^/api/v1/tasks/(?<task_id>[0-9]+)$", "2xx", 'response.body.status == "done"', "request.params.task_id", "search-index"]) {
@@ -75,7 +80,7 @@ test("many rules are found by a word of them; the address keeps it", { path: "#/
   await until("the same rule", async () => (await page.locator(".rule").count()) === 1);
   await page.getByLabel("Find a rule").fill("no rule says this");
   await page.getByRole("button", { name: "Show all rules" }).click();
-  await until("all rules", async () => (await page.locator(".rule").count()) === 23);
+  await until("all rules", async () => (await page.locator(".rule").count()) === 24);
 });
 
 test("from a rule to its events, and to the tester with its last call", { path: "#/rules" }, async ({ page, harness, visit }) => {
@@ -92,7 +97,7 @@ test("from a rule to its events, and to the tester with its last call", { path: 
   await page.getByLabel("Response body").fill('{"status": "open"}');
   await page.getByText("the call has changed since").waitFor();
   await page.getByRole("button", { name: "Test the call" }).click();
-  await page.getByText("None of 23 rules matches").waitFor();
+  await page.getByText("None of 24 rules matches").waitFor();
   assert.match(await said(page, "task.done").locator("li").filter({ hasText: "when" }).innerText(), /no[^]*response\.body\.status == "done"; found false/);
 });
 
@@ -117,7 +122,7 @@ test("the tester says what `sidehook match` says", { path: "#/rules/test" }, asy
     await page.getByRole("button", { name: "Test the call" }).click();
     assert.equal((await answered).status(), 200);
     await page.getByRole("button", { name: "Test the call" }).waitFor();
-    await until("an answer to this call", async () => (await page.locator(".said").count()) === 23 && (await page.getByText("the call has changed since").count()) === 0);
+    await until("an answer to this call", async () => (await page.locator(".said").count()) === 24 && (await page.getByText("the call has changed since").count()) === 0);
 
     const flags = ["--status", call.status, "--config", harness.file, "--json"];
     for (const header of (call.requestHeaders ?? "").split("\n").filter(Boolean)) flags.push("--header", header);
@@ -179,7 +184,7 @@ test("a pasted command and a pasted answer fill the form", { path: "#/rules/test
   assert.match(await page.getByLabel("Request headers").inputValue(), /X-Note: it's\nContent-Type: application\/json/);
   await page.getByLabel("Response body").fill('{"total": 7, "number": "INV-1"}');
   await page.getByRole("button", { name: "Test the call" }).click();
-  await page.getByText("1 of 23 rules matches").waitFor();
+  await page.getByText("1 of 24 rules matches").waitFor();
   assert.equal(await page.locator(".said h3").first().textContent(), "invoice.created");
 });
 
@@ -230,8 +235,8 @@ for (const [name, options] of Object.entries({
     if (!options.phone) return;
     await page.getByLabel("Answered").fill("500");
     await page.getByRole("button", { name: "Test the call" }).click();
-    await page.getByRole("heading", { name: "None of 23 rules matches" }).waitFor();
-    await until("the answer in sight", () => page.getByRole("heading", { name: "None of 23 rules matches" }).evaluate((element) => element.getBoundingClientRect().top < innerHeight - 40));
+    await page.getByRole("heading", { name: "None of 24 rules matches" }).waitFor();
+    await until("the answer in sight", () => page.getByRole("heading", { name: "None of 24 rules matches" }).evaluate((element) => element.getBoundingClientRect().top < innerHeight - 40));
   });
 }
 

@@ -4,9 +4,9 @@ import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync }
 import path from "node:path";
 import { parseArgs } from "node:util";
 
-import { anyCall, believable, steady } from "./demo_traffic.mjs";
+import { anyCall, believable, billing, steady } from "./demo_traffic.mjs";
 import { ROOT, start, until } from "./harness.mjs";
-import { dashboardOf, launch, live, open } from "./page.mjs";
+import { dashboardOf, launch, live, loaded, open } from "./page.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -80,7 +80,7 @@ async function storyOfRetries() {
   ];
   const tries = new Map();
   harness.receiver.behave("/billing", (request, body) => {
-    if (!body.includes("Hotel Seeblick AG")) return well();
+    if (!body.includes("Hotel Seeblick AG")) return billing();
     const n = tries.get(request.headers["webhook-id"]) ?? 0;
     tries.set(request.headers["webhook-id"], n + 1);
     return refusals[n] ?? well();
@@ -107,7 +107,7 @@ async function pagesWith(event) {
     "webhook-new": "#/webhooks/new",
     "webhook-edit": `#/webhooks/${chat.id}/edit`,
     rules: "#/rules",
-    tester: "#/rules/test",
+    tester: `#/rules/test?event=${event}`,
     configuration: "#/configuration",
   };
 }
@@ -121,7 +121,10 @@ async function picture(name, where, { phone, dark }) {
       await page.evaluate((hash) => void (location.hash = hash), where);
       await page.locator("main h1").first().waitFor();
       await live(page);
-      await until("the page to be loaded", async () => !/Loading|connecting/.test(await page.locator("body").innerText()));
+      await loaded(page);
+      // An event's story is in its attempts.
+      for (const closed of await page.getByRole("button", { name: /3 attempts/, expanded: false }).all()) await closed.click();
+      await loaded(page);
     } else {
       await page.getByLabel("Admin token").waitFor();
     }

@@ -67,11 +67,13 @@ async function answer(state, request, response) {
     case "DELETE tasks":
       response.writeHead(204);
       return response.end();
-    case "POST invoices":
+    case "POST invoices": {
       if (verb === "pay") {
         return json(response, 200, { number: id, paid: true, method: new URLSearchParams(body.toString()).get("method") });
       }
-      return json(response, 201, { number: `INV-${++state.invoice}`, total: 0, currency: "EUR", ...parsed(body) });
+      const { card, ...invoice } = parsed(body);
+      return json(response, 201, { number: `INV-${++state.invoice}`, total: 0, currency: "EUR", ...invoice, paid_by: card ? "card" : "invoice" });
+    }
     case "POST notes":
       response.writeHead(201, { "content-type": "text/plain; charset=utf-8" });
       return response.end(`Noted: ${body.toString("utf8").slice(0, 2000)}\n`);

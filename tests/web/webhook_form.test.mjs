@@ -112,7 +112,7 @@ test("an address that is closed to sidehook is told, with the cure", { allow: [/
     await button(page, "Create the webhook").click();
     assert.match(await wrongAt(page, "url"), cure);
     await page.getByRole("link", { name: "Cancel" }).click();
-    await button(page, "Leave").click();
+    await button(page, "Leave without saving").click();
   });
   assert.equal(harness.receiver.seen("/inside").length, 0);
   await harness.made("DELETE", `/v1/webhooks/${id}`);
@@ -220,16 +220,16 @@ test("leaving with something unsaved asks, by link and by the back button", { pa
   await visit("#/webhooks/new");
   await field(page, "name").fill("half");
   await page.getByRole("link", { name: "Events", exact: true }).click();
-  await dialog(page).getByText("Leave without saving?").waitFor();
-  await button(page, "Leave it").click();
+  await dialog(page).getByRole("heading", { name: "Leave without saving?" }).waitFor();
+  await button(page, "Stay").click();
   assert.equal(await field(page, "name").inputValue(), "half");
   await page.goBack();
-  await dialog(page).getByText("Leave without saving?").waitFor();
-  await button(page, "Leave it").click();
+  await dialog(page).getByRole("heading", { name: "Leave without saving?" }).waitFor();
+  await button(page, "Stay").click();
   assert.match(page.url(), /#\/webhooks\/new$/);
   assert.equal(await field(page, "name").inputValue(), "half");
   await page.getByRole("link", { name: "Cancel" }).click();
-  await button(page, "Leave").click();
+  await button(page, "Leave without saving").click();
   await page.getByRole("heading", { name: "Webhooks" }).waitFor();
 });
 

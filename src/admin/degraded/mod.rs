@@ -368,14 +368,15 @@ fn gone_webhook(queue: &QueueStats, now: Timestamp) -> Option<Degraded> {
 }
 
 fn nearly_full(stats: &StoreStats) -> Option<Degraded> {
-    let percent = stats.bytes.saturating_mul(100).checked_div(stats.max_bytes)?;
+    // What is finished goes by itself: a store that is full of that is as full as it should be.
+    let kept = stats.bytes.saturating_sub(stats.reclaimable_bytes);
+    let percent = kept.saturating_mul(100).checked_div(stats.max_bytes)?;
     let is_full = stats.troubles.iter().any(|(trouble, _)| *trouble == Trouble::SizeFull);
     let message = format!(
-        "The store has used {percent} % of its size. Finished events go before their time then; when \
-         only unfinished ones are left, calls that match a rule get 503."
+        "What the store cannot let go of takes {percent} % of its size: mostly deliveries that wait. \
+         When it is full of them, calls that match a rule get 503."
     );
-    let cure =
-        "Raise [store] max_size, lower [store] retain, or mend the receiver whose queue is long.";
+    let cure = "Mend the receiver whose queue is long, cancel what is not wanted, or raise [store] max_size.";
     (percent > NEARLY_FULL && !is_full)
         .then(|| Degraded::warning("store_nearly_full", message, cure))
 }

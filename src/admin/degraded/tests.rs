@@ -153,3 +153,18 @@ fn what_is_meant_is_no_problem_while_nothing_waits() {
     assert_eq!(codes(&found), ["webhook_disabled"]);
     assert_eq!((found[0].severity, found[0].webhook_id), (Severity::Warning, Some(by_hand.id)));
 }
+
+/// Where the size decides how long history is, a full store is the ordinary state.
+#[test]
+fn a_store_full_of_what_can_go_is_no_problem() {
+    let (_, proxy, config) = well();
+    let told = |reclaimable_bytes| {
+        let stats =
+            StoreStats { bytes: 95, max_bytes: 100, reclaimable_bytes, ..StoreStats::default() };
+        let (lost, unserved, webhooks, now) = (Vec::new(), Vec::new(), Vec::new(), now());
+        let (stats, proxy, config) = (&stats, &proxy, &config);
+        codes(&problems(&Seen { stats, proxy, config, lost, unserved, webhooks, now })).join(" ")
+    };
+    assert_eq!(told(9), "store_nearly_full");
+    assert_eq!(told(10), "");
+}

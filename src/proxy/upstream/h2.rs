@@ -3,29 +3,34 @@
 
 mod answer;
 mod call;
+mod driver;
+mod queue;
+mod wait;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
-use h2::{Ping, PingPong};
 use http::uri::Scheme;
-use tokio::sync::Notify;
 
 pub(in crate::proxy) use answer::Http2Download;
 pub(in crate::proxy) use call::send;
+pub(super) use wait::Way;
 
-use super::connection::Open;
+use self::driver::Driver;
+use self::queue::Queue;
+use super::connect::Protocol;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::http2::{Meter, SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES, Socket};
 use crate::proxy::stream::Stream;
-use crate::proxy::timers::{Slot, Timers};
+use crate::proxy::timers::{Slot, Timers, within};
+use crate::proxy::{UpstreamProtocol, UpstreamSettings};
 use crate::telemetry::Metrics;
 
 /// Calls at a time on one connection, if the upstream allows as many.
@@ -36,18 +41,25 @@ const WINDOW_BYTES: u32 = CALLS_MAX * STREAM_WINDOW_BYTES;
 const CONNECTIONS_MAX: usize = 256;
 /// Bytes of a response's head.
 const HEAD_BYTES_MAX: u32 = 128 << 10;
-/// With calls under way and nothing heard for this long, the upstream is asked whether it is there.
-/// Not more often: servers of gRPC take that for an attack.
-const SILENCE_MAX: Duration = Duration::from_secs(330);
-/// How long it may take to say so.
-const PONG_WAIT: Duration = Duration::from_secs(30);
+/// What the frames' library takes for the number of calls that the upstream allows until the upstream
+/// has said it. A number that no upstream says: there are 32 bits for it, or there is no limit.
+const NOT_SAID: usize = usize::MAX - 1;
 
 /// One worker's connections.
 pub(super) struct Connections {
+    upstream: UpstreamSettings,
     open: RefCell<Vec<Rc<Multiplexed>>>,
+    /// Calls for which there is no place. While any wait, nobody is served before them.
+    waiting: Queue<Result<Way, UpstreamError>>,
     is_opening: Cell<bool>,
-    /// A place has become free, or a connection has come or gone, or failed to.
-    changed: Notify,
+    /// Who is about to open the next one, while that waits for a better time.
+    pausing: Cell<Option<Waker>>,
+    /// How long an opening may take.
+    connect_timeout: Cell<Duration>,
+    /// When the last connection went, in the timers' milliseconds.
+    down_since: Cell<u64>,
+    /// What the upstream chose when it was last asked.
+    chosen: Cell<Option<Protocol>>,
     timers: Rc<Timers>,
     metrics: Arc<Metrics>,
     idle_ms_max: u64,
@@ -55,13 +67,21 @@ pub(super) struct Connections {
 
 /// A connection.
 struct Multiplexed {
-    requests: SendRequest<Bytes>,
+    requests: RefCell<SendRequest<Bytes>>,
     calls: Cell<usize>,
+    /// How many of them the upstream allows; `None`: it has not said yet.
+    allowed: Cell<Option<usize>>,
     /// It takes no further call.
     is_over: Cell<bool>,
+    /// Why it ended, for who opened it.
+    ended: Cell<Option<h2::Error>>,
+    /// Who opened it, until it has begun.
+    opener: Cell<Option<Waker>>,
     /// When its last call ended.
     idle_since: Cell<u64>,
     has_served: Cell<bool>,
+    /// A response has begun on it.
+    has_answered: Cell<bool>,
     meter: Rc<Meter>,
 }
 
@@ -74,105 +94,128 @@ pub(in crate::proxy) struct Lease {
     pub(super) is_reused: bool,
     /// When the call began, in the timers' milliseconds.
     since: u64,
+    /// The call's number in the line.
+    number: u64,
 }
 
-/// The right to open the next connection.
-pub(super) struct Opening(Rc<Connections>);
-
 impl Connections {
-    pub(super) fn new(timers: &Rc<Timers>, metrics: &Arc<Metrics>, idle_ms_max: u64) -> Rc<Self> {
+    pub(super) fn new(
+        upstream: &UpstreamSettings,
+        timers: &Rc<Timers>,
+        metrics: &Arc<Metrics>,
+        idle_ms_max: u64,
+    ) -> Rc<Self> {
         Rc::new(Self {
+            upstream: upstream.clone(),
             open: RefCell::default(),
+            waiting: Queue::new(),
             is_opening: Cell::new(false),
-            changed: Notify::new(),
+            pausing: Cell::new(None),
+            connect_timeout: Cell::default(),
+            down_since: Cell::new(0),
+            chosen: Cell::new(None),
             timers: Rc::clone(timers),
             metrics: Arc::clone(metrics),
             idle_ms_max,
         })
     }
 
-    /// A place for a call, if there is one.
-    pub(super) fn place(self: &Rc<Self>, scheme: &Scheme) -> Option<Lease> {
-        let mut open = self.open.borrow_mut();
-        open.retain(|connection| connection.is_usable());
+    /// Whether the upstream was last seen to choose HTTP/1.1.
+    pub(super) fn is_http1(&self) -> bool {
+        self.chosen.get() == Some(Protocol::Http1)
+    }
+
+    /// The upstream was asked what it speaks.
+    pub(super) fn saw(&self, protocol: Protocol) {
+        self.chosen.set(Some(protocol));
+    }
+
+    /// A place for a call, if there is one and nobody waits for it.
+    pub(super) fn free_place(self: &Rc<Self>) -> Option<Lease> {
+        if !self.waiting.is_empty() {
+            return None;
+        }
+        let mut lease = self.place()?;
+        lease.number = self.waiting.number();
+        Some(lease)
+    }
+
+    fn place(self: &Rc<Self>) -> Option<Lease> {
+        let open = self.open.borrow();
         // The fullest that has room: the others become idle and go.
         let free = open.iter().filter(|connection| connection.has_room());
         let connection = free.max_by_key(|connection| connection.calls.get())?;
-        Some(Lease::new(connection, self, scheme.clone()))
+        Some(Lease::new(connection, self))
     }
 
-    /// The right to open another connection, if nobody has it and there are not too many.
-    pub(super) fn opening(self: &Rc<Self>) -> Option<Opening> {
-        if self.is_opening.get() || self.open.borrow().len() >= CONNECTIONS_MAX {
-            return None;
-        }
-        self.is_opening.set(true);
-        Some(Opening(Rc::clone(self)))
-    }
-
-    /// Ready when a place has become free, or a connection has come or gone, or failed to.
-    pub(super) fn changed(&self) -> tokio::sync::futures::Notified<'_> {
-        self.changed.notified()
-    }
-
-    /// Speaks HTTP/2 on a connection.
+    /// Speaks HTTP/2 on a connection, which takes calls from when the upstream has said how many.
     ///
     /// # Errors
-    /// The upstream does not take our first bytes.
-    pub(super) async fn add(
+    /// The upstream does not speak HTTP/2, or not within `limit` from `start`, or says goodbye at once.
+    pub(super) async fn begin(
         self: &Rc<Self>,
         stream: Stream,
-        scheme: Scheme,
-    ) -> Result<Lease, UpstreamError> {
+        start: Instant,
+        limit: Duration,
+    ) -> Result<(), UpstreamError> {
         let (socket, meter) = Socket::new(stream, BytesMut::new(), &self.timers);
-        let (requests, connection) = builder()
-            .handshake(socket)
-            .await
-            .map_err(|error| UpstreamError::Broken { source: std::io::Error::other(error) })?;
-        let driver = Driver::drive(connection, Rc::clone(&meter), &self.timers);
+        let late = || UpstreamError::BeginTimeout { limit };
+        let left = Some(limit.saturating_sub(start.elapsed()));
+        let begun = within(&self.timers, left, builder().handshake(socket)).await;
+        let (requests, connection) = begun.ok_or_else(late)?.map_err(broken)?;
         let multiplexed = Rc::new(Multiplexed {
-            requests,
+            requests: RefCell::new(requests),
             calls: Cell::new(0),
+            allowed: Cell::new(None),
             is_over: Cell::new(false),
-            idle_since: Cell::new(self.timers.now()),
+            ended: Cell::new(None),
+            opener: Cell::new(None),
+            idle_since: Cell::new(0),
             has_served: Cell::new(false),
+            has_answered: Cell::new(false),
             meter,
         });
-        let counted = Open::new(&self.metrics);
-        let (weak, home) = (Rc::downgrade(&multiplexed), Rc::clone(self));
-        tokio::task::spawn_local(async move {
-            driver.await;
-            drop(counted);
-            if let Some(multiplexed) = weak.upgrade() {
-                multiplexed.is_over.set(true);
-            }
-            home.changed.notify_waiters();
-        });
-        self.open.borrow_mut().push(Rc::clone(&multiplexed));
-        Ok(Lease::new(&multiplexed, self, scheme))
+        Driver::start(connection, &multiplexed, self);
+        let begun = poll_fn(|cx| multiplexed.poll_begun(cx));
+        within(&self.timers, left, begun).await.unwrap_or_else(|| Err(late()))?;
+        multiplexed.idle_since.set(self.timers.now());
+        self.open.borrow_mut().push(multiplexed);
+        self.serve();
+        Ok(())
     }
 
     /// Closes connections that have been idle for too long; whether any are left.
-    pub(super) fn evict(&self, now: u64) -> bool {
-        let mut open = self.open.borrow_mut();
-        open.retain(|connection| {
+    pub(super) fn evict(self: &Rc<Self>, now: u64) -> bool {
+        self.keep_only(|connection| {
             let is_idle = connection.calls.get() == 0
                 && now.saturating_sub(connection.idle_since.get()) >= self.idle_ms_max;
-            !is_idle && connection.is_usable()
+            !is_idle
         });
-        !open.is_empty()
+        self.serve();
+        !self.open.borrow().is_empty()
     }
 
-    /// No further call comes here.
-    pub(super) fn close(&self) {
-        self.open.borrow_mut().clear();
+    /// No further call comes here; those that wait go on.
+    pub(super) fn close(self: &Rc<Self>) {
+        self.keep_only(|_| false);
+        self.serve();
     }
-}
 
-impl Drop for Opening {
-    fn drop(&mut self) {
-        self.0.is_opening.set(false);
-        self.0.changed.notify_waiters();
+    /// Lets go of connections that take no further call, and of those that are not wanted.
+    fn keep_only(&self, is_wanted: impl Fn(&Multiplexed) -> bool) {
+        let mut open = self.open.borrow_mut();
+        let was_up = !open.is_empty();
+        open.retain(|connection| !connection.is_over.get() && is_wanted(connection));
+        if was_up && open.is_empty() {
+            self.down_since.set(self.timers.now());
+        }
+    }
+
+    fn scheme(&self) -> Scheme {
+        match self.upstream.protocol {
+            UpstreamProtocol::Https => Scheme::HTTPS,
+            UpstreamProtocol::Http | UpstreamProtocol::H2c => Scheme::HTTP,
+        }
     }
 }
 
@@ -180,6 +223,7 @@ fn builder() -> h2::client::Builder {
     let mut builder = h2::client::Builder::new();
     builder
         .enable_push(false)
+        .initial_max_send_streams(NOT_SAID)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .max_header_list_size(HEAD_BYTES_MAX)
@@ -187,41 +231,111 @@ fn builder() -> h2::client::Builder {
     builder
 }
 
+fn broken(error: h2::Error) -> UpstreamError {
+    if error.is_library() {
+        return UpstreamError::BadResponse { reason: error.to_string() };
+    }
+    UpstreamError::Broken { source: io::Error::other(error) }
+}
+
 impl Multiplexed {
-    /// Whether it takes calls at all.
-    fn is_usable(&self) -> bool {
-        // A connection that has said goodbye tells so here.
-        let mut cx = Context::from_waker(Waker::noop());
-        !self.is_over.get()
-            && !matches!(self.requests.clone().poll_ready(&mut cx), Poll::Ready(Err(_)))
+    fn has_room(&self) -> bool {
+        let allowed = self.allowed.get().unwrap_or(0).min(CALLS_MAX as usize);
+        !self.is_over.get() && self.calls.get() < allowed
     }
 
-    fn has_room(&self) -> bool {
-        self.calls.get() < self.requests.current_max_send_streams().min(CALLS_MAX as usize)
+    /// Takes note of what the upstream has said; whether that is news.
+    fn learn(&self, allowed: usize) -> bool {
+        let before = (self.allowed.get(), self.is_over.get());
+        if allowed != NOT_SAID {
+            self.allowed.set(Some(allowed));
+        }
+        // A connection that has said goodbye tells so here.
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.requests.borrow_mut().poll_ready(&mut cx) {
+            Poll::Ready(Err(error)) if !self.is_over.get() => self.end(Some(error)),
+            _ => {}
+        }
+        let is_news = before != (self.allowed.get(), self.is_over.get());
+        if is_news {
+            self.wake_opener();
+        }
+        is_news
+    }
+
+    /// It takes no further call.
+    fn end(&self, why: Option<h2::Error>) {
+        if !self.is_over.replace(true) {
+            self.ended.set(why);
+        }
+        self.wake_opener();
+    }
+
+    fn wake_opener(&self) {
+        if let Some(opener) = self.opener.take() {
+            opener.wake();
+        }
+    }
+
+    /// Ready when the upstream has said how many calls it takes; an error when it takes none any more.
+    fn poll_begun(&self, cx: &Context<'_>) -> Poll<Result<(), UpstreamError>> {
+        if self.is_over.get() {
+            let closed = || UpstreamError::Broken { source: io::ErrorKind::UnexpectedEof.into() };
+            return Poll::Ready(Err(self.ended.take().map_or_else(closed, broken)));
+        }
+        if self.allowed.get().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        self.opener.set(Some(cx.waker().clone()));
+        Poll::Pending
     }
 }
 
 impl Lease {
-    fn new(connection: &Rc<Multiplexed>, home: &Rc<Connections>, scheme: Scheme) -> Self {
+    fn new(connection: &Rc<Multiplexed>, home: &Rc<Connections>) -> Self {
         connection.calls.set(connection.calls.get() + 1);
         let is_reused = connection.has_served.replace(true);
         let since = home.timers.now();
+        let scheme = home.scheme();
         let (connection, home) = (Rc::clone(connection), Rc::clone(home));
-        Self { connection, home, scheme, is_reused, since }
+        Self { connection, home, scheme, is_reused, since, number: 0 }
+    }
+
+    /// Whether the place is still there: the upstream may have said goodbye since it was given, or
+    /// that it takes fewer calls.
+    fn is_good(&self) -> bool {
+        let connection = &self.connection;
+        !connection.is_over.get()
+            && connection.allowed.get().is_some_and(|allowed| connection.calls.get() <= allowed)
+    }
+
+    /// The call's number among those that came: with it, it may come back.
+    pub(in crate::proxy) const fn number(&self) -> u64 {
+        self.number
     }
 
     fn requests(&self) -> SendRequest<Bytes> {
-        self.connection.requests.clone()
+        self.connection.requests.borrow().clone()
     }
 
     fn slot(&self) -> Slot {
         self.home.timers.slot()
     }
 
+    /// Whether the upstream has answered any call on this connection.
+    fn has_answered(&self) -> bool {
+        self.connection.has_answered.get()
+    }
+
+    /// The connection takes no further call.
+    fn retire(&self) {
+        self.connection.is_over.set(true);
+    }
+
     /// The upstream did not answer: if it has said nothing else either, its connection may be dead.
     fn suspect(&self) {
         if self.connection.meter.last_read() <= self.since {
-            self.connection.is_over.set(true);
+            self.retire();
         }
     }
 }
@@ -231,62 +345,6 @@ impl Drop for Lease {
         let connection = &self.connection;
         connection.calls.set(connection.calls.get() - 1);
         connection.idle_since.set(self.home.timers.now());
-        self.home.changed.notify_waiters();
-    }
-}
-
-/// What keeps a connection going.
-struct Driver {
-    connection: h2::client::Connection<Socket, Bytes>,
-    pings: Option<PingPong>,
-    pinged: Option<u64>,
-    meter: Rc<Meter>,
-    timers: Rc<Timers>,
-    slot: Slot,
-}
-
-impl Driver {
-    /// Works until the connection ends.
-    fn drive(
-        mut connection: h2::client::Connection<Socket, Bytes>,
-        meter: Rc<Meter>,
-        timers: &Rc<Timers>,
-    ) -> impl Future<Output = ()> + use<> {
-        let pings = connection.ping_pong();
-        let (timers, slot) = (Rc::clone(timers), timers.slot());
-        let mut driver = Self { connection, pings, pinged: None, meter, timers, slot };
-        async move { poll_fn(|cx| driver.poll(cx)).await }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if let Poll::Ready(ended) = Pin::new(&mut self.connection).poll(cx) {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "an HTTP/2 connection to the upstream ended");
-                }
-                return Poll::Ready(());
-            }
-            let Some(pings) = &mut self.pings else { return Poll::Pending };
-            if self.pinged.is_some() && pings.poll_pong(cx).is_ready() {
-                self.pinged = None;
-            }
-            let wait = if self.pinged.is_some() { PONG_WAIT } else { SILENCE_MAX };
-            let since = self.meter.last_read().max(self.pinged.unwrap_or_default());
-            let due = since + u64::try_from(wait.as_millis()).unwrap_or(u64::MAX / 2);
-            let now = self.timers.now();
-            if now < due {
-                self.slot.arm(Duration::from_millis(due - now));
-                std::task::ready!(self.slot.poll_passed(cx));
-            } else if self.pinged.is_some() {
-                tracing::debug!("the upstream does not answer on an HTTP/2 connection");
-                self.meter.reset_on_close();
-                return Poll::Ready(());
-            } else {
-                self.pinged = Some(now);
-                if let Err(error) = pings.send_ping(Ping::opaque()) {
-                    tracing::debug!(%error, "the upstream cannot be pinged");
-                }
-            }
-        }
+        self.home.serve();
     }
 }

@@ -5,7 +5,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::connect::Protocol;
 use super::connection::Connection;
 use super::h2::Connections;
 use crate::proxy::spare::Spare;
@@ -23,8 +22,6 @@ const RESTED_MS: u64 = 100;
 /// One worker's idle connections to the upstream.
 pub(in crate::proxy) struct Pool {
     pub(super) home: Rc<Home>,
-    /// What the upstream chose when it was last asked.
-    pub(super) chosen: Cell<Option<Protocol>>,
     pub(super) http2: Rc<Connections>,
 }
 
@@ -58,8 +55,8 @@ impl Pool {
             idle_ms_max: idle_ms_max.unwrap_or(u64::MAX),
             metrics: Arc::clone(metrics),
         };
-        let http2 = Connections::new(timers, metrics, home.idle_ms_max);
-        Self { home: Rc::new(home), chosen: Cell::new(None), http2 }
+        let http2 = Connections::new(&home.upstream, timers, metrics, home.idle_ms_max);
+        Self { home: Rc::new(home), http2 }
     }
 
     /// Whether it leads to the upstream of these settings.

@@ -35,6 +35,9 @@ pub(in crate::proxy) struct Failed {
     pub(in crate::proxy) is_unsent: bool,
     /// The connection, not new, was found closed before a byte of the response.
     pub(in crate::proxy) is_stale: bool,
+    /// The upstream, which has answered others on this connection, takes nothing on it any more, and
+    /// has not looked at the request (RFC 9113 6.8).
+    pub(in crate::proxy) is_farewell: bool,
 }
 
 /// A call on its connection, before its response's head.
@@ -235,7 +238,7 @@ impl Attempt<'_> {
         } else {
             self.connection.kept.take().map(|taken| body.begun_again(taken))
         };
-        Failed { error, body, is_unsent, is_stale }
+        Failed { error, body, is_unsent, is_stale, is_farewell: false }
     }
 
     /// With TLS 1.3 the handshake is over for us before the upstream has judged our certificate.

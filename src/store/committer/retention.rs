@@ -117,7 +117,7 @@ impl Committer {
     }
 
     /// What would be free if only live bytes were kept.
-    fn reclaimable_bytes(&self) -> u64 {
+    pub(super) fn reclaimable_bytes(&self) -> u64 {
         let open = self.writer.position().segment;
         let live = |n: &u64| self.tallies.segments().get(n).map_or(0, live_bytes);
         self.sizes

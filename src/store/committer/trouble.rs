@@ -71,6 +71,7 @@ impl Committer {
         }
         self.look_at_size();
         self.shared.set_bytes(self.total_bytes());
+        self.shared.set_reclaimable_bytes(self.reclaimable_bytes());
     }
 
     fn look_at_size(&mut self) {

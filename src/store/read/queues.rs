@@ -24,6 +24,7 @@ impl Shared {
             queues,
             damage: self.damage(),
             troubles: self.health.all(),
+            reclaimable_bytes: self.reclaimable_bytes(),
             n_in_memory: self.n_in_memory(),
         }
     }

@@ -2,7 +2,7 @@ use super::super::scrape::QueueScrape;
 use super::*;
 
 /// Every metric of the contract that exists now, with its labels.
-const SERIES: [&str; 27] = [
+const SERIES: [&str; 28] = [
     r#"sidehook_calls_total{matched="true"} 1"#,
     r#"sidehook_calls_total{matched="false"} 2"#,
     r#"sidehook_upstream_errors_total{kind="connect_timeout"} 1"#,
@@ -22,6 +22,7 @@ const SERIES: [&str; 27] = [
     r#"sidehook_webhook_status{webhook="a",status="active"} 0"#,
     "sidehook_store_bytes 77",
     "sidehook_store_max_bytes 99",
+    "sidehook_store_reclaimable_bytes 55",
     r#"sidehook_events_total{label="task.deleted"} 0"#,
     r#"sidehook_events_total{label="sidehook.test"} 0"#,
     r#"sidehook_condition_errors_total{label="task.created"} 0"#,
@@ -52,6 +53,7 @@ fn busy() -> (Metrics, Scrape) {
         store_healthy: true,
         store_bytes: 77,
         store_max_bytes: 99,
+        store_reclaimable_bytes: 55,
         labels: vec!["task.created".into(), "task.deleted".into()],
         queues: vec![queue("a", 4), queue("a \"b\"", 0)],
     };

@@ -146,8 +146,10 @@ async fn the_read_token_reads_and_changes_nothing() {
             assert_eq!(reply, 200, "{method} {path}");
         }
     }
-    let billing = format!("/v1/webhooks/{}", desk.json("/v1/webhooks").await["data"][0]["id"]);
-    let billing = billing.replace('"', "");
+    let webhooks = desk.json("/v1/webhooks").await;
+    let webhooks = webhooks["data"].as_array().expect("a list");
+    let billing = webhooks.iter().find(|of| of["name"] == "billing").expect("one of the file");
+    let billing = format!("/v1/webhooks/{}", billing["id"].as_str().expect("a text"));
     let kind = "content-type: application/json\r\n";
     for (method, path, body) in [
         ("POST", format!("{delivery}/retry"), "{}"),

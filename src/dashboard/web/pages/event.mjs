@@ -5,6 +5,7 @@ import { html, useCell, useEffect, useMemo, useRef, useState } from "../lib.mjs"
 import { connection, useChanges } from "../live.mjs";
 import { link } from "../router.mjs";
 import { session } from "../session.mjs";
+import { ask, status } from "../status.mjs";
 import { Code, Deliveries as Counts, Method } from "../ui/badge.mjs";
 import { Copy } from "../ui/copy.mjs";
 import { JsonText } from "../ui/json_text.mjs";
@@ -151,6 +152,10 @@ function DeliveryList({ event, deliveries, first, onDone }) {
   const [isReplaying, setReplaying] = useState(false);
   const [shown, setShown] = useState(SLICE);
   const [begun] = useState(() => opened(deliveries, first));
+  const webhooks = useCell(status).data?.webhooks;
+  // One that was made just now is not known yet, and must not be called deleted for long.
+  const isUnknown = webhooks !== undefined && deliveries.some(({ webhook_id: id }) => !webhooks.some((/** @type {any} */ webhook) => webhook.id === id));
+  useEffect(() => { if (isUnknown) ask(); }, [isUnknown]);
   const some = deliveries.filter(({ id }, i) => i < shown || id === first);
   return html`<section aria-labelledby="ev-deliveries">
     <div class="heading">

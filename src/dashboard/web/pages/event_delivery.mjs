@@ -30,7 +30,7 @@ export function DeliveryCard({ delivery, isFirst, isNamed, onDone }) {
     <div class="heading">
       <h3><${State} of=${delivery.status} /> ${webhook === null
         ? html`<span class="quiet" title=${delivery.webhook_id}>a deleted webhook</span>`
-        : html`<a href=${link("webhooks", delivery.webhook_id)}><${Long} text=${name} limit=${60} /></a>`}</h3>
+        : html`<a href=${link("webhooks", delivery.webhook_id)}>${name}</a>`}</h3>
       <p class="ev-story"><${Story} delivery=${delivery} webhook=${webhook} /></p>
       <${Buttons} delivery=${delivery} name=${name} isGone=${webhook === null} onDone=${onDone} />
     </div>

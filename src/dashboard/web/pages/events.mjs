@@ -49,15 +49,23 @@ function useFeed(filter, key) {
     const onScroll = () => { if (document.querySelector(".list.events")) y = scrollY; };
     addEventListener("scroll", onScroll, { passive: true });
     // After the frame has gone to the top of what it takes for a new page.
-    const timer = setTimeout(() => { if (back) returnTo(back); }, 0);
+    const timer = setTimeout(() => {
+      if (!back) return;
+      returnTo(back);
+      // The list looks where it is when the next picture is drawn.
+      requestAnimationFrame(() => requestAnimationFrame(() => {
+        feed.isAside = false;
+        feed.catchUp();
+      }));
+    }, 0);
     feed.isFollowing = connection.get() === "live";
-    if (back) feed.catchUp();
-    else feed.more();
+    if (!back) feed.more();
     const ends = [connection.watch((now) => { if (now === "live") feed.catchUp(); else feed.lose(); }), stale.watch(() => { feed.catchUp(); })];
     return () => {
       clearTimeout(timer);
       for (const end of ends) end();
       removeEventListener("scroll", onScroll);
+      feed.isAside = true;
       left = { feed, mark, y, focused: focused.current };
       feed.lose();
       feed.close();

@@ -26,7 +26,8 @@ const N_NEW_PAGES = 5;
 const SKEW = 5_000;
 
 /** @typedef {{id: string, created_at: string, label: string, tag: string|null, subject: string|null, method: string, url: string,
- *   status: number, deliveries: Record<string, number>, arrived?: number}} Row */
+ *   status: number, deliveries: Record<string, number>, arrived?: number, start?: Record<string, number>}} Row
+ * `arrived`: when it came in live, ms; `start`: how its deliveries stood then. */
 
 export class Feed {
   /** @type {Row[]} */
@@ -44,6 +45,8 @@ export class Feed {
   /** New ones that wait to be let in. */
   nNew = 0;
   isPaused = false;
+  /** Nobody sees it now, or not yet at the place where it was left: nothing moves. */
+  isAside = false;
   /** Whether the stream tells what is new. */
   isFollowing = false;
   /** Changes whenever there is something else to show. */
@@ -231,13 +234,14 @@ export class Feed {
     const added = events.filter(({ id }) => !this.#byId.has(id) && !known.has(id));
     if (added.length === 0 && !this.#isGapped) return;
     if (added.length > 0) this.#newest = Math.max(this.#newest, Date.parse(added[0].created_at));
+    for (const row of added) row.start = row.deliveries;
     this.nNew += added.length;
     this.#waiting = merged(added, this.#waiting);
     if (this.#waiting.length > N_WAITING_MAX) {
       this.#waiting = [];
       this.#isGapped = true;
     }
-    if (this.isPaused || this.#isReading) this.#tell();
+    if (this.isPaused || this.isAside || this.#isReading) this.#tell();
     else this.letIn();
   }
 
@@ -276,7 +280,7 @@ export class Feed {
     this.#first = first;
     this.#last = last;
     this.#isReading = isReading;
-    if (!isReading && !this.isPaused && this.nNew > 0) this.letIn();
+    if (!isReading && !this.isPaused && !this.isAside && this.nNew > 0) this.letIn();
     this.#settleLater();
   }
 
@@ -285,12 +289,19 @@ export class Feed {
     const row = this.#byId.get(event_id) ?? this.#waiting.find((event) => event.id === event_id);
     if (!row) return;
     this.#dirty.add(row.id);
-    // Of an event that came just now every delivery is told: a good guess until it is asked for.
     const told = this.#told.get(row.id) ?? new Map();
     told.set(id, status);
     this.#told.set(row.id, told);
-    if (this.isPaused || told.size !== total(row.deliveries)) return;
-    row.deliveries = Object.fromEntries(STATES.map((state) => [state, [...told.values()].filter((is) => is === state).length]));
+    if (this.isPaused || !row.start) return;
+    // Of an event that came just now every change is told. The others are as they were: a good guess until it is asked for.
+    const counts = Object.fromEntries(STATES.map((state) => [state, [...told.values()].filter((is) => is === state).length]));
+    let nOthers = total(row.start) - told.size;
+    for (const state of ["held", "pending", "delivered", "failed", "cancelled"]) {
+      const n = Math.max(0, Math.min(nOthers, row.start[state]));
+      counts[state] += n;
+      nOthers -= n;
+    }
+    row.deliveries = counts;
   }
 
   #settleLater() {

@@ -122,7 +122,7 @@ function useLeaving(isDirty) {
   useEffect(() => {
     if (!isDirty) return undefined;
     const unguard = guardLeaving(() => confirm({
-      title: "Leave without saving?", text: "What you have typed here is not saved.", action: "Leave", danger: true,
+      title: "Leave without saving?", text: "What you have typed here is not saved.", action: "Leave without saving", refuse: "Stay", danger: true,
     }));
     /** @param {Event} e */
     const warn = (e) => e.preventDefault();

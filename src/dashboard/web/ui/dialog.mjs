@@ -4,7 +4,7 @@
 import { cell, html, useCell, useEffect, useRef } from "../lib.mjs";
 
 /**
- * @typedef {{title: string, text: any, action: string, danger?: boolean, answer: (yes: boolean) => void}} Question
+ * @typedef {{title: string, text: any, action: string, refuse?: string, danger?: boolean, answer: (yes: boolean) => void}} Question
  */
 
 /** @type {ReturnType<typeof cell<Question|null>>} */
@@ -12,8 +12,8 @@ const asked = cell(/** @type {Question|null} */ (null));
 
 /**
  * Asks; true when the visitor says yes.
- * @param {{title: string, text: any, action: string, danger?: boolean}} question
- * `action` is the word on the button; `text` may be a template.
+ * @param {{title: string, text: any, action: string, refuse?: string, danger?: boolean}} question
+ * `action` is the word on the button, `refuse` that on the other; `text` may be a template.
  * @returns {Promise<boolean>}
  */
 export function confirm(question) {
@@ -30,7 +30,7 @@ export function Questions() {
   return html`<${Dialog} title=${question.title} onClose=${() => question.answer(false)}>
     <div>${question.text}</div>
     <div class="actions">
-      <button type="button" onClick=${() => question.answer(false)}>Leave it</button>
+      <button type="button" onClick=${() => question.answer(false)}>${question.refuse ?? "Leave it"}</button>
       <button type="button" class=${question.danger ? "danger" : "primary"} onClick=${() => question.answer(true)}>${question.action}</button>
     </div>
   <//>`;

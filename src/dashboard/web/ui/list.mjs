@@ -141,7 +141,8 @@ function useCover() {
  */
 function useMeasure(latest, head, body, at, setSeen) {
   const measure = useRef((/** @type {Event|undefined} */ e = undefined) => {
-    if (!body.current || !head.current) return;
+    // Also while it is taken away: the focus leaves it then.
+    if (!body.current?.isConnected || !head.current?.isConnected) return;
     const { props, seen } = latest.current;
     const { rows, rowHeight } = props;
     const top = body.current.getBoundingClientRect().top;

@@ -11,7 +11,7 @@ use h2::{Reason, RecvStream};
 use http::Response;
 use http_body::Frame;
 
-use super::{Http2Download, Lease};
+use super::{Http2Download, Lease, broken};
 use crate::proxy::client::Interim;
 use crate::proxy::error::UpstreamError;
 use crate::proxy::http2::{self, Frames, Halt, Pump};
@@ -37,6 +37,16 @@ pub(super) struct Upload {
 struct Repeatable {
     body: RequestBody,
     kept: Kept,
+}
+
+/// Whether the upstream says that it has not looked at a request (RFC 9113 8.7).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    Maybe,
+    /// It refuses the stream.
+    NotAtThis,
+    /// It has ended the connection before this stream.
+    NotAnyMore,
 }
 
 /// A call on its stream, before its response's head.
@@ -67,7 +77,9 @@ pub(in crate::proxy) async fn send(
         Ok(message) => message,
         Err(unsayable) => {
             let error = UpstreamError::Unsayable { unsayable };
-            return Err(Failed { error, body: None, is_unsent: true, is_stale: false });
+            let body = None;
+            let (is_unsent, is_stale, is_farewell) = (true, false, false);
+            return Err(Failed { error, body, is_unsent, is_stale, is_farewell });
         }
     };
     let is_all = body.is_end();
@@ -76,7 +88,10 @@ pub(in crate::proxy) async fn send(
         Ok(sent) => sent,
         Err(error) => {
             let error = UpstreamError::Broken { source: io::Error::other(error) };
-            return Err(Failed { error, body: Some(body), is_unsent: true, is_stale: true });
+            lease.retire();
+            let body = Some(body);
+            let (is_unsent, is_stale, is_farewell) = (true, true, lease.has_answered());
+            return Err(Failed { error, body, is_unsent, is_stale, is_farewell });
         }
     };
     let is_held = request.has(Name::Expect) && !is_all;
@@ -91,9 +106,9 @@ pub(in crate::proxy) async fn send(
     match poll_fn(|cx| attempt.poll_head(cx)).await {
         Ok(response) => match attempt.read(&response) {
             Ok((head, framing)) => Ok(attempt.answered(head, framing, response.into_body())),
-            Err(error) => Err(attempt.failed(error, false)),
+            Err(error) => Err(attempt.failed(error, Looked::Maybe)),
         },
-        Err((error, is_refused)) => Err(attempt.failed(error, is_refused)),
+        Err((error, looked)) => Err(attempt.failed(error, looked)),
     }
 }
 
@@ -106,18 +121,18 @@ impl Attempt<'_> {
         }
     }
 
-    /// The response's head; an error with whether the upstream has not looked at the request.
+    /// The response's head; an error with whether the upstream may have looked at the request.
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<RecvStream>, (UpstreamError, bool)>> {
+    ) -> Poll<Result<Response<RecvStream>, (UpstreamError, Looked)>> {
         loop {
             if let Poll::Ready(Err(error)) = self.upload.poll(cx) {
-                return Poll::Ready(Err((of_body(error), false)));
+                return Poll::Ready(Err((of_body(error), Looked::Maybe)));
             }
             if let Poll::Ready(Some(Ok(interim))) = self.response.poll_informational(cx) {
                 if let Err(error) = self.pass_interim(&interim) {
-                    return Poll::Ready(Err((error, false)));
+                    return Poll::Ready(Err((error, Looked::Maybe)));
                 }
                 continue;
             }
@@ -127,7 +142,7 @@ impl Attempt<'_> {
                 Poll::Pending => {
                     ready!(self.slot.poll_passed(cx));
                     if let Err(error) = self.late() {
-                        return Poll::Ready(Err((error, false)));
+                        return Poll::Ready(Err((error, Looked::Maybe)));
                     }
                 }
             }
@@ -183,6 +198,7 @@ impl Attempt<'_> {
     }
 
     fn answered(self, head: Head, framing: Framing, stream: RecvStream) -> (Head, ResponseBody) {
+        self.lease.connection.has_answered.set(true);
         let length = match framing {
             Framing::None => return (head, ResponseBody::Empty),
             Framing::Exact(length) => Some(length),
@@ -211,7 +227,9 @@ impl Attempt<'_> {
         (head, ResponseBody::Http2(Box::new(download)))
     }
 
-    fn failed(self, error: UpstreamError, is_refused: bool) -> Failed {
+    fn failed(self, error: UpstreamError, looked: Looked) -> Failed {
+        let is_refused = looked != Looked::Maybe;
+        let has_answered = self.lease.has_answered();
         let is_broken = matches!(error, UpstreamError::Broken { .. });
         let is_stale = is_refused || self.lease.is_reused && is_broken && self.n_interim == 0;
         let Repeatable { body, mut kept } = self.upload.source;
@@ -222,18 +240,20 @@ impl Attempt<'_> {
         } else {
             kept.take().map(|taken| body.begun_again(taken))
         };
-        Failed { error, body, is_unsent: is_refused, is_stale }
+        let is_farewell = looked == Looked::NotAnyMore && has_answered;
+        Failed { error, body, is_unsent: is_refused, is_stale, is_farewell }
     }
 }
 
-/// In our words, and whether the upstream says that it has not looked at the request (RFC 9113 8.7).
-fn of_stream(error: h2::Error) -> (UpstreamError, bool) {
-    let is_refused =
-        error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
-    if error.is_library() {
-        return (UpstreamError::BadResponse { reason: error.to_string() }, false);
-    }
-    (UpstreamError::Broken { source: io::Error::other(error) }, is_refused)
+/// In our words, and whether the upstream may have looked at the request.
+fn of_stream(error: h2::Error) -> (UpstreamError, Looked) {
+    let looked = match error.reason() {
+        // Streams that were begun in time do not end with a GOAWAY (RFC 9113 6.8).
+        _ if error.is_remote() && error.is_go_away() => Looked::NotAnyMore,
+        Some(Reason::REFUSED_STREAM) if error.is_remote() => Looked::NotAtThis,
+        _ => Looked::Maybe,
+    };
+    (broken(error), looked)
 }
 
 impl Upload {

@@ -47,7 +47,7 @@ async fn tls_chooses_http2_and_plain_connections_only_with_the_key() {
 }
 
 /// A proxy in front of this upstream, which it reaches over TLS.
-fn over_tls(upstream: &Modern, authority: &Authority) -> Settings {
+pub(super) fn over_tls(upstream: &Modern, authority: &Authority) -> Settings {
     let name = "127.0.0.1".to_owned().try_into().expect("a name");
     let roots = Arc::new(rustls::RootCertStore::empty());
     let identity = sidehook::model::TlsIdentity::clone(&authority.trusted());
