@@ -167,6 +167,20 @@ impl Client {
         self.runtime.block_on(self.ask(method, &url, body, PATIENCE))
     }
 
+    /// GET of `/livez` or `/readyz`: whether all is well, and what is said of it.
+    pub(super) fn probe(&self, path: &str) -> anyhow::Result<(bool, Answer)> {
+        let url = self.url(&[path], &Query::new())?;
+        let (status, text) =
+            self.runtime.block_on(self.patiently(Method::GET, &url, None, PATIENCE))?;
+        match status {
+            // Both answers are of the same form; any other status is somebody else's.
+            StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => {
+                Ok((status.is_success(), Answer { text }))
+            }
+            _ => bail!(self.refused(status, &text)),
+        }
+    }
+
     /// Runs what waits for more than one answer.
     pub(super) fn block_on<F: Future>(&self, work: F) -> F::Output {
         self.runtime.block_on(work)
@@ -226,14 +240,25 @@ impl Client {
         body: Option<&Value>,
         patience: Duration,
     ) -> anyhow::Result<Answer> {
-        let asked = tokio::time::timeout(patience, self.exchange(method, url, body)).await;
-        let (status, text) = asked
-            .unwrap_or_else(|_| Err(no_answer(patience)))
-            .map_err(|error| self.unreachable(&error))?;
+        let (status, text) = self.patiently(method, url, body, patience).await?;
         if status.is_success() {
             return Ok(Answer { text });
         }
         bail!(self.refused(status, &text))
+    }
+
+    /// Whatever the answer is; an error only where there is none.
+    async fn patiently(
+        &self,
+        method: Method,
+        url: &Url,
+        body: Option<&Value>,
+        patience: Duration,
+    ) -> anyhow::Result<(StatusCode, String)> {
+        tokio::time::timeout(patience, self.exchange(method, url, body))
+            .await
+            .unwrap_or_else(|_| Err(no_answer(patience)))
+            .map_err(|error| self.unreachable(&error))
     }
 
     async fn exchange(

@@ -1,12 +1,14 @@
 //! `sidehook listen`: a receiver for development that prints each webhook.
 
 use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use hyper::StatusCode;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::receiver::{self, Behaviour, Received, excerpt, passage};
 use crate::model::{Scheme, Secret};
@@ -15,9 +17,12 @@ use crate::{config, sign};
 /// Arguments of `listen`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Port on 127.0.0.1; 0 for a free one.
+    /// Port; 0 for a free one.
     #[arg(long, value_name = "N", default_value_t = 9000)]
     port: u16,
+    /// Address to listen on; in a container 0.0.0.0, so that others reach it.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    bind: IpAddr,
     /// The secret to check signatures with: the HMAC key, an ed25519 key (whsk_, whpk_), or the
     /// text sent as `authorization`.
     #[arg(long, value_name = "S", value_parser = parse_secret)]
@@ -49,10 +54,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn listen(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let address = ("127.0.0.1", arguments.port);
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on 127.0.0.1:{}; choose another --port", arguments.port)
-    })?;
+    let wanted = SocketAddr::new(arguments.bind, arguments.port);
+    let listener = TcpListener::bind(wanted)
+        .await
+        .with_context(|| format!("cannot listen on {wanted}; choose another --port or --bind"))?;
     let address = listener.local_addr()?;
     let behaviour = Behaviour {
         secret: arguments.secret,
@@ -62,10 +67,14 @@ async fn listen(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let mut out = std::io::stdout();
     writeln!(out, "listening on http://{address}/  (Ctrl-C ends)")?;
-    writeln!(
-        out,
-        "sidehook reaches it with: --webhook http://{address}/ --allow-network 127.0.0.0/8\n"
-    )?;
+    if address.ip().is_loopback() {
+        writeln!(
+            out,
+            "sidehook reaches it with: --webhook http://{address}/ --allow-network 127.0.0.0/8\n"
+        )?;
+    }
+    // The first process of a container is not ended by a signal that it does not handle.
+    let mut stops = signal(SignalKind::terminate())?;
     let chars_max = if arguments.full { usize::MAX } else { 2000 };
     let mut received = receiver::start(listener, behaviour);
     loop {
@@ -75,6 +84,7 @@ async fn listen(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 None => return Ok(ExitCode::FAILURE),
             },
             _ = tokio::signal::ctrl_c() => return Ok(ExitCode::SUCCESS),
+            _ = stops.recv() => return Ok(ExitCode::SUCCESS),
         }
     }
 }

@@ -15,6 +15,7 @@ mod deliveries;
 mod demo;
 mod events;
 mod filters;
+mod health;
 mod history;
 mod listen;
 mod logging;
@@ -70,6 +71,8 @@ enum Command {
     Verify(verify::Arguments),
     /// How a running sidehook is: upstream, store, queues.
     Status(status::Arguments),
+    /// Whether a running sidehook is ready, as an exit code: for probes.
+    Health(health::Arguments),
     /// The latest events.
     Events(events::Arguments),
     /// The latest deliveries.
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Listen(arguments) => listen::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
         Command::Deliveries(arguments) => deliveries::run(&arguments),
         Command::History(arguments) => history::run(&arguments),

@@ -57,8 +57,8 @@ test("a new event slides in at the top and its deliveries change in place", { pa
 });
 
 test("while it is paused nothing moves, and it says how many are new", { path: "#/events" }, async ({ page, harness }) => {
-  await task(harness);
-  await rows(page).first().waitFor();
+  await task(harness, { id: "before-the-pause" });
+  await row(page, "before-the-pause").waitFor();
   await live(page);
   await page.getByRole("button", { name: "Pause" }).click();
   const before = await shown(page);

@@ -29,12 +29,12 @@ struct Draft {
 
 type Tasks = Arc<Mutex<BTreeMap<u64, Task>>>;
 
-/// Serves the API on a free loopback port until its runtime ends.
+/// Serves the API until its runtime ends.
 ///
 /// # Errors
-/// When no port can be bound.
-pub(super) async fn start() -> std::io::Result<SocketAddr> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// When the address cannot be bound.
+pub(super) async fn start(address: SocketAddr) -> std::io::Result<SocketAddr> {
+    let listener = tokio::net::TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     let one = get(read).patch(change).delete(remove);
     let router = Router::new()

@@ -4,13 +4,15 @@
 mod api;
 mod show;
 
-use std::net::SocketAddr;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use hyper::StatusCode;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::receiver::{self, Behaviour, Received};
@@ -25,10 +27,16 @@ pub(super) struct Arguments {
     /// Leave after the round of calls: 0 when every webhook arrived with a verified signature.
     #[arg(long)]
     once: bool,
+    /// Only the task API, on this address, until it is stopped: an upstream to try things with.
+    #[arg(long, value_name = "IP:PORT", conflicts_with = "once")]
+    api: Option<SocketAddr>,
 }
 
 /// The demo's signing secret; it protects nothing.
 const SECRET: &str = "whsec_ZGVtby1kZW1vLWRlbW8tZGVtby1kZW1v";
+
+/// A free port of this machine.
+const ANY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
 /// The rules of the demo, as on the command line.
 const RULES: [&str; 3] = [
@@ -41,10 +49,13 @@ const RULES: [&str; 3] = [
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let folder = TemporaryFolder::create()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let upstream = runtime.block_on(api::start()).context("cannot start the demo's task API")?;
+    if let Some(address) = arguments.api {
+        return runtime.block_on(only_the_api(address));
+    }
+    let folder = TemporaryFolder::create()?;
+    let upstream = runtime.block_on(api::start(ANY)).context("cannot start the demo's task API")?;
     let (receiver, received) = runtime.block_on(start_receiver())?;
     let app = App::start(configuration(upstream, receiver, &folder)?)?;
 
@@ -58,6 +69,18 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     app.stop();
     Ok(if all_arrived { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn only_the_api(address: SocketAddr) -> anyhow::Result<ExitCode> {
+    let mut stops = signal(SignalKind::terminate())?;
+    let address =
+        api::start(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    writeln!(std::io::stdout(), "the task API: http://{address}/api/v1/tasks")?;
+    tokio::select! {
+        _ = stops.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn start_receiver() -> anyhow::Result<(SocketAddr, mpsc::Receiver<Received>)> {

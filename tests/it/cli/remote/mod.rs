@@ -2,6 +2,7 @@
 
 mod changes;
 mod fake;
+mod health;
 mod recover;
 mod secure;
 mod tables;
