@@ -66,5 +66,7 @@ fn bad_usage_is_2() {
         let done = output(folder.path(), arguments);
         assert_eq!(done.status.code(), Some(2), "{arguments:?}: {}", stderr(&done));
     }
-    assert_eq!(output(folder.path(), &["--version"]).status.code(), Some(0));
+    let done = output(folder.path(), &["--version"]);
+    assert_eq!(done.status.code(), Some(0));
+    assert_eq!(stdout(&done), concat!("sidehook ", env!("CARGO_PKG_VERSION"), "\n"));
 }
