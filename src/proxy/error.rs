@@ -146,12 +146,9 @@ impl UpstreamError {
             Self::BrokenByClient => "The request's body ended early or is not framed as its head \
                                      announces."
                 .into(),
-            Self::SlowClient { limit } => {
-                format!(
-                    "The request's body stood still for {limit:?}, or trickled in at less than 1 KiB a \
-                     second."
-                )
-            }
+            Self::SlowClient { limit } => format!(
+                "The request's body stood still for {limit:?}, or trickled in at less than 1 KiB/s."
+            ),
         }
     }
 
