@@ -43,7 +43,7 @@ pub(crate) struct Sidehook {
 impl Sidehook {
     /// Starts it and waits until it is ready.
     pub(crate) fn start(folder: &Path, world: &World, switch: Switch) -> Self {
-        let (proxy, admin) = (free_address(), free_address());
+        let [proxy, admin] = free_addresses();
         let config = format!(
             "[proxy]\nlisten = \"{proxy}\"\nupstream = \"http://{}\"\nworkers = 2\n\
              [capture]\nmax_request_body = \"1MiB\"\nmax_response_body = \"1MiB\"\nmax_total = \"256MiB\"\n\
@@ -113,8 +113,8 @@ impl Drop for Sidehook {
     }
 }
 
-/// A loopback address that was free a moment ago.
-fn free_address() -> SocketAddr {
-    let probe = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    probe.local_addr().expect("a bound socket has an address")
+/// Two loopback addresses that were free a moment ago, both at once: so they are not the same.
+fn free_addresses() -> [SocketAddr; 2] {
+    let probe = || TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    [probe(), probe()].map(|probe| probe.local_addr().expect("a bound socket has an address"))
 }
