@@ -124,7 +124,8 @@ async fn a_full_store_refuses_new_events_keeps_the_old_and_recovers_by_itself() 
     eventually("check says so", || store.check().is_err()).await;
     let reason = store.check().expect_err("full").reason;
     assert!(reason.contains("max_size"), "{reason}");
-    assert!(store.stats().bytes <= 9 << 20, "{}", store.stats().bytes);
+    // The index grows between two looks at it, and beside what it holds.
+    assert!(store.stats().bytes <= 10 << 20, "{}", store.stats().bytes);
     assert_eq!(see(&store).events.len(), n, "undelivered events are never evicted");
 
     // Deliveries go on, and their end makes room.
