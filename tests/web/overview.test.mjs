@@ -14,8 +14,10 @@ const numberIn = (text) => Number((/[\d,.]+/.exec(text) ?? ["0"])[0].replaceAll(
 /** The chart's table, opened: one object per step, by the heads of its columns. */
 async function rows(page, title) {
   const open = page.getByRole("button", { name: `As table: ${title}` });
+  const values = page.getByRole("region", { name: `Values of ${title}` });
+  await open.or(values).waitFor();
   if (await open.isVisible()) await open.click();
-  return page.getByRole("region", { name: `Values of ${title}` }).evaluate((region) => {
+  return values.evaluate((region) => {
     const heads = [...region.querySelectorAll("th")].map((head) => head.textContent);
     return [...region.querySelectorAll("tbody tr")].map((row) => Object.fromEntries([...row.cells].map((cell, i) => [heads[i], cell.textContent])));
   });
