@@ -23,7 +23,7 @@ pub(crate) const HEADER_BYTES: u64 = 48;
 /// that knows only less takes them for damage.
 pub(crate) const FORMAT: u32 = 3;
 /// The lowest one read.
-const FORMAT_MIN: u32 = 1;
+pub(crate) const FORMAT_MIN: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"SIDEHKJ1";
 

@@ -29,7 +29,7 @@ pub struct Checked {
     pub segments: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// The number of the first record; null where its segment's header is damaged.
+    /// The number of the first record; null where neither its segment's header nor itself tells.
     pub first_record: Option<u64>,
     /// The number of the last record; one less than the first when there is none.
     pub last_record: u64,

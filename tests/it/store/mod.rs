@@ -7,6 +7,7 @@ mod definitions;
 mod filters;
 mod fixture;
 mod formats;
+mod headers;
 mod lists;
 mod model;
 mod offline;

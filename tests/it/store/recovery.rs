@@ -85,7 +85,7 @@ pub(super) fn segment(fixture: &Fixture, number: u64) -> PathBuf {
     fixture.path("journal").join(format!("{number:08}.seg"))
 }
 
-fn quarantined(fixture: &Fixture) -> Vec<String> {
+pub(super) fn quarantined(fixture: &Fixture) -> Vec<String> {
     let entries = fs::read_dir(fixture.path("quarantine")).expect("listed");
     entries.map(|e| e.expect("entry").file_name().to_string_lossy().into_owned()).collect()
 }
