@@ -5,7 +5,6 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::ControlFlow;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use super::frame::{self, Frame, Origin};
 use super::scan::{self, Hole};
 use super::segment::{self, Found, HEADER_BYTES};
 use super::{Position, record::Record};
-use crate::store::{StoreError, space};
+use crate::store::{StoreError, owner};
 
 /// All segments, oldest first.
 #[derive(Debug)]
@@ -325,15 +324,8 @@ impl Chain {
     fn keep(&self, name: &str, bytes: &[u8]) {
         let Some(quarantine) = &self.quarantine else { return };
         let path = quarantine.join(name);
-        let kept = space::create_dir(quarantine).and_then(|()| {
-            OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&path)?
-                .write_all(bytes)
-        });
+        let kept = owner::create_dir(quarantine)
+            .and_then(|()| owner::create_anew(&path)?.write_all(bytes));
         if let Err(error) = kept {
             tracing::warn!(path = %path.display(), %error, "could not keep damaged bytes");
         }

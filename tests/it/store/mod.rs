@@ -12,6 +12,7 @@ mod lists;
 mod model;
 mod offline;
 mod ordered;
+mod owner;
 mod recovering;
 mod recovery;
 mod retention;

@@ -349,7 +349,7 @@ async fn a_journal_of_the_format_before_is_read_and_never_written_on() {
     }
 }
 
-fn set_format(segment: &mut [u8], format: u8) {
+pub(super) fn set_format(segment: &mut [u8], format: u8) {
     segment[8] = format;
     let crc = crc32c::crc32c(&segment[..44]).to_le_bytes();
     segment[44..48].copy_from_slice(&crc);
