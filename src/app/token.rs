@@ -1,8 +1,8 @@
 //! The admin API's token where none is configured: made once, kept beside the store.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::model::Secret;
+use crate::store::owner;
 
 /// The file in the store's directory.
 const FILE: &str = "admin-token";
@@ -92,13 +93,7 @@ fn make(path: &Path) -> anyhow::Result<Secret> {
     let context = || format!("cannot keep the admin API's token in {}", path.display());
     // Written aside and renamed: never half a token under the real name.
     let aside = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&aside)
-        .with_context(context)?;
+    let mut file = owner::create_anew(&aside).with_context(context)?;
     writeln!(file, "{token}").and_then(|()| file.sync_all()).with_context(context)?;
     fs::rename(&aside, path).with_context(context)?;
     Ok(Secret::new(token))

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use super::index::open::is_out_of_space;
 use super::journal::segment::{self, FORMAT, Found};
-use super::space;
+use super::{owner, space};
 
 /// Leaves `backup/format-N` in the store's folder `dir`, where all of its journal is of an older
 /// format N. Where it is there already, it stays as it is.
@@ -72,7 +72,7 @@ fn make(dir: &Path, journal: &Path, numbers: &[u64], backup: &Path) -> Result<()
         fs::remove_dir_all(&unfinished).map_err(|e| failed(&unfinished, e))?;
     }
     let to = unfinished.join("journal");
-    space::create_dir(&to).map_err(|e| failed(&to, e))?;
+    owner::create_dir(&to).map_err(|e| failed(&to, e))?;
     for &number in numbers {
         let from = segment::path(journal, number);
         let is_last = Some(&number) == numbers.last();
@@ -96,6 +96,7 @@ fn keep(from: &Path, to: &Path, is_copied: bool) -> io::Result<()> {
     if !is_copied && fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
-    fs::copy(from, to)?;
-    File::open(to)?.sync_all()
+    let mut copy = owner::create(to)?;
+    io::copy(&mut File::open(from)?, &mut copy)?;
+    copy.sync_all()
 }

@@ -2,15 +2,14 @@
 //! it ends, so that a lock can never be stale. The holder writes its id into the file for the
 //! error of the next one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 
-use super::StoreError;
+use super::{StoreError, owner};
 
 /// How long a lock that is held is waited for, and how often it is tried.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -25,14 +24,7 @@ pub(crate) struct Lock {
 impl Lock {
     pub(crate) fn take(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join("lock");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|e| StoreError::io("open", &path, e))?;
+        let mut file = owner::open(&path).map_err(|e| StoreError::io("open", &path, e))?;
         match lock_soon(&file) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {

@@ -30,6 +30,7 @@ mod leases;
 mod lock;
 mod offline;
 mod open;
+pub(crate) mod owner;
 mod queue;
 mod read;
 mod recovery;

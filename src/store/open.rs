@@ -16,6 +16,7 @@ use super::journal::reader::Reader;
 use super::journal::segment;
 use super::journal::writer::Writer;
 use super::lock::Lock;
+use super::owner;
 use super::shared::Shared;
 use super::space::{self, Reserve};
 use super::types::Settings;
@@ -29,7 +30,7 @@ pub(crate) fn open(
     let dir = settings.path.clone();
     let (journal, quarantine) = (dir.join("journal"), dir.join("quarantine"));
     for made in [&dir, &journal, &quarantine] {
-        space::create_dir(made).map_err(|e| StoreError::io("create", made, e))?;
+        owner::create_dir(made).map_err(|e| StoreError::io("create", made, e))?;
     }
     let lock = Lock::take(&dir)?;
     backup::before_migration(&dir)?;

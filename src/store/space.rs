@@ -1,12 +1,13 @@
 //! Disk space: what is free, what the store uses, and a reserve file whose release gives sled
 //! room to open on a full disk.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
+
+use super::owner;
 
 const RESERVE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const RESERVE_BYTES_MIN: u64 = 64 * 1024;
@@ -65,12 +66,7 @@ impl Reserve {
     }
 
     fn allocate(&self) -> io::Result<()> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&self.path)?;
+        let file = owner::open(&self.path)?;
         if file.metadata()?.len() != self.bytes {
             file.set_len(0)?;
         }
@@ -110,17 +106,11 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Creates a directory that only its owner can read, if it is not there.
-pub(crate) fn create_dir(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-/// Takes from everybody else what `create_dir` would not have given: what sled writes into a
+/// Takes from everybody else what `owner::create_dir` would not have given: what sled writes into a
 /// directory is readable by all, and holds keys and bodies.
 pub(crate) fn keep_private(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    create_dir(dir)?;
+    owner::create_dir(dir)?;
     let mode = fs::metadata(dir)?.permissions().mode();
     if mode & 0o077 == 0 {
         return Ok(());
@@ -132,8 +122,7 @@ pub(crate) fn keep_private(dir: &Path) -> io::Result<()> {
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     use std::io::Write as _;
     let new = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file = owner::create_anew(&new)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&new, path)?;

@@ -45,6 +45,33 @@ pub(crate) const META: &[u8] = b"m";
 /// The set of the events that are tests of webhooks.
 pub(crate) const TESTS: &[u8] = b"y";
 
+/// What the rows under a prefix are, for people.
+pub(crate) const fn in_words(prefix: u8) -> &'static str {
+    match prefix {
+        b'e' => "ids of events",
+        b'h' => "history of all events",
+        b't' | b'T' => "times of events",
+        b'l' => "events by label",
+        b'k' => "events by response code",
+        b'y' => "test events",
+        b'd' => "deliveries",
+        b'q' => "deliveries by the time when they are due",
+        b'u' => "unfinished deliveries",
+        b'f' => "failed deliveries",
+        b'x' => "cancelled deliveries",
+        b'o' => "ordered deliveries",
+        b'w' => "deliveries by webhook",
+        b'a' => "attempts",
+        b'c' => "counters of webhooks",
+        b'b' => "states of webhooks",
+        b'D' => "webhooks made at run time",
+        b'R' => "recoveries",
+        b's' => "segments",
+        b'm' => "what the index is of",
+        _ => "unknown",
+    }
+}
+
 /// The row of an id, and of all that share its first 46 bits: those made within 4 milliseconds.
 pub(crate) fn events(id: EventId) -> [u8; 7] {
     let mut key = [b'e'; 7];

@@ -28,7 +28,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{StoreError, space};
+use super::{StoreError, owner, space};
 
 /// Its rows, for reads; whoever has one names it by the index, not by the library.
 pub(crate) type Tree = sled::Tree;
@@ -93,6 +93,7 @@ impl Index {
             Ok(Err(error)) => return Err(failed(error)),
             Err(_) => return Err(broken("sled panicked while it opened its files")),
         };
+        owner::give_all(&self.dir);
         *self.db.write().unwrap_or_else(PoisonError::into_inner) = Some(db);
         warm::start(&self.dir, &self.is_closed);
         Ok(())
@@ -105,6 +106,7 @@ impl Index {
         if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
             tracing::warn!("sled panicked while it was closed");
         }
+        owner::give_all(&self.dir);
     }
 
     /// Lets go of the database for good.

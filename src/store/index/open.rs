@@ -17,7 +17,7 @@ use crate::store::journal::reader::Reader;
 use crate::store::journal::record::Record;
 use crate::store::journal::segment::HEADER_BYTES;
 use crate::store::journal::{Location, Position};
-use crate::store::{StoreError, space};
+use crate::store::{StoreError, owner, space};
 
 const N_RECORDS_PER_BATCH: usize = 256;
 
@@ -245,8 +245,8 @@ fn recount(tree: &sled::Tree, tallies: &Tallies) -> Result<(), StoreError> {
             _ => count(prefix)? + n_hidden,
         };
         if found != kept {
-            let rows = char::from(prefix[0]);
-            return Err(broken(&format!("it has {found} rows `{rows}` where it counts {kept}")));
+            let rows = keys::in_words(prefix[0]);
+            return Err(broken(&format!("its rows ({rows}) are {found} where it counts {kept}")));
         }
     }
     Ok(())
@@ -268,7 +268,7 @@ fn move_aside(dir: &Path, quarantine: &Path) -> Result<(), StoreError> {
     forget_older(quarantine);
     let millis = crate::clock::now().as_millis();
     let to = quarantine.join(format!("index.damaged-{millis}"));
-    let moved = space::create_dir(quarantine).and_then(|()| fs::rename(dir, &to));
+    let moved = owner::create_dir(quarantine).and_then(|()| fs::rename(dir, &to));
     moved.map_err(|e| StoreError::io("move aside", dir, e))?;
     tracing::warn!(to = %to.display(), "the old index can be deleted when nobody wants to see it");
     Ok(())

@@ -5,15 +5,15 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::ControlFlow;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::damaged::Damaged;
 use super::frame::{self, Frame, Origin};
 use super::scan::{self, Hole};
 use super::segment::{self, Found, HEADER_BYTES};
 use super::{Position, record::Record};
-use crate::store::{StoreError, space};
+use crate::store::{StoreError, owner};
 
 /// All segments, oldest first.
 #[derive(Debug)]
@@ -46,7 +46,8 @@ pub(crate) struct Replayed {
 #[derive(Clone, Copy, Debug)]
 struct Link {
     number: u64,
-    /// `None`: its header is damaged.
+    has_sound_header: bool,
+    /// `None`: neither its header nor its first record tells.
     first_seq: Option<u64>,
 }
 
@@ -98,12 +99,37 @@ impl Chain {
                     continue;
                 }
             };
-            links.push(Link { number, first_seq });
+            links.push(Link { number, has_sound_header: first_seq.is_some(), first_seq });
         }
-        let store_id = id.unwrap_or_else(|| *uuid::Uuid::new_v4().as_bytes());
-        damage.extend(missing(&links));
         let (dir, quarantine) = (dir.to_owned(), quarantine.map(Path::to_owned));
-        Ok(Self { dir, quarantine, store_id, links, watch: None, damage })
+        let mut chain = Self { dir, quarantine, store_id: [0; 16], links, watch: None, damage };
+        chain.read_damaged_headers(id)?;
+        chain.damage.extend(missing(&chain.links));
+        Ok(chain)
+    }
+
+    /// Knows the store's id then, and of each segment what can be known.
+    fn read_damaged_headers(&mut self, id: Option<[u8; 16]>) -> Result<(), StoreError> {
+        let mut found = Vec::new();
+        for (at, link) in self.links.iter().enumerate().filter(|(_, link)| !link.has_sound_header) {
+            found.push((at, Damaged::read(&self.dir, link.number)?));
+        }
+        let told = || found.iter().find_map(|(at, it)| it.store_id(self.links[*at].number));
+        self.store_id = id.or_else(told).unwrap_or_else(|| *uuid::Uuid::new_v4().as_bytes());
+        for (at, header) in found {
+            let is_last = at + 1 == self.links.len();
+            if is_last && header.is_unfinished() {
+                continue;
+            }
+            let number = self.links[at].number;
+            let origin = Origin { store_id: self.store_id, segment: number };
+            let first_seq = header.first_seq(origin);
+            self.links[at].first_seq = first_seq;
+            let path = segment::path(&self.dir, number);
+            self.damage.push(header.describe(&path, origin, first_seq));
+            self.keep(&format!("{number:08}.seg.0-{}", header.bytes.len()), &header.bytes);
+        }
+        Ok(())
     }
 
     /// Has a long reading watched.
@@ -116,7 +142,7 @@ impl Chain {
         self.store_id
     }
 
-    /// The number of the first record, where a header tells.
+    /// The number of the first record, where its segment's header or itself tells.
     pub(crate) fn first_seq(&self) -> Option<u64> {
         self.links.first()?.first_seq
     }
@@ -242,16 +268,20 @@ impl Chain {
 
     /// Whether the last segment has not even a sound header.
     pub(crate) fn last_header_is_bad(&self) -> bool {
-        self.links.last().is_some_and(|link| link.first_seq.is_none())
+        self.links.last().is_some_and(|link| !link.has_sound_header)
     }
 
     /// Takes up the numbering at the start of a segment.
     fn enter(&self, link: &Link, is_first: bool, bytes: &[u8], end: &mut Position) {
         let origin = Origin { store_id: self.store_id, segment: link.number };
-        let of_record = || frame::parse(bytes, HEADER_BYTES, origin).map(|frame| frame.seq);
         match link.first_seq {
             Some(first) => end.next_seq = first,
-            None if is_first => end.next_seq = of_record().unwrap_or(1),
+            // Its first record is lost as well: how many there were before the next, nobody knows.
+            None if is_first => {
+                let next = scan::next_sound(bytes, HEADER_BYTES, origin, 2);
+                let seq = next.and_then(|at| frame::seq_at(&bytes[index(at, HEADER_BYTES)..]));
+                end.next_seq = seq.map_or(1, |seq| seq - 1);
+            }
             None => {}
         }
     }
@@ -275,7 +305,7 @@ impl Chain {
     }
 
     fn report(&self, number: u64, hole: Hole, offset: u64, bytes: &[u8]) -> String {
-        let index = |at: u64| usize::try_from(at - offset).unwrap_or(usize::MAX).min(bytes.len());
+        let index = |at| index(at, offset).min(bytes.len());
         let damaged = &bytes[index(hole.from)..index(hole.to)];
         if !damaged.is_empty() {
             self.keep(&format!("{number:08}.seg.{}-{}", hole.from, hole.to), damaged);
@@ -294,15 +324,8 @@ impl Chain {
     fn keep(&self, name: &str, bytes: &[u8]) {
         let Some(quarantine) = &self.quarantine else { return };
         let path = quarantine.join(name);
-        let kept = space::create_dir(quarantine).and_then(|()| {
-            OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&path)?
-                .write_all(bytes)
-        });
+        let kept = owner::create_dir(quarantine)
+            .and_then(|()| owner::create_anew(&path)?.write_all(bytes));
         if let Err(error) = kept {
             tracing::warn!(path = %path.display(), %error, "could not keep damaged bytes");
         }
@@ -315,27 +338,20 @@ impl fmt::Debug for Watch {
     }
 }
 
+/// Where a byte of a file stands in what was read from `offset` on.
+fn index(at: u64, offset: u64) -> usize {
+    usize::try_from(at - offset).unwrap_or(usize::MAX)
+}
+
 fn missing(links: &[Link]) -> Vec<String> {
-    let mut found = Vec::new();
-    for (i, pair) in links.windows(2).enumerate() {
+    let gaps = links.windows(2).filter(|pair| pair[1].number != pair[0].number + 1);
+    gaps.map(|pair| {
         let [before, after] = [pair[0], pair[1]];
-        if after.number != before.number + 1 {
-            let records = after.first_seq.map_or_else(
-                || "their records are unknown".to_owned(),
-                |first| format!("records before {first} are lost"),
-            );
-            found.push(format!(
-                "segments {} to {} are missing; {records}",
-                before.number + 1,
-                after.number - 1
-            ));
-        }
-        if before.first_seq.is_none() {
-            found.push(format!(
-                "segment {}, bytes 0 to {HEADER_BYTES}: the header is damaged; its records are read by their own checksums",
-                links[i].number
-            ));
-        }
-    }
-    found
+        let records = after.first_seq.map_or_else(
+            || "their records are unknown".to_owned(),
+            |first| format!("records before {first} are lost"),
+        );
+        format!("segments {} to {} are missing; {records}", before.number + 1, after.number - 1)
+    })
+    .collect()
 }

@@ -76,7 +76,7 @@ pub(crate) fn parse(bytes: &[u8], offset: u64, origin: Origin) -> Option<Frame<'
     let crc = u32_at(bytes, 4)?;
     let kind = Kind::from_byte(*bytes.get(8)?)?;
     let seq = seq_at(bytes)?;
-    let len = HEAD_BYTES.checked_add(usize::try_from(payload_len).ok()?)?;
+    let len = usize::try_from(len(bytes)?).ok()?;
     let covered = bytes.get(8..len)?;
     if !crate::sabotage::skip_checksum() && checksum(origin, offset, payload_len, covered) != crc {
         return None;
@@ -96,6 +96,11 @@ pub(crate) fn seal(frame: &mut [u8], kind: Kind, seq: u64, offset: u64, origin: 
     let crc = checksum(origin, offset, payload_len, &frame[8..]);
     frame[4..8].copy_from_slice(&crc.to_le_bytes());
     whole
+}
+
+/// The length of the whole frame, unverified.
+pub(crate) fn len(bytes: &[u8]) -> Option<u64> {
+    Some(HEAD_BYTES as u64 + u64::from(u32_at(bytes, 0)?))
 }
 
 /// The number field, unverified.

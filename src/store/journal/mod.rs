@@ -8,6 +8,7 @@
 //! segment holds from that number on is the left-over of a failed write and is never read.
 
 pub(crate) mod chain;
+mod damaged;
 pub(crate) mod frame;
 pub(crate) mod managed;
 pub(crate) mod reader;

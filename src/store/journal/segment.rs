@@ -9,12 +9,12 @@
 //! | 36..44 | number of its first record |
 //! | 44..48 | CRC32C of the bytes before |
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::store::{StoreError, space};
+use crate::store::{StoreError, owner, space};
 
 /// Bytes of the header.
 pub(crate) const HEADER_BYTES: u64 = 48;
@@ -23,7 +23,7 @@ pub(crate) const HEADER_BYTES: u64 = 48;
 /// that knows only less takes them for damage.
 pub(crate) const FORMAT: u32 = 3;
 /// The lowest one read.
-const FORMAT_MIN: u32 = 1;
+pub(crate) const FORMAT_MIN: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"SIDEHKJ1";
 
@@ -88,13 +88,7 @@ pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
 /// Creates a segment: header written and synced, name synced. What was half done is removed.
 pub(crate) fn create(dir: &Path, header: &Header) -> Result<File, StoreError> {
     let path = path(dir, header.number);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|e| StoreError::io("create", &path, e))?;
+    let file = owner::create(&path).map_err(|e| StoreError::io("create", &path, e))?;
     let made = file
         .write_all_at(&header.encode(), 0)
         .and_then(|()| sync(&file))

@@ -15,7 +15,7 @@ use crate::model::{DeliveryCounts, DeliveryState};
 use crate::store::StoreError;
 use crate::store::index::open::{Opened, Opening};
 use crate::store::index::rows::DeliveryRow;
-use crate::store::index::{Index, Tree, failed, parse};
+use crate::store::index::{Index, Tree, failed, keys, parse};
 
 /// Rows compared between two reports.
 const N_ROWS_PER_REPORT: u64 = 10_000;
@@ -29,7 +29,7 @@ pub struct Checked {
     pub segments: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// The number of the first record; null where its segment's header is damaged.
+    /// The number of the first record; null where neither its segment's header nor itself tells.
     pub first_record: Option<u64>,
     /// The number of the last record; one less than the first when there is none.
     pub last_record: u64,
@@ -169,10 +169,8 @@ fn differences(
     let rows = index.with(|is| anew.index.with(|should_be| compare(is, should_be, on_progress)))?;
     found.extend(rows.iter().map(|(&kind, n)| {
         let Differences { missing, extra, different } = n;
-        format!(
-            "rows `{}`: {missing} missing, {extra} too many, {different} different",
-            kind as char
-        )
+        let rows = keys::in_words(kind);
+        format!("{rows}: {missing} rows missing, {extra} too many, {different} different")
     }));
     Ok(if found.is_empty() { IndexFound::Agrees } else { IndexFound::Differs(found) })
 }

@@ -22,7 +22,7 @@ fn sidehook(fixture: &Fixture, scratch: &Path, arguments: &[&str]) -> Output {
 }
 
 /// Runs a command; it must leave nothing in the temporary folder.
-fn store(fixture: &Fixture, arguments: &[&str]) -> Output {
+pub(super) fn store(fixture: &Fixture, arguments: &[&str]) -> Output {
     let scratch = TempDir::new().expect("a temporary folder");
     let done = sidehook(fixture, scratch.path(), arguments);
     assert_eq!(fs::read_dir(scratch.path()).expect("listed").count(), 0, "{}", err(&done));
@@ -33,11 +33,11 @@ fn out(done: &Output) -> String {
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
-fn err(done: &Output) -> String {
+pub(super) fn err(done: &Output) -> String {
     String::from_utf8_lossy(&done.stderr).into_owned()
 }
 
-fn checked(fixture: &Fixture) -> (Option<i32>, Value) {
+pub(super) fn checked(fixture: &Fixture) -> (Option<i32>, Value) {
     let done = store(fixture, &["check", "--json"]);
     let report = serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{}", err(&done)));
     (done.status.code(), report)
@@ -142,7 +142,7 @@ async fn an_index_that_says_something_else_is_found_and_made_anew() {
     drop(rows);
     let (code, report) = checked(&fixture);
     assert_eq!(code, Some(1), "{report}");
-    assert_eq!(report["index"]["detail"][0], "rows `d`: 1 missing, 0 too many, 0 different");
+    assert_eq!(report["index"]["detail"][0], "deliveries: 1 rows missing, 0 too many, 0 different");
     let done = store(&fixture, &["check"]);
     assert!(err(&done).contains("store rebuild"), "{}", err(&done));
 

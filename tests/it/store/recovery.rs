@@ -85,7 +85,7 @@ pub(super) fn segment(fixture: &Fixture, number: u64) -> PathBuf {
     fixture.path("journal").join(format!("{number:08}.seg"))
 }
 
-fn quarantined(fixture: &Fixture) -> Vec<String> {
+pub(super) fn quarantined(fixture: &Fixture) -> Vec<String> {
     let entries = fs::read_dir(fixture.path("quarantine")).expect("listed");
     entries.map(|e| e.expect("entry").file_name().to_string_lossy().into_owned()).collect()
 }
@@ -349,7 +349,7 @@ async fn a_journal_of_the_format_before_is_read_and_never_written_on() {
     }
 }
 
-fn set_format(segment: &mut [u8], format: u8) {
+pub(super) fn set_format(segment: &mut [u8], format: u8) {
     segment[8] = format;
     let crc = crc32c::crc32c(&segment[..44]).to_le_bytes();
     segment[44..48].copy_from_slice(&crc);
