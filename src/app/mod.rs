@@ -82,7 +82,7 @@ impl App {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        files::raise_limit(config.proxy.connections_max);
+        files::raise_limit(config.proxy.connections_max, config.asks_for_connections);
         let metrics = Arc::new(Metrics::default());
         let path = config.store.path.clone();
         let store = Store::open(config.store.clone(), Arc::clone(&metrics))

@@ -1,8 +1,6 @@
 //! The admin API from the shell: where it is, the token, and one request at a time.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,6 +15,7 @@ use tokio::runtime::Runtime;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
+use super::access::{self, Access, Token};
 use super::connection::{self, Connection};
 use super::refusal;
 use super::screen::{self, ColourChoice, Looks};
@@ -27,8 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LONG_PATIENCE: Duration = Duration::from_secs(600);
 /// Largest answer it reads: far above one event with the largest captures.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
-/// Nobody writes a longer token by hand.
-const TOKEN_BYTES_MAX: u64 = 4096;
 
 /// Query parameters; those without a value are left out.
 pub(super) type Query = Vec<(&'static str, Option<String>)>;
@@ -36,17 +33,16 @@ pub(super) type Query = Vec<(&'static str, Option<String>)>;
 /// The flags that every client of the admin API has.
 #[derive(Debug, clap::Args)]
 pub(super) struct AdminFlags {
-    /// Where the admin API listens.
+    /// Where the admin API listens (default: as --config says, or http://127.0.0.1:8081).
     #[arg(
         long,
         global = true,
         value_name = "URL",
         env = "SIDEHOOK_ADMIN",
-        default_value = "http://127.0.0.1:8081",
         value_parser = parse_admin,
         help_heading = "Connection"
     )]
-    admin: Url,
+    admin: Option<Url>,
     /// The admin token (command lines are visible to other users: prefer the environment).
     #[arg(
         long,
@@ -57,15 +53,14 @@ pub(super) struct AdminFlags {
         help_heading = "Connection"
     )]
     token: Option<String>,
-    /// The directory of sidehook's store: without a token, the one kept there is used.
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        default_value = "data",
-        help_heading = "Connection"
-    )]
-    data: PathBuf,
+    /// The configuration file of the sidehook to ask: it says where its admin API and its store are,
+    /// and its token.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Connection")]
+    config: Option<PathBuf>,
+    /// The directory of sidehook's store: without a token, the one kept there is used (default: as
+    /// --config says, or data).
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Connection")]
+    data: Option<PathBuf>,
     /// The certificates of the private authority behind an https address (PEM).
     #[arg(long, global = true, value_name = "FILE", help_heading = "Connection")]
     ca: Option<PathBuf>,
@@ -98,8 +93,7 @@ pub(super) struct Unreachable(String);
 /// Asks the admin API.
 pub(super) struct Client {
     admin: Url,
-    token: Option<String>,
-    token_file: PathBuf,
+    token: Token,
     tls: Option<TlsConnector>,
     runtime: Runtime,
 }
@@ -116,15 +110,17 @@ impl AdminFlags {
     }
 
     pub(super) fn client(&self) -> anyhow::Result<Client> {
-        let token_file = self.data.join("admin-token");
-        let token = match &self.token {
-            Some(token) => Some(token.clone()),
-            None => read_token(&token_file)?,
+        let named = access::Named {
+            admin: self.admin.as_ref(),
+            token: self.token.as_deref(),
+            config: self.config.as_deref(),
+            data: self.data.as_deref(),
         };
-        let is_https = self.admin.scheme() == "https";
+        let Access { admin, token } = named.find()?;
+        let is_https = admin.scheme() == "https";
         let tls = is_https.then(|| connection::tls(self.ca.as_deref())).transpose()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Client { admin: self.admin.clone(), token, token_file, tls, runtime })
+        Ok(Client { admin, token, tls, runtime })
     }
 }
 
@@ -285,8 +281,8 @@ impl Client {
         let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
         let request = Request::builder().method(method).uri(target).header(header::HOST, host);
         match &self.token {
-            Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
-            None => request,
+            Token::Here(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+            Token::Nowhere(_) => request,
         }
     }
 
@@ -294,13 +290,13 @@ impl Client {
     fn unreachable(&self, error: &anyhow::Error) -> anyhow::Error {
         anyhow!(Unreachable(format!(
             "cannot ask sidehook at {}: {error:#}\n  is `sidehook run` up, with its admin API \
-             there? --admin or SIDEHOOK_ADMIN name another address",
+             there? --admin, SIDEHOOK_ADMIN or --config name another address",
             self.admin
         )))
     }
 
     fn refused(&self, status: StatusCode, text: &str) -> String {
-        refusal::in_words(&self.admin, &self.token_file, self.token.is_some(), status, text)
+        refusal::in_words(&self.admin, &self.token, status, text)
     }
 }
 
@@ -324,18 +320,6 @@ async fn body(body: Incoming) -> anyhow::Result<String> {
         bytes.extend_from_slice(frame.data_ref().map_or(&[], AsRef::as_ref));
     }
     String::from_utf8(bytes).context("the answer is not text")
-}
-
-/// The token that sidehook made, when it made one and we may read it.
-fn read_token(file: &Path) -> anyhow::Result<Option<String>> {
-    let Ok(opened) = File::open(file) else { return Ok(None) };
-    let mut token = String::new();
-    opened
-        .take(TOKEN_BYTES_MAX)
-        .read_to_string(&mut token)
-        .with_context(|| format!("cannot read the token in {}", file.display()))?;
-    let token = token.trim();
-    Ok((!token.is_empty()).then(|| token.to_owned()))
 }
 
 fn parse_admin(text: &str) -> Result<Url, String> {

@@ -3,6 +3,7 @@
 //! Exit codes: 0 success, 1 failure at run time, 2 usage or configuration. Errors go to stderr and
 //! name the next step.
 
+mod access;
 mod answers;
 mod cancel;
 mod check;
@@ -48,6 +49,11 @@ use clap::{Parser, Subcommand};
 
 /// Usage or configuration: the caller has to change something.
 pub(crate) const USAGE: u8 = 2;
+
+/// What only the caller can mend, by calling otherwise: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misused(String);
 
 /// A reverse-proxy sidecar that turns the traffic of an HTTP API into durable webhooks.
 #[derive(Debug, Parser)]
@@ -140,7 +146,7 @@ pub fn main() -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         complain(&format!("error: {error:#}"));
-        ExitCode::FAILURE
+        if error.is::<Misused>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
     })
 }
 

@@ -1,12 +1,12 @@
 //! What an error of the admin API means for the one who asked, and what to do next.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use hyper::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
+use super::access::Token;
 use super::receiver::excerpt;
 
 /// Mistakes that are shown; there is one per field.
@@ -30,37 +30,32 @@ struct Mistake {
 }
 
 /// The error with its next step, each mistake on a line of its own.
-pub(super) fn in_words(
-    admin: &Url,
-    token_file: &Path,
-    has_token: bool,
-    status: StatusCode,
-    text: &str,
-) -> String {
+pub(super) fn in_words(admin: &Url, token: &Token, status: StatusCode, text: &str) -> String {
     let problem: Problem = serde_json::from_str(text).unwrap_or_default();
     let detail = excerpt(problem.detail.as_bytes(), 500);
-    let file = token_file.display();
-    let mut told = match status {
-        StatusCode::UNAUTHORIZED if !has_token => format!(
-            "no token: there is none in {file}. Give the [admin] token in SIDEHOOK_TOKEN (or with \
-             --token, where other users cannot see your command lines), or the store's directory \
-             with --data: sidehook keeps the token that it made in the file admin-token there"
+    let mut told = match (status, token) {
+        (StatusCode::UNAUTHORIZED, Token::Nowhere(why)) => format!(
+            "no token: {why}. Give the [admin] token in SIDEHOOK_TOKEN (or with --token, where other \
+             users cannot see your command lines), the configuration file with --config, or the \
+             store's directory with --data: sidehook keeps the token that it made in the file \
+             admin-token there"
         ),
         _ if status == StatusCode::UNAUTHORIZED || problem.code == "too_many_wrong_tokens" => {
             format!(
                 "{admin} does not accept this token. Give the [admin] token in SIDEHOOK_TOKEN (or \
-                 with --token), or the store's directory with --data"
+                 with --token), the configuration file with --config, or the store's directory with \
+                 --data"
             )
         }
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+        (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _)
             if problem.code == "no_such_path" || problem.code == "method_not_allowed" =>
         {
             format!("the sidehook at {admin} cannot do that ({detail}); is it of another version?")
         }
-        StatusCode::NOT_FOUND if detail.contains("recovery") => {
+        (StatusCode::NOT_FOUND, _) if detail.contains("recovery") => {
             format!("{detail}; GET {admin}v1/recoveries lists those under way and the last")
         }
-        StatusCode::NOT_FOUND if !detail.is_empty() => format!(
+        (StatusCode::NOT_FOUND, _) if !detail.is_empty() => format!(
             "{detail}; `sidehook events` and `sidehook deliveries` list what is kept \
              ([store] retain and max_size say how long), `sidehook webhooks` the webhooks"
         ),
@@ -95,7 +90,7 @@ mod tests {
     fn told(status: u16, text: &str) -> String {
         let admin = "http://127.0.0.1:8081".parse().expect("a URL");
         let status = StatusCode::from_u16(status).expect("a status");
-        in_words(&admin, Path::new("data/admin-token"), true, status, text)
+        in_words(&admin, &Token::Here("t".to_owned()), status, text)
     }
 
     #[test]

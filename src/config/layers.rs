@@ -16,6 +16,9 @@ use super::problem::{quoted, suggest};
 /// The source of the defaults, and the documentation of every key.
 pub(super) const EXAMPLE: &str = include_str!("../../config.example.toml");
 
+/// Its number among the sources of values.
+pub(super) const EXAMPLE_SOURCE: usize = 0;
+
 /// The configuration file as it was read.
 pub(super) struct File {
     pub(super) path: PathBuf,
@@ -37,6 +40,7 @@ pub(super) fn merge(
     let folder = file
         .and_then(|file| file.path.parent())
         .map_or_else(PathBuf::new, std::path::Path::to_path_buf);
+    debug_assert!(check.sources().is_empty(), "the example is the first source");
     let mut root = read(check, "config.example.toml", EXAMPLE, folder.clone());
     if let Some(file) = file {
         let layer = read(check, &file.path.display().to_string(), &file.text, folder.clone());

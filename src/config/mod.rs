@@ -60,6 +60,8 @@ pub struct Config {
     pub effective: String,
     /// What it was made of, to read it again.
     pub inputs: Arc<Inputs>,
+    /// `[proxy] max_connections` is somebody's wish, not the default.
+    pub asks_for_connections: bool,
     /// There is a file, and it says nothing: somebody may be writing it just now.
     pub is_file_empty: bool,
     /// The files among that, as they were.
@@ -91,6 +93,30 @@ pub struct AdminConfig {
     pub watch_config: bool,
     /// Its certificate; `None`: plain HTTP.
     pub tls: Option<ServerTls>,
+}
+
+/// How the admin API of a running sidehook is asked, as its configuration says.
+#[derive(Clone, Debug)]
+pub struct AdminDoor {
+    /// Where it listens.
+    pub listen: std::net::SocketAddr,
+    /// Whether it speaks TLS there.
+    pub has_tls: bool,
+    /// The store's directory.
+    pub store: PathBuf,
+    /// The bearer token.
+    pub token: DoorToken,
+}
+
+/// Where the token of the admin API is.
+#[derive(Clone, Debug)]
+pub enum DoorToken {
+    /// Configured, and here it is.
+    Configured(Secret),
+    /// None is configured: in `<store.path>/admin-token`.
+    Kept,
+    /// Configured, and not to be had here: why, in words.
+    Elsewhere(String),
 }
 
 /// Environment variables, as a value so that tests need not touch the process's.
@@ -157,6 +183,19 @@ pub fn load(inputs: &Inputs) -> Result<Config, ConfigError> {
 /// configuration.
 pub fn load_again(inputs: &Inputs) -> (Result<Config, ConfigError>, Files) {
     load_from(inputs, Files::again())
+}
+
+/// Reads only how a running sidehook is asked. What is wrong with the rest of the configuration,
+/// and secrets that whoever asks cannot see, are no mistakes here.
+///
+/// # Errors
+/// The file cannot be read, is no TOML, or one of these few keys is wrong.
+pub fn find_door(inputs: &Inputs) -> Result<AdminDoor, ConfigError> {
+    let mut files = Files::default();
+    let file = inputs.file.as_deref().map(|path| read(path, &mut files)).transpose()?;
+    let mut check = check::Check::new(&inputs.environment, files);
+    let root = layers::merge(&mut check, file.as_ref(), &inputs.environment, &inputs.flags);
+    check::door(check, &root).map_err(ConfigError::Mistakes)
 }
 
 fn load_from(inputs: &Inputs, mut files: Files) -> (Result<Config, ConfigError>, Files) {

@@ -98,6 +98,16 @@ impl Problems {
         });
     }
 
+    /// Drops all, for who reads only a part of what they are about.
+    pub(super) fn clear(&mut self) {
+        self.found.clear();
+    }
+
+    /// Takes back what was reported last.
+    pub(super) fn take_last(&mut self) -> Option<Problem> {
+        self.found.pop()
+    }
+
     /// Drops what only follows from mistakes of syntax: whatever is said to be missing, and what
     /// stands on the same lines.
     pub(super) fn drop_consequences(&mut self, syntax_errors: usize) {
@@ -144,6 +154,10 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Sources {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds a source and gives its number.
     pub(super) fn add(&mut self, name: impl Into<String>, text: &str, base: PathBuf) -> usize {
         self.0.push(Source { name: name.into(), text: text.to_owned(), base });

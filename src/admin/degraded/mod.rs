@@ -316,8 +316,8 @@ fn webhook(
             "webhook_paused",
             format!("The webhook {name} is paused. {reason}{waiting}"),
             format!(
-                "Mend the receiver. sidehook tries one delivery at a time until one is accepted; a test \
-                 that is accepted (`sidehook test {name}`) ends the pause at once."
+                "Mend the receiver. sidehook tries one delivery at a time until one is accepted; \
+                 `sidehook webhooks enable {name}` ends the pause at once."
             ),
         ),
         WebhookStatus::Disabled if is_meant(standing) => {

@@ -3,7 +3,9 @@
 //! A reader that reports a mistake returns a stand-in and goes on, so that the mistakes after it are
 //! found too; a `Config` with a stand-in in it is never handed out.
 
+mod bare_key;
 mod cross;
+mod door;
 mod egress_proxy;
 mod event;
 mod format;
@@ -23,9 +25,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(super) use door::door;
 pub(super) use egress_proxy::has_credentials;
 pub(super) use headers::is_confidential;
 
+use super::layers::EXAMPLE_SOURCE;
 use super::node::{Place, Table, Value};
 use super::problem::{Problems, Sources};
 use super::{Config, Environment, Files, Inputs, WebhookReader, print};
@@ -136,6 +140,7 @@ pub(super) fn config(
         problems.sort();
         return (Err(problems), files);
     }
+    let connections = read::key(section(root, "proxy"), "max_connections");
     let labels = rules.iter().map(|rule| rule.rule.label.clone()).collect();
     let ground = Ground { delivery: delivery.clone(), egress: egress.clone(), labels };
     let config = Config {
@@ -149,6 +154,7 @@ pub(super) fn config(
         webhooks: webhooks.into_iter().map(|webhook| webhook.webhook).collect(),
         warnings,
         effective: print::effective(root),
+        asks_for_connections: connections.place.source != EXAMPLE_SOURCE,
         inputs: Arc::new(inputs.clone()),
         // Who has read it knows.
         is_file_empty: false,

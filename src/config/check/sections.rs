@@ -1,5 +1,6 @@
 //! The sections that occur once.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Check;
@@ -38,16 +39,21 @@ pub(in crate::config) struct Delivery {
     pub(super) pause_after: u32,
 }
 
+pub(super) fn store_path(c: &mut Check<'_>, table: &Table) -> PathBuf {
+    let node = key(table, "path");
+    match c.text(node, "a directory") {
+        Some("") => {
+            c.problem(&node.place, "the path is empty", "write a directory, such as \"data\"");
+            PathBuf::new()
+        }
+        Some(path) => c.resolve(&node.place, path),
+        None => PathBuf::new(),
+    }
+}
+
 pub(super) fn store(c: &mut Check<'_>, table: &Table) -> store::Settings {
     let k = |name| key(table, name);
-    let path = match c.text(k("path"), "a directory") {
-        Some("") => {
-            c.problem(&k("path").place, "the path is empty", "write a directory, such as \"data\"");
-            std::path::PathBuf::new()
-        }
-        Some(path) => c.resolve(&k("path").place, path),
-        None => std::path::PathBuf::new(),
-    };
+    let path = store_path(c, table);
     let max_bytes = c.size(k("max_size"), 1 << 20..=1 << 50);
     store::Settings {
         path,

@@ -8,7 +8,7 @@ use http::Method;
 use super::Check;
 use super::read::{HOUR, TICK};
 use super::sections::Delivery;
-use super::{format, headers, schemes, tls};
+use super::{bare_key, format, headers, schemes, tls};
 use crate::config::node::{Node, Place, Table, Value};
 use crate::config::problem::quoted;
 use crate::egress::guard::{self, TargetError};
@@ -81,6 +81,7 @@ pub(super) fn webhook(
     };
     let names: Vec<_> = headers.iter().map(|(name, _)| name.clone()).collect();
     let signatures = schemes::signatures(c, table, place, &offer, &names);
+    bare_key::warn(c, &name, &offer, &signatures);
     if let Some(url) = &url {
         tls::warn_about_http(c, table, &name, url);
     }

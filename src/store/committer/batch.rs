@@ -85,6 +85,7 @@ impl Committer {
         self.sizes.insert(at.segment, at.offset);
         self.free_bytes = self.free_bytes.saturating_sub(batch.len());
         self.shared.set_bytes(self.total_bytes());
+        self.look_at_room_left();
         Ok(())
     }
 

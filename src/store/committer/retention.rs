@@ -324,7 +324,9 @@ impl Committer {
         self.shared.reader.forget(number);
         self.sizes.remove(&number);
         tracing::debug!(segment = number, "removed a segment whose time has passed");
-        segment::remove(&self.journal_dir(), number)
+        segment::remove(&self.journal_dir(), number)?;
+        self.look_at_size();
+        Ok(())
     }
 
     pub(super) fn journal_dir(&self) -> std::path::PathBuf {

@@ -2,6 +2,7 @@
 
 mod asked;
 mod behind;
+mod room;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ impl Bench {
         let settings = Settings {
             path: dir.path().to_owned(),
             retain: Duration::from_secs(3600),
-            max_bytes: 1 << 30,
+            max_bytes: 64 << 20,
             segment_bytes: 1 << 20,
             queue_bytes_max: 1 << 20,
             free_bytes_min: 0,
@@ -61,7 +62,10 @@ impl Bench {
     }
 
     fn push(&self, keep: bool) -> (EventId, Answer) {
-        let event = event();
+        self.push_event(event(), keep)
+    }
+
+    fn push_event(&self, event: NewEvent, keep: bool) -> (EventId, Answer) {
         let (waiter, answer) = oneshot::channel();
         let (id, weight, since) = (event.id, event.weight(), Instant::now());
         let waiting = Waiting { event, weight, keep, waiter: Some(waiter), since };

@@ -23,12 +23,16 @@ impl Committer {
     /// stop new calls; those under way are still taken until half of the room behind is used.
     pub(super) fn blocked(&self) -> Option<StoreError> {
         let settings = &self.shared.settings;
-        let is_blocked = self.free_bytes < settings.free_bytes_min / 2
-            || self.total_bytes() >= settings.max_bytes - self.margin_bytes() / 2;
+        let is_blocked = self.free_bytes < settings.free_bytes_min / 2 || self.is_at_its_size();
         is_blocked.then(|| match self.shared.health.check() {
             Err(unhealthy) => StoreError::Refused { reason: unhealthy.reason },
             Ok(()) => StoreError::Refused { reason: self.size_reason() },
         })
+    }
+
+    /// Half of the room for calls under way is used.
+    fn is_at_its_size(&self) -> bool {
+        self.total_bytes() >= self.shared.settings.max_bytes - self.margin_bytes() / 2
     }
 
     /// All files of the store.
@@ -74,14 +78,29 @@ impl Committer {
         self.shared.set_reclaimable_bytes(self.reclaimable_bytes());
     }
 
-    fn look_at_size(&mut self) {
+    /// After a write and before anyone is told of it: the call that comes next is refused before it
+    /// reaches the upstream, and not when its response is on the way.
+    pub(super) fn look_at_room_left(&mut self) {
+        let (settings, health) = (&self.shared.settings, &self.shared.health);
+        if self.free_bytes < settings.free_bytes_min && !health.has(Trouble::DiskLow) {
+            // Counted, not seen: others may have made room.
+            self.look_at_space();
+        } else if !health.has(Trouble::SizeFull) {
+            self.look_at_size();
+        }
+    }
+
+    /// Full is a store with nothing to remove, and one where events come faster than the old ones
+    /// can be removed.
+    pub(super) fn look_at_size(&mut self) {
         let limit = self.shared.settings.max_bytes - self.margin_bytes();
         let is_over = self.total_bytes() > limit;
         let health = &self.shared.health;
-        if is_over && self.purge.is_none() && self.next_purge().is_none() {
+        let is_stuck = || self.purge.is_none() && self.next_purge().is_none();
+        if is_over && (self.is_at_its_size() || is_stuck()) {
             if health.set(Trouble::SizeFull, self.size_reason()) {
                 let reason = self.size_reason();
-                tracing::error!(reason, "matching calls are refused until deliveries are finished");
+                tracing::error!(reason, "matching calls are refused until there is room");
             }
         } else if !is_over && health.clear(Trouble::SizeFull) {
             tracing::info!("the store has room again");
@@ -89,11 +108,13 @@ impl Committer {
     }
 
     fn size_reason(&self) -> String {
-        format!(
-            "the store has reached its size ({} of {} bytes) with undelivered events; let receivers catch up or raise [store] max_size",
-            self.total_bytes(),
-            self.shared.settings.max_bytes
-        )
+        let why = if self.purge.is_some() || self.next_purge().is_some() {
+            "faster than finished events are removed; it goes on by itself"
+        } else {
+            "with undelivered events; let receivers catch up or raise [store] max_size"
+        };
+        let (bytes, max_bytes) = (self.total_bytes(), self.shared.settings.max_bytes);
+        format!("the store has reached its size ({bytes} of {max_bytes} bytes) {why}")
     }
 
     /// An operator who deletes the files of a running store is told at once, not at the restart

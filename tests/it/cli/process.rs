@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -31,6 +31,19 @@ impl Process {
     pub(super) fn start_as(folder: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = sidehook(folder, &["run"]);
         command.args(flags).envs(variables.iter().copied());
+        Self::of(command)
+    }
+
+    /// `run` in a folder under a hard limit of open files.
+    pub(super) fn start_under(folder: &Path, n_files: u32) -> Self {
+        let mut command = Command::new("/bin/sh");
+        let program = env!("CARGO_BIN_EXE_sidehook");
+        let script = format!("ulimit -n {n_files} && exec {program} run --log-format json");
+        command.args(["-c", &script]).current_dir(folder).env_clear();
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
         command.stderr(Stdio::piped()).stdin(Stdio::null());
         let mut child = command.spawn().expect("the binary starts");
         let mut stderr = child.stderr.take().expect("piped");

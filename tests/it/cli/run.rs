@@ -241,3 +241,23 @@ fn control_characters_do_not_reach_the_log_as_such() {
     assert!(!all.contains('\u{1b}'), "{all:?}");
     assert!(all.contains("\\u{1b}[31m"), "{all}");
 }
+
+/// The default of `max_connections` is nobody's wish: a smaller limit that is enough for ordinary use
+/// is no matter for the first line of the first log.
+#[test]
+fn a_limit_of_open_files_is_warned_of_where_it_matters() {
+    let asked = GOOD.replacen("[proxy]", "[proxy]\nmax_connections = 10000", 1);
+    for (n_files, file, told) in [
+        (4096, GOOD, None),
+        (4096, &asked, Some("may need 21024: with more than 1536 connections")),
+        (2000, GOOD, Some("set max_connections = 488")),
+    ] {
+        let folder = TempDir::new().expect("a temporary folder");
+        fs::write(folder.path().join("sidehook.toml"), file).expect("writable");
+        let log = Process::start_under(folder.path(), n_files).stop();
+        match told {
+            None => assert!(!log.contains("max_connections"), "{n_files}: {log}"),
+            Some(told) => assert!(log.contains(told), "{n_files}: {log}"),
+        }
+    }
+}

@@ -103,6 +103,35 @@ fn whsec_is_base64() {
 }
 
 #[test]
+fn a_key_that_libraries_would_decode_is_warned_of_and_not_shown() {
+    const BARE: &str = "C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    const HEX: &str = "5f2b7c9d1e3a4b6c8d0e2f4a6b8c0d1e";
+    let standard = "signatures = [\"standard\"]";
+    let plain = "format = \"standard\"";
+    for (key, secret, more, notation) in [
+        ("signing_secret", BARE, "", "looks like base64"),
+        ("signing_secret", BARE, standard, "looks like base64"),
+        ("secret", BARE, plain, "looks like base64"),
+        ("signing_secret", HEX, standard, "looks like hexadecimal"),
+        // By default `sha256` is there too, which takes the text as it is on both sides.
+        ("signing_secret", HEX, "", ""),
+        ("signing_secret", BARE, "signatures = [\"sha256\"]", ""),
+        ("secret", BARE, "", ""), // of the format `exchange`: no key
+        ("signing_secret", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", standard, ""),
+        ("signing_secret", "s3cret", standard, ""),
+    ] {
+        let config = good(&format!("{RULE}{WEBHOOK}{key} = \"{secret}\"\n{more}\n"));
+        let told = config.warnings.join("\n");
+        assert_eq!(told.is_empty(), notation.is_empty(), "{key} {secret} {more}: {told}");
+        assert!(told.contains(notation) && !told.contains(secret), "{told}");
+        if !told.is_empty() {
+            let parts = ["the webhook `w`", key, "its text", "decode", "write whsec_ before it"];
+            assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+        }
+    }
+}
+
+#[test]
 fn secrets_are_shown_nowhere() {
     let toml = format!(
         "{RULE}{WEBHOOK}secret = \"hunter2\"\nsigning_secret = \"hunter3\"\n\

@@ -1,6 +1,7 @@
 //! The commands that ask a running sidehook, against canned answers.
 
 mod changes;
+mod door;
 mod fake;
 mod health;
 mod recover;
