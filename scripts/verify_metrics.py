@@ -17,7 +17,7 @@ import urllib.request
 
 TOKEN = "verify-token-0123456789abcdef0123456789"
 PATIENCE = 60
-# Contract section 7, and what was added to it since: name, type, labels.
+# All of them: name, type, labels.
 METRICS = {
     "sidehook_calls_total": ("counter", {"matched"}),
     "sidehook_upstream_errors_total": ("counter", {"kind"}),

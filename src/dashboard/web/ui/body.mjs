@@ -95,9 +95,9 @@ function Dump({ base64, name }) {
 /** A value on one line, cut where it is long. @param {{text: string, limit?: number}} props */
 export function Long({ text, limit = 240 }) {
   const [shown, setShown] = useState(limit);
-  if (text.length <= limit + 40) return html`<span class="long">${text}</span>`;
+  if (text.length <= limit + 40) return html`<span>${text}</span>`;
   const rest = text.length - shown;
-  return html`<span class="long">${text.slice(0, shown)}${rest > 0 ? "…" : ""}</span>
+  return html`<span>${text.slice(0, shown)}${rest > 0 ? "…" : ""}</span>
     <button type="button" class="small" onClick=${() => setShown(rest > 0 ? shown + SLICE : limit)}>
       ${rest > 0 ? `Show ${count(Math.min(rest, SLICE))} more` : "Show less"}</button>`;
 }
