@@ -94,7 +94,6 @@ pub const ASSETS: &[Asset] = assets! {
     "ui/list.mjs"
     "ui/load.mjs"
     "ui/notice.mjs"
-    "ui/prose.mjs"
     "ui/spark.mjs"
     "ui/text.mjs"
     "vendor/hooks.mjs"

@@ -15,7 +15,7 @@ export { until };
 /** Longer than anything takes on a slow machine; reached only where something is broken, ms. */
 const PATIENCE = 40_000;
 
-export const DESKTOP = { width: 1280, height: 800 };
+const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];

@@ -10,8 +10,7 @@ import { Copy } from "../ui/copy.mjs";
 import { Field } from "../ui/form.mjs";
 import { Loaded, useLoad, useReloads } from "../ui/load.mjs";
 import { act } from "../ui/notice.mjs";
-import { Prose } from "../ui/prose.mjs";
-import { count, counted, Time } from "../ui/text.mjs";
+import { count, counted, Prose, Time } from "../ui/text.mjs";
 import { sectionsOf } from "./configuration_toml.mjs";
 
 export function Configuration() {

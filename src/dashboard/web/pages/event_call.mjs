@@ -1,8 +1,8 @@
 // The call that made an event: request and response side by side, and what of them is not there.
 
 import { html, useMemo } from "../lib.mjs";
-import { Code, Method } from "../ui/badge.mjs";
-import { Body, Long, Redacted } from "../ui/body.mjs";
+import { Code, Method, Redacted } from "../ui/badge.mjs";
+import { Body, Long } from "../ui/body.mjs";
 import { Copy } from "../ui/copy.mjs";
 import { bytes } from "../ui/text.mjs";
 

@@ -3,8 +3,7 @@
 import { html, useCell, useRef, useState } from "../lib.mjs";
 import { link, place } from "../router.mjs";
 import { status } from "../status.mjs";
-import { Prose } from "./prose.mjs";
-import { counted, Time } from "./text.mjs";
+import { counted, Prose, Time } from "./text.mjs";
 
 /** So many stand there unasked; fewer where they would fill the screen of whoever is at something else. */
 const WORST = 3;

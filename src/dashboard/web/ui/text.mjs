@@ -1,4 +1,4 @@
-// Figures and times as people read them.
+// Figures, times and sentences as people read them.
 
 import { serverNow } from "../clock.mjs";
 import { cell, html, useCell } from "../lib.mjs";
@@ -43,6 +43,14 @@ export function duration(seconds) {
   if (s < 3600) return `${Math.floor(s / 60)} m ${s % 60} s`.replace(" 0 s", "");
   if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} m`.replace(" 0 m", "");
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`.replace(" 0 h", "");
+}
+
+/** A sentence of the server, in which `commands` stand between backquotes. @param {{text: string}} props */
+export function Prose({ text }) {
+  const parts = text.split("`");
+  // An odd one out is no quotation: a name may hold anything.
+  if (parts.length % 2 === 0) return text;
+  return parts.map((part, i) => (i % 2 === 1 ? html`<code>${part}</code>` : part));
 }
 
 /**
