@@ -127,6 +127,10 @@ test("a recovery counts first, then queues again, and its progress is shown", as
   await dialog(page).getByLabel("Which deliveries").selectOption("cancelled");
   await button(page, "Count them first").click();
   await dialog(page).getByText("Nothing to recover").waitFor();
+  // Counting again is counting, too.
+  const again = page.waitForRequest("**/recover");
+  await button(page, "Count them first").click();
+  assert.equal((await again).postDataJSON().dry_run, true);
   await dialog(page).getByLabel("Which deliveries").selectOption("failed");
   await button(page, "Count them first").click();
   await axe(page);

@@ -42,7 +42,7 @@ export function RecoverDialog({ webhook, onClose, onStart }) {
   };
   const rest = Object.entries(errors).filter(([field]) => !["since", "until", "status"].includes(field)).map(([, message]) => message);
   return html`<${Dialog} title=${`Recover what ${webhook.name} missed`} onClose=${onClose}>
-    <form novalidate onSubmit=${(/** @type {Event} */ e) => { e.preventDefault(); order(n === null); }}>
+    <form novalidate onSubmit=${(/** @type {Event} */ e) => { e.preventDefault(); order(!n); }}>
       <p>Deliveries that have ended are queued again, with the same <code>webhook-id</code>: a receiver that has seen one knows it.</p>
       <div class="wh-pair">
         <${Field} name="since" type="datetime-local" label="Events since" value=${asked.since} error=${errors.since} onInput=${(/** @type {string} */ since) => put({ since })} hint="Your local time. Empty: all." />
