@@ -13,7 +13,8 @@ import subprocess
 import tempfile
 import time
 
-from bench_tools import ROOT, TOKEN, cpu_ns, free_port, memory_mb, pending, start_sidehook, stop, wait_for
+from bench_tools import ROOT, TOKEN, cpu_ns, memory_mb, pending, start_sidehook, stop, wait_for
+from loopback import free_port
 
 SECONDS = int(os.environ.get("BENCH_DELIVERY_SECONDS", "60"))
 BACKLOG = int(os.environ.get("BENCH_BACKLOG", "1000000"))

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 
-from bench_tools import ROOT, TOKEN, children, free_port, start_sidehook, wait_for
+from bench_tools import ROOT, TOKEN, children, start_sidehook, wait_for
+from loopback import free_port
 
 NGINX = """
 worker_processes {workers}; pid {folder}/pid; error_log {folder}/error.log crit; daemon off;

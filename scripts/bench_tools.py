@@ -14,12 +14,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOKEN = "bench-token-0123456789abcdef0123456789"
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def wait_for(port):
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:

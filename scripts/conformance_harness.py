@@ -16,6 +16,8 @@ import threading
 import time
 import urllib.request
 
+from loopback import free_port
+
 HERE = pathlib.Path(__file__).resolve().parent
 BINARY = pathlib.Path(os.environ.get("SIDEHOOK_BIN", HERE.parent / "target/debug/sidehook")).resolve()
 NODE = pathlib.Path(os.environ.get("CONFORMANCE_NODE", HERE.parent / "target/conformance-node")).resolve()
@@ -27,12 +29,6 @@ started = []    # programs, for the case that this one is ended from outside
 
 class Different(Exception):
     """A suite's finding: what differs, or what must not be."""
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def wait_for(what, ready, seconds=30):

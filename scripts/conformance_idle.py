@@ -10,7 +10,7 @@ IDLE, ACTIVE, SECONDS = 10_000, 1_000, 20
 CALL = b"GET /idle HTTP/1.1\r\nHost: api.test\r\n\r\n"
 # Per idle connection, the system's share not counted. sidehook's own, not the kernel's.
 MOST_KB = 24
-TIMES = f'max_connections = {IDLE + ACTIVE + 500}\nidle_timeout = "10m"\n'
+SETTINGS = f'max_connections = {IDLE + ACTIVE + 500}\nidle_timeout = "10m"\n'
 
 
 def run(_):
@@ -21,7 +21,7 @@ def run(_):
     with Stage() as stage:
         port = free_port()
         stage.start("upstream", [sys.executable, HERE / "conformance_upstream.py", port], port=port)
-        sidehook = Sidehook(stage, f"http://127.0.0.1:{port}", TIMES)
+        sidehook = Sidehook(stage, f"http://127.0.0.1:{port}", SETTINGS)
         summary = asyncio.run(scene(sidehook))
         sidehook.check_log()
         return summary

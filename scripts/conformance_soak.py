@@ -13,7 +13,7 @@ import sys
 import time
 
 from conformance_clients import KINDS, Session
-from conformance_harness import HERE, Different, Receiver, Sidehook, Stage, end, free_port, wait_for
+from conformance_harness import HERE, Different, Receiver, Sidehook, Stage, free_port, wait_for
 
 CLIENTS = 48
 RESTARTS, RELOADS = 11, 3    # seconds between them

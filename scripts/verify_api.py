@@ -7,17 +7,16 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
 
 import jsonschema
 
+from loopback import free_port, serve
 from verify_api_answers import check_answers, closed
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -55,18 +54,6 @@ class Receiver(Api):
         self.wfile.write(answer)
 
     do_PUT = do_POST
-
-
-def serve(handler):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_port
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def wait_for(what, ready, seconds=30):

@@ -15,9 +15,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from loopback import free_port, serve
+
 TOKEN = "verify-token-0123456789abcdef0123456789"
 PATIENCE = 60
-# Contract section 7, and what was added to it since: name, type, labels.
+# All of them: name, type, labels.
 METRICS = {
     "sidehook_calls_total": ("counter", {"matched"}),
     "sidehook_upstream_errors_total": ("counter", {"kind"}),
@@ -73,18 +75,6 @@ class Failing(Api):
         self.send_response(500)
         self.send_header("content-length", "0")
         self.end_headers()
-
-
-def serve(handler):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_address[1]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def until(what, question):

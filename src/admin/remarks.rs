@@ -1,6 +1,5 @@
-//! What stands in the dashboard's files for those who read their code, and is not sent to browsers: a
-//! sixth of all bytes. Only whole lines are left out, and they stay as empty lines, so that a browser's
-//! error names the line of the file.
+//! What stands in the dashboard's files for those who read their code, and is not sent to browsers: remarks,
+//! and the types that `tsc` checks. Lines stay, if empty, so that a browser's error names the line of the file.
 
 use std::borrow::Cow;
 
@@ -14,8 +13,8 @@ pub(super) fn left_out(path: &str, bytes: &'static [u8]) -> Cow<'static, [u8]> {
     }
 }
 
-/// `//` begins a remark in scripts only. The code of the dashboard begins no line of a text of several
-/// lines like a remark.
+/// `//` begins a remark in scripts only, and only they have types. The code of the dashboard begins no line of
+/// a text of several lines like a remark, and has no text with `/** @`.
 fn without_remarks(text: &str, is_script: bool) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut is_within = false;
@@ -28,12 +27,24 @@ fn without_remarks(text: &str, is_script: bool) -> String {
         let is_remark = is_within || (begins && is_whole);
         if is_remark || (is_script && trimmed.starts_with("//")) {
             kept.push_str(if line.ends_with('\n') { "\n" } else { "" });
+        } else if is_script {
+            push_without_types(&mut kept, line);
         } else {
             kept.push_str(line);
         }
         is_within = (is_within || (begins && is_whole)) && !ends;
     }
     kept
+}
+
+/// A line that is none of a remark alone: without `/** @type ... */` within it.
+fn push_without_types(kept: &mut String, mut line: &str) {
+    while let Some((before, rest)) = line.split_once("/** @") {
+        let Some((_, behind)) = rest.split_once("*/") else { break };
+        kept.push_str(before);
+        line = behind.strip_prefix(' ').unwrap_or(behind);
+    }
+    kept.push_str(line);
 }
 
 #[cfg(test)]
@@ -49,6 +60,15 @@ mod tests {
         assert_eq!(without_remarks(script, true), kept);
         let style = "/* Colours,\n   first. */\na { color: red; } /* b */\n// no remark\n";
         assert_eq!(without_remarks(style, false), "\n\na { color: red; } /* b */\n// no remark\n");
+    }
+
+    #[test]
+    fn types_go_from_scripts() {
+        let script = "f((/** @type {A|{b: C}} */ a, /** @type {D} */b) => /* why */ a);\n\
+                      /** @type {E} */ (g()); // /** @ stays\n";
+        let kept = "f((a, b) => /* why */ a);\n(g()); // /** @ stays\n";
+        assert_eq!(without_remarks(script, true), kept);
+        assert_eq!(without_remarks("a {} /** @b */\n", false), "a {} /** @b */\n");
     }
 
     #[test]

@@ -152,6 +152,19 @@ test("a whole id leads to its event, in any spelling; an unknown one is told", {
   assert.equal(await page.getByLabel("Search", { exact: true }).getAttribute("aria-invalid"), "true");
 });
 
+test("who types on while an id is looked for stays where he is", { path: "#/events" }, async ({ page, harness }) => {
+  await task(harness, { id: "typed-on" });
+  const { data: [event] } = await harness.get("/v1/events?q=typed-on");
+  const asked = new Promise((resolve) => void page.route("**/v1/history/*", resolve, { times: 1 }));
+  await page.getByLabel("Search", { exact: true }).fill(event.id);
+  const route = /** @type {import("playwright-core").Route} */ (await asked);
+  await page.getByLabel("Search", { exact: true }).fill("typed-on");
+  await page.waitForURL((url) => url.hash.includes("q=typed-on"));
+  await route.continue().catch(() => {}); // It may have been given up.
+  await row(page, "typed-on").waitFor();
+  assert.ok(page.url().endsWith("#/events?q=typed-on"), page.url());
+});
+
 test("exact times include their beginning and leave out their end", { path: "#/events" }, async ({ page, harness, visit }) => {
   await task(harness, { id: "in-time" });
   const { data: [event] } = await harness.get("/v1/events?q=in-time");

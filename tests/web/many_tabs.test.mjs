@@ -36,3 +36,23 @@ test("without locks (plain HTTP to another machine) a tab that is left makes roo
     });
   }
 });
+
+test("a window that asks for hours leaves nothing behind", { signedIn: false }, async ({ page, harness, visit }) => {
+  await page.clock.install();
+  await page.addInitScript(() => {
+    // Three other windows have the streams.
+    LockManager.prototype.request = async (/** @type {any[]} */ ...given) => given.at(-1)(null);
+    const listening = globalThis["listening"] = { n: 0 };
+    const { addEventListener: add, removeEventListener: remove } = AbortSignal.prototype;
+    AbortSignal.prototype.addEventListener = function (...given) { listening.n += 1; return Reflect.apply(add, this, given); };
+    AbortSignal.prototype.removeEventListener = function (...given) { listening.n -= 1; return Reflect.apply(remove, this, given); };
+  });
+  await page.reload();
+  await visit("#/rules", harness.token);
+  await page.locator("header.top").getByText("every 5 s").waitFor();
+  const asked = [];
+  page.on("request", (request) => void asked.push(request.url()));
+  for (let n = 0; n < 12; n += 1) await page.clock.runFor(5_000);
+  assert.ok(asked.filter((url) => url.includes("/v1/status")).length > 5, `${asked.length} questions`);
+  assert.ok(await page.evaluate(() => globalThis["listening"].n) <= 1, "listeners of questions that are long over");
+});

@@ -15,7 +15,7 @@ export { until };
 /** Longer than anything takes on a slow machine; reached only where something is broken, ms. */
 const PATIENCE = 40_000;
 
-export const DESKTOP = { width: 1280, height: 800 };
+const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -53,9 +53,9 @@ async function firstOther(harness) {
   return null;
 }
 
-/** Line for line the file: what is served has empty lines for remarks (src/admin/remarks.rs). */
+/** Line for line the file: what is served has empty lines for remarks, and no types (src/admin/remarks.rs). */
 function isTold(served, file) {
-  const [told, written] = [served, file].map((text) => text.split("\n"));
+  const [told, written] = [served, file].map((text) => text.replaceAll(/\/\*\* @((?!\*\/).)*\*\/ ?/g, "").split("\n"));
   return told.length === written.length && told.every((line, i) => line === written[i] || line === "");
 }
 

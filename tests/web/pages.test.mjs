@@ -42,6 +42,15 @@ test("a killed server is told on every page, and every page goes on when it is b
   }
 });
 
+test("a status that does not come is told in the words of who refuses it", { allow: [/status of 502/] }, async ({ page }) => {
+  await live(page);
+  await page.route("**/v1/status", (route) => route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad Gateway</h1>" }));
+  await page.locator(".banner").getByText("the server answered 502").waitFor();
+  assert.equal(await page.getByText("does not answer").count(), 0);
+  await page.unroute("**/v1/status");
+  await page.locator(".banner").waitFor({ state: "detached" });
+});
+
 test("who waits at a server that is gone can sign out, and signs in again when it is back", { allow: AWAY }, async ({ page, harness }) => {
   await live(page);
   await harness.down();

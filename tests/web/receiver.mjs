@@ -3,8 +3,8 @@ import http from "node:http";
 
 /**
  * Starts it on a free port. `behave(path, how)` with `how` one of
- * "ok", "html500" (500 with a page of HTML), "slow" (answers after 1.5 s), "hang" (never answers), "gone" (410),
- * "close" (hangs up), "busy" (429 with Retry-After), or `{ status, headers, body, delay }` for anything else, or a
+ * "ok", "html500" (500 with a page of HTML), "slow" (answers after 1.5 s), "gone" (410),
+ * "close" (hangs up), or `{ status, headers, body, delay }` for anything else, or a
  * function `(request, body) => such an object`. A path that was never told is "ok". `seen(path)`: what came.
  */
 export async function startReceiver(port = 0) {
@@ -53,11 +53,9 @@ const KNOWN = {
   html500: { status: 500, headers: { "content-type": "text/html; charset=utf-8", server: "nginx/1.24.0" }, body: HTML },
   slow: { status: 200, headers: { "content-type": "text/plain" }, body: "accepted\n", delay: 1500 },
   gone: { status: 410, headers: { "content-type": "text/plain" }, body: "This address is no longer in use.\n" },
-  busy: { status: 429, headers: { "retry-after": "120", "content-type": "text/plain" }, body: "Too many requests\n" },
 };
 
 function reply(response, how) {
-  if (how === "hang") return;
   if (how === "close") return response.destroy();
   const { status = 200, headers = {}, body = "", delay = 0 } = typeof how === "string" ? KNOWN[how] ?? { status: 500, body: `no behaviour ${how}` } : how;
   const send = () => {

@@ -71,6 +71,16 @@ test("a new webhook is seen to want its events, and only those", { path: "#/rule
   assert.equal(await page.getByRole("link", { name: "readers" }).count(), 2);
 });
 
+test("an answer that takes longer than the time between two questions is waited for", async ({ page, visit }) => {
+  await page.clock.install();
+  const first = new Promise((resolve) => void page.route("**/v1/rules?*", resolve));
+  await visit("#/rules");
+  const route = /** @type {import("playwright-core").Route} */ (await first);
+  await page.clock.runFor(11_000);
+  await route.continue();
+  await page.locator(".rule").first().waitFor();
+});
+
 test("many rules are found by a word of them; the address keeps it", { path: "#/rules" }, async ({ page }) => {
   await page.getByLabel("Find a rule").fill("TOTAL >");
   await until("one rule", async () => (await page.locator(".rule").count()) === 1);
@@ -229,7 +239,7 @@ for (const [name, options] of Object.entries({
     await harness.call("POST", `/api/v1/echo/${"long".repeat(500)}`, { n: 1 });
     await visit("#/rules/test?label=echo.posted");
     await page.locator(".said").first().waitFor();
-    await page.getByRole("button", { name: "all 2,013 characters" }).first().waitFor();
+    await page.getByRole("button", { name: "Show 1,853 more" }).first().waitFor();
     await axe(page);
     await fitsScreen(page);
     if (!options.phone) return;

@@ -1,5 +1,5 @@
 // The API behind sidehook: tasks, invoices, files. It remembers little, answers much, and some of its
-// answers are what a page must be able to show: forms, text, binary, compressed, big, slow, broken.
+// answers are what a page must be able to show: forms, text, binary, compressed, big, broken.
 import http from "node:http";
 import { gzipSync } from "node:zlib";
 
@@ -88,8 +88,6 @@ async function answer(state, request, response) {
     case "POST imports":
       response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(BIG) });
       return response.end(BIG);
-    case "GET feed":
-      return feed(response, Number(searchParams.get("events") ?? 3));
     case "POST echo": {
       const headers = { "content-type": request.headers["content-type"] ?? "application/json" };
       if (request.headers["x-note"]) headers["x-note"] = request.headers["x-note"];
@@ -99,17 +97,7 @@ async function answer(state, request, response) {
     case "GET broken":
     case "POST broken":
       return json(response, 500, { error: "the database is not there" });
-    case "GET slow":
-      return void setTimeout(() => json(response, 200, { slow: true }), Number(searchParams.get("ms") ?? 500)).unref();
-    case "POST people":
-      return json(response, 201, { person: parsed(body).name ?? null, verified: false });
     default:
       return json(response, 404, { error: `nothing at ${pathname}` });
   }
-}
-
-function feed(response, events) {
-  response.writeHead(200, { "content-type": "text/event-stream" });
-  for (let n = 1; n <= events; n++) response.write(`id: ${n}\nevent: tick\ndata: {"n":${n}}\n\n`);
-  response.end();
 }

@@ -127,6 +127,10 @@ test("a recovery counts first, then queues again, and its progress is shown", as
   await dialog(page).getByLabel("Which deliveries").selectOption("cancelled");
   await button(page, "Count them first").click();
   await dialog(page).getByText("Nothing to recover").waitFor();
+  // Counting again is counting, too.
+  const again = page.waitForRequest("**/recover");
+  await button(page, "Count them first").click();
+  assert.equal((await again).postDataJSON().dry_run, true);
   await dialog(page).getByLabel("Which deliveries").selectOption("failed");
   await button(page, "Count them first").click();
   await axe(page);
@@ -300,4 +304,77 @@ test("a question goes with the page that asked it", { path: "#/webhooks" }, asyn
   await page.getByRole("heading", { name: "Webhooks", exact: true, level: 1 }).waitFor();
   await dialog(page).waitFor({ state: "detached" });
   assert.equal((await harness.webhook("asked-about")).status, "active");
+});
+
+test("an address with a time that is none shows the filters that clear it", { allow: [/status of 400/] }, async ({ page, harness, visit }) => {
+  const { id } = await harness.webhook("audit-log");
+  await visit(`#/webhooks/${id}?since=yesterday`);
+  await page.getByText("Could not load the deliveries").waitFor();
+  await button(page, "Show all").click();
+  await page.getByText("Could not load the deliveries").waitFor({ state: "detached" });
+});
+
+test("without figures nothing is called well, and it is told why the charts are empty", { allow: [/status of 503/] }, async ({ page, harness, visit }) => {
+  const { id } = await made(harness, "uncounted");
+  const refuse = (route) => route.fulfill({ status: 503, json: { status: 503, code: "unavailable", detail: "the store has not answered in time" } });
+  await page.route("**/v1/series*", refuse);
+  await visit(`#/webhooks/${id}?range=15m`);
+  await page.getByText("No new figures for the charts").waitFor();
+  assert.equal(await page.getByText("there was no attempt").count(), 0);
+  await visit("#/webhooks");
+  await page.getByText("No new figures").waitFor();
+  await visit(`#/webhooks/${id}?range=15m`);
+  await page.unroute("**/v1/series*", refuse);
+  await health(page).getByText("there was no attempt in the last 15 minutes").waitFor();
+  await page.getByText("No new figures for the charts").waitFor({ state: "detached" });
+  await harness.made("DELETE", `/v1/webhooks/${id}`);
+});
+
+test("a count is that of the question it was asked for", async ({ page, harness, visit }) => {
+  const { id } = await made(harness, "recount", { retry: [], pause_after: 0 });
+  harness.receiver.behave("/recount", { status: 503, body: "not now" });
+  await echo(harness);
+  await until("the failure", async () => (await harness.get(`/v1/webhooks/${id}/deliveries?status=failed`)).data.length === 1);
+  await visit(`#/webhooks/${id}`);
+  await button(page, "Recover").click();
+  const held = new Promise((resolve) => void page.route("**/recover", resolve, { times: 1 }));
+  await button(page, "Count them first").click();
+  const route = /** @type {import("playwright-core").Route} */ (await held);
+  await dialog(page).getByLabel("Which deliveries").selectOption("delivered");
+  await route.continue();
+  await button(page, "Count them first").waitFor();
+  assert.equal(await dialog(page).getByText("would be queued again").count(), 0);
+  await harness.made("DELETE", `/v1/webhooks/${id}`);
+});
+
+test("older deliveries that come late are not those of another filter", async ({ page, harness, visit }) => {
+  const { id } = await made(harness, "late");
+  await harness.traffic(52, () => ["POST", "/api/v1/echo", {}]);
+  await until("52 deliveries", async () => (await harness.get(`/v1/webhooks/${id}/deliveries?status=delivered&limit=200`)).data.length === 52);
+  await visit(`#/webhooks/${id}`);
+  const held = new Promise((resolve) => void page.route(/deliveries\?.*cursor=/, resolve, { times: 1 }));
+  await button(page, "Show older ones").click();
+  const route = /** @type {import("playwright-core").Route} */ (await held);
+  await page.getByLabel("State").selectOption("failed");
+  await page.getByText("No delivery is like this.").waitFor();
+  const answered = page.waitForResponse(/deliveries\?.*cursor=/);
+  await route.continue();
+  await (await answered).finished();
+  await page.evaluate(() => new Promise((resolve) => setTimeout(() => requestAnimationFrame(resolve), 0)));
+  await page.getByText("No delivery is like this.").waitFor();
+  assert.equal(await page.locator(".wh-deliveries tbody tr").count(), 0);
+  await harness.made("DELETE", `/v1/webhooks/${id}`);
+});
+
+test("a key that is on its way is not lost with its dialog", async ({ page, harness, visit }) => {
+  const { id } = await made(harness, "hasty");
+  await visit(`#/webhooks/${id}`);
+  await button(page, "Rotate secret").click();
+  const held = new Promise((resolve) => void page.route("**/rotate-secret", resolve, { times: 1 }));
+  await button(page, "Rotate").click();
+  const route = /** @type {import("playwright-core").Route} */ (await held);
+  await page.keyboard.press("Escape");
+  await route.continue();
+  await dialog(page).getByText("It is shown this once").waitFor();
+  await harness.made("DELETE", `/v1/webhooks/${id}`);
 });

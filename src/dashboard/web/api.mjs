@@ -39,6 +39,18 @@ export function address(path, params = {}) {
  */
 export const get = (path, params, options) => ask("GET", address(path, params), undefined, options);
 
+/** A list, page by page; `most` bounds it. @param {string} path @param {AbortSignal} signal @param {number} [most] */
+export async function whole(path, signal, most = 2_000) {
+  const all = /** @type {any[]} */ ([]);
+  let cursor = null;
+  do {
+    const { data, next } = await get(path, { limit: 200, cursor }, { signal });
+    all.push(...data);
+    cursor = next;
+  } while (cursor && all.length < most);
+  return all;
+}
+
 /** @param {string} path @param {any} [body] @param {Options} [options] @returns {Promise<any>} */
 export const post = (path, body, options) => ask("POST", address(path), body, options);
 

@@ -57,9 +57,9 @@ function App() {
 
 /** Between a reload of the page and the server's first word. */
 function Waiting() {
-  const { awaySince } = useCell(status);
+  const { awaySince, why } = useCell(status);
   return html`<main class="lonely">
-    <p role="status">${awaySince === null ? "Signing in ..." : "sidehook does not answer. Trying again ..."}</p>
+    <p role="status">${awaySince === null ? "Signing in ..." : `${why}. Trying again ...`}</p>
     ${awaySince === null ? null : html`<button type="button" onClick=${() => signOut()}>Sign out</button>`}
   </main>`;
 }

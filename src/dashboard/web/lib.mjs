@@ -1,9 +1,9 @@
 // The one place that knows the libraries: everything else imports from here.
 
-import { h, render, Fragment, Component } from "./vendor/preact.mjs";
+import { h, render } from "./vendor/preact.mjs";
 import htm from "./vendor/htm.mjs";
 
-export { h, render, Fragment, Component };
+export { render };
 export {
   useCallback, useEffect, useErrorBoundary, useId, useLayoutEffect, useMemo, useRef, useState,
 } from "./vendor/hooks.mjs";

@@ -93,7 +93,7 @@ async function start() {
       hasPlace = await inPlace(() => follow(mine.signal, () => { n = -1; }));
     } catch (error) {
       if (mine.signal.aborted) return;
-      const { status, code } = /** @type {any} */ (error);
+      const { status, code } = error;
       if (code === "too_many_streams") hasPlace = false;
       else connection.set(status === 0 ? "away" : "connecting");
     }
@@ -118,8 +118,13 @@ export function answered() {
 /** @param {number} ms @param {AbortSignal} signal */
 function pause(ms, signal) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms, undefined);
-    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(undefined); }, { once: true });
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve(undefined);
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
   });
 }
 

@@ -11,10 +11,11 @@ const EVERY = 5_000;
 const EVERY_AWAY = 2_000;
 
 /**
- * `data` is the last answer of `/v1/status`; `awaySince` is set while there is none.
- * @type {ReturnType<typeof cell<{data: any, awaySince: number|null}>>}
+ * `data` is the last answer of `/v1/status`; `awaySince` is set while there is none, and `why` says what is the matter.
+ * @typedef {{data: any, awaySince: number|null, why: string}} Status
  */
-export const status = cell({ data: /** @type {any} */ (null), awaySince: /** @type {number|null} */ (null) });
+const NOTHING = /** @type {Status} */ ({ data: null, awaySince: null, why: "" });
+export const status = cell(NOTHING);
 
 let timer = 0;
 
@@ -32,19 +33,21 @@ export function startAsking() {
 /** Asks now. */
 export async function ask() {
   clearTimeout(timer);
-  if (session.get().token === null) return status.set({ data: null, awaySince: null });
-  if (document.hidden && session.get().access !== null) return;
+  const { token, access } = session.get();
+  if (token === null) return status.set(NOTHING);
+  if (document.hidden && access !== null) return;
   try {
     const data = await get("v1/status");
-    if (session.get().token === null) return;
+    // What one token may do says nothing of the next.
+    if (session.get().token !== token) return ask();
     answered();
     if (status.get().awaySince !== null) stale.set(stale.get() + 1);
-    status.set({ data, awaySince: null });
+    status.set({ ...NOTHING, data });
     admitted(data.access);
   } catch (problem) {
-    if (session.get().token === null) return;
-    status.set({ ...status.get(), awaySince: status.get().awaySince ?? serverNow() });
-    if (/** @type {any} */ (problem).status === 0) connection.set("away");
+    if (session.get().token !== token) return ask();
+    status.set({ ...status.get(), awaySince: status.get().awaySince ?? serverNow(), why: problem.message });
+    if (problem.status === 0) connection.set("away");
   }
   clearTimeout(timer);
   timer = setTimeout(ask, status.get().awaySince === null ? EVERY : EVERY_AWAY);

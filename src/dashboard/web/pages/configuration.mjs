@@ -2,16 +2,15 @@
 // force, where it is not; and reading it again.
 
 import { get, post } from "../api.mjs";
-import { html, useCell, useEffect, useMemo, useRef, useState } from "../lib.mjs";
+import { html, useCell, useEffect, useMemo, useState } from "../lib.mjs";
 import { go, link, place } from "../router.mjs";
 import { session } from "../session.mjs";
 import { ask, status } from "../status.mjs";
 import { Copy } from "../ui/copy.mjs";
 import { Field } from "../ui/form.mjs";
-import { Loaded, useLoad } from "../ui/load.mjs";
+import { Loaded, useLoad, useReloads } from "../ui/load.mjs";
 import { act } from "../ui/notice.mjs";
-import { Prose } from "../ui/prose.mjs";
-import { count, counted, Time } from "../ui/text.mjs";
+import { count, counted, Prose, Time } from "../ui/text.mjs";
 import { sectionsOf } from "./configuration_toml.mjs";
 
 export function Configuration() {
@@ -19,12 +18,8 @@ export function Configuration() {
   const { access } = useCell(session);
   // The file is watched: what the status tells of a new one, this page tells whole.
   const { data: now } = useCell(status);
-  const seen = now ? JSON.stringify(now.config) : null;
-  const known = useRef(seen);
-  useEffect(() => {
-    if (known.current !== null && known.current !== seen) load.reload();
-    known.current = seen;
-  }, [seen]);
+  const seen = JSON.stringify(now?.config);
+  useReloads(load.reload, [seen]);
   const config = load.data;
   return html`
     <div class="heading"><h1>Configuration</h1>
@@ -90,7 +85,7 @@ function Effective({ config }) {
     id=${name === chosen ? "config-chosen" : undefined} tabindex=${name === chosen ? "-1" : undefined} aria-label=${name}>
     <pre>${tokens.map(([kind, part]) => (kind ? html`<span class=${`toml-${kind}`} title=${kind === "masked" ? "A secret: it is never shown." : undefined}>${part}</span>` : part))}</pre>
   </section>`), [sections, chosen]);
-  return html`<p class="quiet config-facts">Generation ${count(config.generation)} is in force since <${Time} at=${config.loaded_at} />.
+  return html`<p class="quiet">Generation ${count(config.generation)} is in force since <${Time} at=${config.loaded_at} />.
       Every key with its value, defaults included; secrets read <code>***</code>.</p>
     <div class="config">
       <${Sections} sections=${sections} chosen=${chosen} />

@@ -11,7 +11,7 @@ const TOKEN = new RegExp([
 ].join("|"), "gm");
 
 /** @param {string} text @returns {Token[]} */
-export function tokensOf(text) {
+function tokensOf(text) {
   /** @type {Token[]} */
   const tokens = [];
   let end = 0;

@@ -58,7 +58,7 @@ export function Event({ id, query }) {
   return html`
     <${Head} event=${data.event} deliveries=${deliveries} />
     ${loaded.problem ? html`<p class="notice warn" role="status">It could not be loaded anew: ${loaded.problem.message}
-      <button type="button" class="small" onClick=${reload}>Try again</button></p>` : null}
+      <button type="button" class="small" disabled=${loaded.loading} onClick=${reload}>Try again</button></p>` : null}
     <${DeliveryList} event=${data.event} deliveries=${deliveries} first=${data.delivery ?? query.delivery ?? null}
       onDone=${() => { if (connection.get() !== "live") reload(); }} />
     ${call}`;
@@ -136,7 +136,7 @@ function Head({ event, deliveries }) {
         <a class="button" href=${link("events", { label: event.label })}>Events like this</a>
       </span>
     </div>
-    <p class="ev-line"><${Method} of=${event.method} /> <code class="ev-url"><${Long} text=${event.url} limit=${200} /></code> <${Code} of=${event.status} /></p>
+    <p class="ev-line"><${Method} of=${event.method} /> <code><${Long} text=${event.url} limit=${200} /></code> <${Code} of=${event.status} /></p>
     <dl class="ev-facts">
       <div><dt>Time</dt><dd><${Time} at=${event.created_at} /> <span class="quiet">(<${Time} at=${event.created_at} ago />)</span></dd></div>
       ${event.subject === null ? null : html`<div><dt>Subject</dt><dd><${Long} text=${event.subject} /></dd></div>`}

@@ -2,10 +2,10 @@
 
 import { get } from "../api.mjs";
 import { serverNow } from "../clock.mjs";
-import { html, useCell, useEffect, useRef, useState } from "../lib.mjs";
+import { html, useCell, useState } from "../lib.mjs";
 import { Code } from "../ui/badge.mjs";
 import { Body, contentOf, Long } from "../ui/body.mjs";
-import { Loaded, useLoad } from "../ui/load.mjs";
+import { Loaded, useLoad, useReloads } from "../ui/load.mjs";
 import { count, duration, millis, now, Time } from "../ui/text.mjs";
 import { Pairs } from "./event_call.mjs";
 
@@ -33,15 +33,6 @@ export function Attempts({ delivery }) {
       </ol>
     <//>
   </div>`;
-}
-
-/** Asks again when what was shown in the list has changed. @param {() => void} reload @param {any[]} deps */
-export function useReloads(reload, deps) {
-  const isFirst = useRef(true);
-  useEffect(() => {
-    if (!isFirst.current) reload();
-    isFirst.current = false;
-  }, deps);
 }
 
 /** @param {{attempt: any, isFirst: boolean}} props `isFirst`: open from the beginning */

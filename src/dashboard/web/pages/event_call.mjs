@@ -1,8 +1,8 @@
 // The call that made an event: request and response side by side, and what of them is not there.
 
 import { html, useMemo } from "../lib.mjs";
-import { Code, Method } from "../ui/badge.mjs";
-import { Body, Long, Redacted } from "../ui/body.mjs";
+import { Code, Method, Redacted } from "../ui/badge.mjs";
+import { Body, Long } from "../ui/body.mjs";
 import { Copy } from "../ui/copy.mjs";
 import { bytes } from "../ui/text.mjs";
 
@@ -18,18 +18,14 @@ export function Call({ event, json }) {
     <h2 id="ev-call">The call</h2>
     <div class="halves">
       <${Side} side="request" message=${request} json=${json}>
-        <${Method} of=${request.method} /> <code class="ev-url"><${Long} text=${request.url} limit=${400} /></code>
+        <${Method} of=${request.method} /> <code><${Long} text=${request.url} limit=${400} /></code>
         ${/(^|[?&])[^=&]*=REDACTED(&|$)/.test(request.url) ? html` <${Redacted} why="[capture] redact_query names parameters of this URL." />` : null}
         <${Copy} text=${request.url} what="the URL" />
       <//>
-      <${Side} side="response" message=${response} json=${json}><${Code} of=${response.status} /> <span class="quiet">${REASONS[response.status] ?? ""}</span><//>
+      <${Side} side="response" message=${response} json=${json}><${Code} of=${response.status} /><//>
     </div>
   </section>`;
 }
-
-/** @type {Record<number, string>} RFC 9110 15 */
-const REASONS = { 200: "OK", 201: "Created", 202: "Accepted", 203: "Non-Authoritative Information", 204: "No Content", 205: "Reset Content", 206: "Partial Content",
-  301: "Moved Permanently", 302: "Found", 303: "See Other", 304: "Not Modified", 307: "Temporary Redirect", 308: "Permanent Redirect", 101: "Switching Protocols" };
 
 /** @param {{side: "request"|"response", message: any, json: JsonText, children: any}} props */
 function Side({ side, message, json, children }) {

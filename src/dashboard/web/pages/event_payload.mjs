@@ -7,8 +7,7 @@ import { Method } from "../ui/badge.mjs";
 import { Body, contentOf, Long, Text } from "../ui/body.mjs";
 import { Copy } from "../ui/copy.mjs";
 import { curlOf } from "../ui/curl.mjs";
-import { Loaded, useLoad } from "../ui/load.mjs";
-import { useReloads } from "./event_attempts.mjs";
+import { Loaded, useLoad, useReloads } from "../ui/load.mjs";
 import { Pairs } from "./event_call.mjs";
 
 const MASK = "***";
@@ -27,7 +26,7 @@ export function Payload({ delivery }) {
   useReloads(loaded.reload, [attempts]);
   const cure = CURES[loaded.problem?.code];
   return html`<section class="ev-payload" aria-label="What the receiver gets">
-    ${cure && !loaded.loading ? html`<div class="notice warn" role="alert">
+    ${cure ? html`<div class="notice warn" role="alert">
       <p><strong>There is nothing to show:</strong> ${loaded.problem.message}. ${cure}</p></div>`
     : html`<${Loaded} of=${loaded} what="what the receiver gets">${loaded.data ? html`<${Shown} request=${loaded.data} attempt=${attempts + 1} />` : null}<//>`}
   </section>`;
@@ -42,7 +41,7 @@ function Shown({ request, attempt }) {
   const isBodyMasked = encoding !== "base64" && body.includes(MASK);
   return html`
     <p class="hint">The request of attempt ${attempt}, as it would be sent now. Secrets and signatures read <code>${MASK}</code>: they are never shown.</p>
-    <p class="ev-line"><${Method} of=${method} /> <code class="ev-url"><${Long} text=${url} limit=${400} /></code> <${Copy} text=${url} what="the receiver's URL" /></p>
+    <p class="ev-line"><${Method} of=${method} /> <code><${Long} text=${url} limit=${400} /></code> <${Copy} text=${url} what="the receiver's URL" /></p>
     <${Pairs} pairs=${Object.entries(headers)} isHeaders />
     <h4>Body</h4>
     <${Body} of=${content} name="Body that the receiver gets" what="the body that the receiver gets" />

@@ -1,6 +1,6 @@
 // An event once more, to webhooks of the operator's choice, those that never got it included.
 
-import { get, post } from "../api.mjs";
+import { post, whole } from "../api.mjs";
 import { html, useState } from "../lib.mjs";
 import { State } from "../ui/badge.mjs";
 import { Dialog } from "../ui/dialog.mjs";
@@ -16,7 +16,7 @@ const DRAWN = 50;
 
 /** @param {{event: any, deliveries: any[], onClose: () => void, onDone: () => void}} props */
 export function Replay({ event, deliveries, onClose, onDone }) {
-  const loaded = useLoad(webhooks, []);
+  const loaded = useLoad((signal) => whole("v1/webhooks", signal, MANY), []);
   const states = new Map(deliveries.map((delivery) => [delivery.webhook_id, delivery.status]));
   const [ticked, setTicked] = useState(() => new Set(deliveries.filter(({ status }) => status === "failed").map(({ webhook_id: id }) => id)));
   const [search, setSearch] = useState("");
@@ -67,15 +67,4 @@ export function Replay({ event, deliveries, onClose, onDone }) {
       </div>
     </form>
   <//>`;
-}
-
-/** @param {AbortSignal} signal */
-async function webhooks(signal) {
-  const all = [];
-  for (let cursor = /** @type {string|null} */ (""); cursor !== null && all.length < MANY;) {
-    const page = await get("v1/webhooks", { limit: 200, cursor }, { signal });
-    all.push(...page.data);
-    cursor = page.next;
-  }
-  return all.slice(0, MANY);
 }

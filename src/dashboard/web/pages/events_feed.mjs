@@ -38,8 +38,9 @@ export class Feed {
   isLoading = false;
   /** Why the last page did not come. @type {any} */
   problem = null;
-  /** The search has stopped here, ms; it goes on when it is told to. @type {string|null} */
+  /** So far back the search has come, as events have their time. @type {string|null} */
   lookedBackTo = null;
+  /** It has stopped there; it goes on when it is told to. */
   isStuck = false;
   /** Events that were let go because there are too many. */
   nLetGo = 0;

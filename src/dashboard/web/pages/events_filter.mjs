@@ -44,16 +44,3 @@ export function idKind(text) {
   if (!found) return null;
   return found[1]?.toLowerCase() === "wh_" ? "webhook" : "event";
 }
-
-/** A local time as `<input type="datetime-local">` has it. @param {string} iso */
-export function localInput(iso) {
-  const at = new Date(iso);
-  if (Number.isNaN(at.getTime())) return "";
-  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
-}
-
-/** The same back; "" for none. @param {string} local */
-export function fromLocalInput(local) {
-  const at = new Date(local);
-  return local && !Number.isNaN(at.getTime()) ? at.toISOString() : "";
-}

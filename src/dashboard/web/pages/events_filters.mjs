@@ -1,12 +1,13 @@
 // The bar above the events: each change goes into the address at once, so that the address can be shared.
 
-import { get } from "../api.mjs";
+import { get, whole } from "../api.mjs";
 import { html, useEffect, useRef, useState } from "../lib.mjs";
 import { go, link, setQuery } from "../router.mjs";
 import { Field } from "../ui/form.mjs";
 import { useNarrow } from "../ui/list.mjs";
 import { useLoad } from "../ui/load.mjs";
-import { SPANS, STATES, fromLocalInput, idKind, isFiltered, localInput } from "./events_filter.mjs";
+import { fromLocalInput, localInput } from "../ui/text.mjs";
+import { SPANS, STATES, idKind, isFiltered } from "./events_filter.mjs";
 
 /** Typing rests for so long before it is looked for, ms. */
 const REST = 400;
@@ -58,18 +59,24 @@ function Search({ filter, put }) {
   const [text, setText] = useDraft(filter.q);
   const [error, setError] = useState(/** @type {string|null} */ (null));
   const timer = useRef(0);
-  useEffect(() => () => clearTimeout(timer.current), []);
+  const abort = useRef(new AbortController());
+  const stop = () => {
+    clearTimeout(timer.current);
+    abort.current.abort();
+  };
+  useEffect(() => stop, []);
   /** @param {string} value */
   const look = async (value) => {
-    clearTimeout(timer.current);
+    stop();
     const kind = idKind(value);
     if (kind === "webhook") return go(link("webhooks", value.trim()));
     if (kind === null) return put({ q: value.trim() });
+    const { signal } = abort.current = new AbortController();
     try {
-      const found = await get(`v1/history/${encodeURIComponent(value.trim())}`);
+      const found = await get(`v1/history/${encodeURIComponent(value.trim())}`, {}, { signal });
       go(found.type === "delivery" ? link("events", found.event_id, { delivery: found.id }) : link("events", found.id));
     } catch (problem) {
-      setError(problem.status === 404 ? "There is no event and no delivery with this id. Perhaps it is older than what is kept." : problem.message);
+      if (!signal.aborted) setError(problem.status === 404 ? "There is no event and no delivery with this id. Perhaps it is older than what is kept." : problem.message);
     }
     return undefined;
   };
@@ -77,7 +84,7 @@ function Search({ filter, put }) {
   const onInput = (value) => {
     setText(value);
     setError(null);
-    clearTimeout(timer.current);
+    stop();
     timer.current = setTimeout(look, REST, value);
   };
   return html`<div class="search">
@@ -90,8 +97,8 @@ function Search({ filter, put }) {
 /** @param {PartProps} props */
 function LabelField({ filter, put }) {
   const [label, setLabel] = useDraft(filter.label);
-  const rules = useLoad((signal) => get("v1/rules", { limit: 200 }, { signal }), []);
-  const labels = [...new Set((rules.data?.data ?? []).map((/** @type {any} */ rule) => rule.label))];
+  const rules = useLoad((signal) => whole("v1/rules", signal), []);
+  const labels = [...new Set((rules.data ?? []).map((/** @type {any} */ rule) => rule.label))];
   const isWrong = label !== "" && !/^[A-Za-z0-9_.:-]+$/.test(label);
   return html`<${Field} name="label" label="Event" value=${label} list=${labels} placeholder="any label" maxlength="200"
     error=${isWrong ? "A label has letters, digits and _ . : - only." : null}
@@ -103,21 +110,21 @@ function LabelField({ filter, put }) {
 function CodeField({ filter, put }) {
   const [code, setCode] = useDraft(filter.code);
   const [isWrong, setWrong] = useState(false);
-  const isCode = /^[1-5][0-9]{2}$/.test(code);
+  const isCode = (/** @type {string} */ text) => /^[1-5][0-9]{2}$/.test(text);
   return html`<${Field} name="code" label="Response" value=${code} placeholder="any code" inputmode="numeric" maxlength="3"
     error=${isWrong ? "A code is 100 to 599." : null}
     onInput=${(/** @type {string} */ text) => {
       setCode(text);
       setWrong(false);
-      if (text === "" || /^[1-5][0-9]{2}$/.test(text)) put({ code: text });
+      if (text === "" || isCode(text)) put({ code: text });
     }}
-    onChange=${() => setWrong(code !== "" && !isCode)} />`;
+    onChange=${() => setWrong(code !== "" && !isCode(code))} />`;
 }
 
 /** @param {PartProps} props */
 function WebhookField({ filter, put }) {
-  const webhooks = useLoad((signal) => get("v1/webhooks", { limit: 200 }, { signal }), []);
-  const known = (webhooks.data?.data ?? []).map((/** @type {any} */ webhook) => [webhook.id, webhook.name]);
+  const webhooks = useLoad((signal) => whole("v1/webhooks", signal), []);
+  const known = (webhooks.data ?? []).map((/** @type {any} */ webhook) => [webhook.id, webhook.name]);
   const isKnown = !filter.webhook || known.some((/** @type {any} */ [id]) => id === filter.webhook);
   return html`<${Field} name="webhook" label="For webhook" value=${filter.webhook} onInput=${(/** @type {string} */ webhook) => put({ webhook })}
     options=${[["", "any"], ...known, ...(isKnown ? [] : [[filter.webhook, filter.webhook]])]} />`;

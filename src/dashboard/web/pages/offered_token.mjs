@@ -19,7 +19,7 @@ async function tryIt(token) {
     signIn(token, access);
     done("Signed in with the token of the address.");
   } catch (problem) {
-    const { status, code, message } = /** @type {any} */ (problem);
+    const { status, code, message } = problem;
     const isWrong = status === 401 || code === "too_many_wrong_tokens";
     const words = isWrong ? "The token of the address is not accepted." : `The token of the address could not be tried: ${message}.`;
     failed(session.get().token === null ? words : `${words} You are still signed in as before.`);

@@ -2,56 +2,55 @@
 // minutes, hour or day. What is wrong with sidehook itself stands in the banner above.
 
 import { html, useCell } from "../lib.mjs";
-import { setQuery } from "../router.mjs";
 import { status } from "../status.mjs";
 import { Chart } from "../ui/chart.mjs";
 import { count, millis } from "../ui/text.mjs";
-import { rateNow, sum, useFailed, useLines, useSeries } from "./overview_data.mjs";
+import { rateNow, useFailed, useLines } from "./overview_data.mjs";
 import { LatestFailed, Queues, worstFirst } from "./overview_lists.mjs";
 import { rate, Tiles } from "./overview_tiles.mjs";
+import { NoFigures, RangeChoice, rangeOf, sum, useSeries } from "./series.mjs";
 
-/** @typedef {import("./overview_data.mjs").Range} Range */
-
-/** @type {[Range, string, string][]} */
-const RANGES = [["15m", "15 min", "15 minutes"], ["1h", "1 h", "hour"], ["24h", "24 h", "24 hours"]];
+/** Between two answers, ms: beside the charts, the figures of now are made of them. */
+const EVERY = 5_000;
+/** Webhooks whose course is shown: as many as one question takes. */
+const N_COURSES = 50;
 
 /** @param {{query: Record<string, string>}} props */
 export function Overview({ query }) {
   const { data } = useCell(status);
-  const [range, , words] = RANGES.find(([key]) => key === query.range) ?? RANGES[0];
+  const [range, , words] = rangeOf(query.range, "15m");
   const webhooks = worstFirst(data?.webhooks ?? []);
-  const series = useSeries(range, webhooks.map((/** @type {any} */ webhook) => webhook.id));
+  const series = useSeries(range, webhooks.slice(0, N_COURSES).map(({ id }) => id), EVERY);
+  const recent = useSeries(range === "15m" ? null : "15m", [], EVERY);
+  const now = range === "15m" ? series.data : recent.data;
   const failed = useFailed();
   const figures = {
-    calls: rateNow(series.now, series.now?.calls), matched: rateNow(series.now, series.now?.matched),
-    events: rateNow(series.now, series.now?.events), allEvents: sum(series.data?.events),
+    calls: rateNow(now, now?.calls), matched: rateNow(now, now?.matched), events: rateNow(now, now?.events), allEvents: sum(series.data?.events),
     failed: sum(series.data?.deliveries.failed), failedAttempts: sum(series.data?.attempts.failed),
   };
   return html`
     <div class="heading"><h1>Overview</h1>
-      <div class="choice" role="group" aria-label="Range of the charts">${RANGES.map(([key, short, long]) => html`
-        <button type="button" aria-pressed=${key === range} title=${`The last ${long}`}
-          onClick=${() => setQuery({ ...query, range: key === "15m" ? null : key })}>${short}</button>`)}</div>
+      <${RangeChoice} query=${query} usual="15m" />
     </div>
     <${Tiles} status=${data} figures=${figures} words=${words} />
     <div class="overview-lists">
-      <${Queues} webhooks=${data ? webhooks : null} series=${series.data?.webhooks ?? null} words=${words} />
-      <${LatestFailed} of=${failed} webhooks=${webhooks} />
+      <${Queues} webhooks=${data ? webhooks : null} series=${series.data?.of} words=${words} />
+      <${LatestFailed} of=${failed} webhooks=${data ? webhooks : null} />
     </div>
-    <${Charts} series=${series} words=${words} />`;
+    <${Charts} data=${series.data} now=${now} problem=${series.problem ?? recent.problem} words=${words} />`;
 }
 
-/** @param {{series: {data: any, now: any, problem: any}, words: string}} props */
-function Charts({ series: { data, now, problem }, words }) {
+/** @param {{data: any, now: any, problem: any, words: string}} props `now`: the series of the last 15 minutes */
+function Charts({ data, now, problem, words }) {
   const lines = useLines(data, now);
   const shared = {
-    until: data ? Date.parse(data.until) : 0, since: data ? Date.parse(data.since) : 0, step: data?.step_seconds ?? 5,
+    until: Date.parse(data?.until ?? 0), since: Date.parse(data?.since ?? 0), step: data?.step_seconds ?? 5,
     format: rate, least: 0.1,
   };
   const none = (/** @type {string} */ what) => `no ${what} in the last ${words}`;
   return html`<section aria-label=${`The last ${words}`}>
     <h2>The last ${words}</h2>
-    ${problem ? html`<p class="notice warn" role="status"><strong>No new figures for the charts:</strong> ${problem.message}. It is tried again every few seconds.</p>` : null}
+    <${NoFigures} problem=${problem} />
     <div class="overview-charts">
       <${Chart} title="Calls" unit="per second" ...${shared} lines=${lines?.calls ?? null} none=${none("calls")} />
       <${Chart} title="Events" unit="per second" ...${shared} lines=${lines?.events ?? null} none=${none("events")} />

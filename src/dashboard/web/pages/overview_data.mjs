@@ -1,59 +1,12 @@
-// What the overview asks for: the series of its range, and of the last minutes for the figures of now.
+// What the overview makes of the series, and the deliveries that failed last.
 
 import { get } from "../api.mjs";
-import { useEffect, useMemo, useRef, useState } from "../lib.mjs";
+import { useMemo } from "../lib.mjs";
 import { useChanges } from "../live.mjs";
 import { useLoad } from "../ui/load.mjs";
+import { sum } from "./series.mjs";
 
-/** @typedef {"15m"|"1h"|"24h"} Range */
-
-const EVERY = 5_000;
-/** As many webhooks as the API tells the series of. */
-const WEBHOOKS = 50;
 const FAILED = 6;
-
-/**
- * The series, asked again every few seconds while somebody looks. What was there stays when a request fails.
- * @param {Range} range @param {string[]} ids of webhooks
- * @returns {{data: any, now: any, problem: any}} `now`: the series of the last 15 minutes
- */
-export function useSeries(range, ids) {
-  const [state, setState] = useState(/** @type {any} */ ({ data: null, now: null, problem: null }));
-  const webhooks = useRef("");
-  webhooks.current = ids.slice(0, WEBHOOKS).join(",");
-  const isKnown = ids.length > 0;
-  useEffect(() => {
-    const abort = new AbortController();
-    let timer = 0;
-    const ask = async () => {
-      clearTimeout(timer);
-      if (document.hidden) return;
-      try {
-        const [data, now] = await Promise.all([
-          get("v1/series", { range, webhooks: webhooks.current }, { signal: abort.signal }),
-          range === "15m" ? null : get("v1/series", { range: "15m" }, { signal: abort.signal }),
-        ]);
-        if (abort.signal.aborted) return;
-        setState({ data, now: now ?? data, problem: null });
-      } catch (problem) {
-        if (abort.signal.aborted) return;
-        setState((/** @type {any} */ last) => ({ ...last, problem }));
-      }
-      clearTimeout(timer);
-      timer = setTimeout(ask, EVERY);
-    };
-    const seen = () => { if (!document.hidden) ask(); };
-    document.addEventListener("visibilitychange", seen);
-    ask();
-    return () => {
-      document.removeEventListener("visibilitychange", seen);
-      clearTimeout(timer);
-      abort.abort();
-    };
-  }, [range, isKnown]);
-  // Those of another range are none of this one.
-  return { ...state, data: state.data?.range === range ? state.data : null };
-}
 
 /**
  * Counts per step as rates. A step that sidehook has seen a part of only (its start, the running one) counts as that
@@ -76,11 +29,11 @@ function ratesOf(data, now) {
 
 /**
  * The lines of the charts.
- * @param {any} data a series, or null @param {any} now the one of 15 minutes
+ * @param {any} data a series, or null @param {any} now the one of 15 minutes, or null
  */
 export function useLines(data, now) {
   return useMemo(() => {
-    if (!data) return null;
+    if (!data || !now) return null;
     const rate = ratesOf(data, now);
     return {
       calls: /** @type {import("../ui/chart.mjs").Line[]} */ ([
@@ -104,12 +57,6 @@ export function useLines(data, now) {
       ]),
     };
   }, [data, now]);
-}
-
-/** The sum over the series; null where nothing was measured. @param {(number|null)[]|undefined} values */
-export function sum(values) {
-  const known = values?.filter((n) => n !== null) ?? [];
-  return known.length === 0 ? null : known.reduce((a, b) => a + b, 0);
 }
 
 /**

@@ -20,7 +20,7 @@ function need({ status, pending, held, oldest_seconds: oldest }) {
 /** @param {any[]} webhooks */
 export const worstFirst = (webhooks) => [...webhooks].sort((a, b) => need(b) - need(a) || a.name.localeCompare(b.name));
 
-/** @param {{webhooks: any[]|null, series: any[]|null, words: string}} props `webhooks` worst first; `words` names the range */
+/** @param {{webhooks: any[]|null, series: Map<string, any>|undefined, words: string}} props `webhooks` worst first; `words` names the range */
 export function Queues({ webhooks, series, words }) {
   const [isAll, setAll] = useState(false);
   if (webhooks?.length === 0) {
@@ -28,7 +28,6 @@ export function Queues({ webhooks, series, words }) {
       <a href=${link("webhooks")}>To the webhooks</a></p></section>`;
   }
   const shown = isAll ? webhooks : webhooks?.slice(0, FIRST);
-  const waiting = new Map(series?.map((one) => [one.id, one.waiting]));
   return html`<section class="card" aria-label="Webhooks">
     <h2>Webhooks <span class="quiet">worst first</span></h2>
     ${webhooks === null ? html`<p class="quiet">Loading ...</p>` : html`<div class="table"><table>
@@ -40,7 +39,7 @@ export function Queues({ webhooks, series, words }) {
         <td class="n">${count(webhook.pending)}</td>
         <td class="n">${webhook.held > 0 ? html`<strong class="warn-text">${count(webhook.held)}</strong>` : count(webhook.held)}</td>
         <td class="n">${webhook.oldest_seconds === null ? html`<span class="quiet">–</span>` : duration(webhook.oldest_seconds)}</td>
-        <td class="wide-only">${waiting.has(webhook.id) ? html`<${Spark} values=${waiting.get(webhook.id)} tone=${webhook.status === "active" ? "wait" : "warn"}
+        <td class="wide-only">${series?.has(webhook.id) ? html`<${Spark} values=${series.get(webhook.id).waiting} tone=${webhook.status === "active" ? "wait" : "warn"}
           label=${`Waiting deliveries of ${webhook.name} in the last ${words}`} />` : null}</td>
       </tr>`)}</tbody>
     </table></div>
@@ -49,16 +48,16 @@ export function Queues({ webhooks, series, words }) {
   </section>`;
 }
 
-/** @param {{of: any, webhooks: any[]}} props */
+/** @param {{of: any, webhooks: any[]|null}} props `webhooks` null: not known yet */
 export function LatestFailed({ of, webhooks }) {
-  const names = new Map(webhooks.map(({ id, name }) => [id, name]));
+  const names = new Map(webhooks?.map(({ id, name }) => [id, name]));
   const failed = of.data?.data ?? [];
   return html`<section class="card" aria-label="Latest failed deliveries">
     <h2>Latest failed deliveries</h2>
     <${Loaded} of=${of} what="failed deliveries">${failed.length === 0
       ? html`<p class="quiet">No delivery has failed. One fails when its last try was in vain; until then it is pending.</p>`
       : html`<ul class="failed-list">${failed.map((/** @type {any} */ one) => html`<li key=${one.id}>
-          <div><a href=${link("events", one.event_id)}>${one.event}</a> <span class="quiet">to</span> ${names.get(one.webhook_id) ?? "a webhook that is gone"}
+          <div><a href=${link("events", one.event_id)}>${one.event}</a> <span class="quiet">to</span> ${names.get(one.webhook_id) ?? (webhooks ? "a webhook that is gone" : "...")}
             <span class="quiet when"><${Time} at=${one.timestamp} ago /></span></div>
           <div class="why"><${Code} of=${one.response_code} /> <span class="cut" title=${one.error}>${one.error ?? ""}</span></div>
         </li>`)}</ul>

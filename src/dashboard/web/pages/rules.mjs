@@ -1,43 +1,24 @@
 // Which calls become events: the rules in their order, what each has seen, and who gets its events.
 
-import { get } from "../api.mjs";
-import { html, useEffect, useState } from "../lib.mjs";
+import { whole } from "../api.mjs";
+import { html, useState } from "../lib.mjs";
 import { link, setQuery } from "../router.mjs";
 import { Field } from "../ui/form.mjs";
-import { Loaded, useLoad } from "../ui/load.mjs";
+import { Loaded, useAgain, useLoad } from "../ui/load.mjs";
 import { Time, counted } from "../ui/text.mjs";
+import { wants } from "./webhook_draft.mjs";
 
 /** Between two looks at the counters, ms. */
 const EVERY = 5_000;
 /** So many rules are seen at a glance. */
 const N_GLANCE = 20;
-const N_PAGES_MAX = 10;
-
-/** @param {string} path @param {AbortSignal} signal all of a list, within reason */
-async function whole(path, signal) {
-  const all = [];
-  let cursor = null;
-  for (let n = 0; n < N_PAGES_MAX; n += 1) {
-    const page = /** @type {any} */ (await get(path, { limit: 200, cursor }, { signal }));
-    all.push(...page.data);
-    cursor = page.next;
-    if (cursor === null) break;
-  }
-  return all;
-}
 
 /** @param {{query: Record<string, string>}} props */
 export function Rules({ query }) {
   const rules = useLoad((signal) => whole("v1/rules", signal), []);
   const webhooks = useLoad((signal) => whole("v1/webhooks", signal), []);
-  useEffect(() => {
-    const timer = setInterval(() => {
-      if (document.hidden) return;
-      rules.reload();
-      webhooks.reload();
-    }, EVERY);
-    return () => clearInterval(timer);
-  }, []);
+  useAgain(rules, EVERY);
+  useAgain(webhooks, EVERY);
   const [words, setWords] = useState(query.q ?? "");
   const all = rules.data ?? [];
   const shown = all.filter((rule) => has(rule, words));
@@ -58,7 +39,7 @@ export function Rules({ query }) {
       ${all.length > 0 && shown.length === 0 ? html`<div class="card empty" role="status"><h2>No rule has these words</h2>
         <p><button type="button" onClick=${() => { setWords(""); setQuery({}); }}>Show all rules</button></p></div>` : null}
       <ol class="rules">${shown.map((rule) => html`<${Rule} key=${rule.id} rule=${rule} position=${all.indexOf(rule) + 1}
-        webhooks=${webhooks.data} />`)}</ol>
+        webhooks=${webhooks.data} problem=${webhooks.problem} />`)}</ol>
     <//>`;
 }
 
@@ -68,8 +49,8 @@ function has(rule, words) {
   return words.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 
-/** @param {{rule: any, position: number, webhooks: any[]|null}} props */
-function Rule({ rule, position, webhooks }) {
+/** @param {{rule: any, position: number, webhooks: any[]|null, problem: any}} props */
+function Rule({ rule, position, webhooks, problem }) {
   const wanted = (webhooks ?? []).filter((webhook) => webhook.events.some((/** @type {string} */ pattern) => wants(pattern, rule.label)));
   return html`<li class="card rule" value=${position}>
     <header>
@@ -79,30 +60,17 @@ function Rule({ rule, position, webhooks }) {
       <span class="actions"><a href=${link("events", { label: rule.label })} aria-label=${`Events of ${rule.label}`}>Events</a>
         <a href=${link("rules", "test", { label: rule.label })} aria-label=${`Test ${rule.label}`}>Test</a></span>
     </header>
-    <p class="calls"><span class="method">${[rule.method].flat().map((method) => (method === "*" ? "any method" : method)).join(", ")}</span> <code>${rule.url}</code></p>
-    <p class="hits"><strong>${counted(rule.hits, "hit")}</strong>${rule.last_hit_at ? html`<span class="quiet">, the last <${Time} at=${rule.last_hit_at} ago /></span>` : ""}</p>
+    <p><span class="method">${[rule.method].flat().map((method) => (method === "*" ? "any method" : method)).join(", ")}</span> <code>${rule.url}</code></p>
+    <p><strong>${counted(rule.hits, "hit")}</strong>${rule.last_hit_at ? html`<span class="quiet">, the last <${Time} at=${rule.last_hit_at} ago /></span>` : ""}</p>
     <dl class="terms">
       <div><dt>answered</dt> <dd>${rule.status.join(", ")}</dd></div>
       ${[["query", rule.query], ["when", rule.when], ["subject", rule.subject]].map(([name, text]) => (text === null ? null
         : html`<div key=${name}><dt>${name}</dt> <dd><code>${text}</code></dd></div>`))}
     </dl>
-    <p class="names"><span class="quiet">For</span> ${webhooks === null ? "..." : wanted.length === 0
+    <p class="names"><span class="quiet">For</span> ${webhooks === null ? problem ? `(the webhooks could not be loaded: ${problem.message})` : "..." : wanted.length === 0
       ? html`<span class="badge warn"><span aria-hidden="true">!</span> no webhook wants it</span>`
       : wanted.map((webhook) => html`<a key=${webhook.id} href=${link("webhooks", webhook.id)}>${webhook.name}</a>`)}</p>
     ${rule.condition_errors > 0 ? html`<p class="failures"><span class="badge bad"><span aria-hidden="true">✕</span> condition failed ${counted(rule.condition_errors, "time")}</span>
       ${rule.last_condition_error === null ? null : html` <span class="bad-text">${rule.last_condition_error}</span>`}</p>` : null}
   </li>`;
-}
-
-/**
- * Whether a webhook's pattern takes a label, as sidehook judges it: `*` alone is every label, otherwise any text
- * within a segment; sidehook's own events go to those only who name them.
- * @param {string} pattern @param {string} label
- */
-export function wants(pattern, label) {
-  const isOwn = (/** @type {string} */ text) => text.startsWith("sidehook.");
-  if (isOwn(pattern) !== isOwn(label)) return false;
-  if (pattern === "*" || pattern === "sidehook.*") return true;
-  const escaped = pattern.replace(/[.+?^${}()|[\]\\-]/g, "\\$&").replace(/\*+/g, "[^.]*");
-  return new RegExp(`^${escaped}$`).test(label);
 }

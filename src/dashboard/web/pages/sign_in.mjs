@@ -23,7 +23,7 @@ export function SignIn() {
       const status = await get("v1/status", {}, { token: given });
       signIn(given, status.access);
     } catch (problem) {
-      setError(wordsFor(/** @type {any} */ (problem)));
+      setError(wordsFor(problem));
       setBusy(false);
     }
   };

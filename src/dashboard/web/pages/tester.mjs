@@ -4,14 +4,12 @@ import { get, post } from "../api.mjs";
 import { html, useCell, useEffect, useRef, useState } from "../lib.mjs";
 import { link, setQuery } from "../router.mjs";
 import { session } from "../session.mjs";
+import { Long } from "../ui/body.mjs";
 import { Field } from "../ui/form.mjs";
 import { useLoad } from "../ui/load.mjs";
-import { count, counted } from "../ui/text.mjs";
+import { counted } from "../ui/text.mjs";
 import { EMPTY, bodyOf, callOf, errorsOf } from "./tester_call.mjs";
 import { parseCall } from "./tester_parse.mjs";
-
-/** Of a text of the call so much is shown at once, characters. */
-const N_CUT = 160;
 
 /** @typedef {import("./tester_call.mjs").Call} Call */
 /** @typedef {{rules: any[], of: string}} Answer `of`: the call that was asked for, as JSON */
@@ -166,6 +164,9 @@ const SIGNS = /** @type {Record<string, any>} */ ({
   not_asked: html`<span class="quiet"><span aria-hidden="true">–</span><span class="unseen">not asked</span></span>`,
 });
 
+/** A text of the call. @param {{text: string}} props */
+const Code = ({ text }) => html`<code><${Long} text=${text} limit=${160} /></code>`;
+
 /** @param {{rule: any}} props */
 function SaidRule({ rule }) {
   const captures = Object.entries(rule.params);
@@ -175,22 +176,12 @@ function SaidRule({ rule }) {
       ${rule.matched ? html`<span class="badge good"><span aria-hidden="true">✓</span> matches</span>` : html`<span class="badge"><span aria-hidden="true">✕</span> does not match</span>`}
       <a href=${link("events", { label: rule.label })} aria-label=${`Events of ${rule.label}`}>Events</a></header>
     <ul class="parts">
-      ${parts.map(([name, part]) => html`<li key=${name}>${signOf(part)} <span class="quiet">${name}</span>
-        <span><code>${part.expected}</code>${part.result === "not_matched" ? (part.found ? html`; found <${Long} text=${part.found} />` : "; there is none") : ""}
+      ${parts.map(([name, part]) => html`<li key=${name}><span>${SIGNS[part.result]}</span> <span class="quiet">${name}</span>
+        <span><code>${part.expected}</code>${part.result === "not_matched" ? (part.found ? html`; found <${Code} text=${part.found} />` : "; there is none") : ""}
         ${part.note ? html`<span class="quiet"> (${part.note})</span>` : ""}</span></li>`)}
-      ${captures.map(([name, value]) => html`<li key=${`of ${name}`}><span></span> <span class="quiet">captures</span> <span><${Long} text=${`${name} = ${value}`} /></span></li>`)}
+      ${captures.map(([name, value]) => html`<li key=${`of ${name}`}><span></span> <span class="quiet">captures</span> <span><${Code} text=${`${name} = ${value}`} /></span></li>`)}
       ${rule.subject !== null || rule.subject_error !== null ? html`<li key="subject"><span></span> <span class="quiet">subject</span>
-        <span>${rule.subject !== null ? html`<${Long} text=${rule.subject} />` : html`none: <span class="warn-text">${rule.subject_error}</span>`}</span></li>` : null}
+        <span>${rule.subject !== null ? html`<${Code} text=${rule.subject} />` : html`none: <span class="warn-text">${rule.subject_error}</span>`}</span></li>` : null}
     </ul>
   </article>`;
 }
-
-/** A text of the call, cut where it is long. @param {{text: string}} props */
-function Long({ text }) {
-  const [isWhole, setWhole] = useState(false);
-  if (isWhole || text.length <= N_CUT) return html`<code>${text}</code>`;
-  return html`<code>${text.slice(0, N_CUT)}</code>... <button type="button" class="small" onClick=${() => setWhole(true)}>all ${count(text.length)} characters</button>`;
-}
-
-/** @param {any} part */
-const signOf = (part) => html`<span>${SIGNS[part.result]}</span>`;

@@ -12,13 +12,13 @@ import { Chart } from "../ui/chart.mjs";
 import { Copy } from "../ui/copy.mjs";
 import { Loaded, useLoad } from "../ui/load.mjs";
 import { count, millis } from "../ui/text.mjs";
+import { NoFigures, RangeChoice, rangeOf, useSeries } from "./series.mjs";
 import { Actions } from "./webhook_actions.mjs";
 import { DeliveriesOf } from "./webhook_deliveries.mjs";
 import { Facts } from "./webhook_facts.mjs";
 import { Health, totals } from "./webhook_health.mjs";
 import { Recoveries } from "./webhook_recover.mjs";
 import { Warnings } from "./webhook_secret.mjs";
-import { RangeChoice, rangeOf, useSeries } from "./webhook_series.mjs";
 
 /** @param {{id: string, query: Record<string, string>}} props */
 export function Webhook({ id, query }) {
@@ -47,8 +47,9 @@ function Page({ webhook, query, isGone, put, onDelete }) {
   const [last, setLast] = useState(/** @type {any} */ (null));
   const [began, setBegan] = useState(0);
   const { id, name, url } = webhook;
-  const [range, , over] = rangeOf(query);
-  const series = useSeries(range, [id]);
+  const [range, , words] = rangeOf(query.range, "1h");
+  const over = `last ${words}`;
+  const { data: series, problem } = useSeries(range, [id]);
   const queue = now?.webhooks?.find((/** @type {any} */ one) => one.id === id);
   const mayChange = access === "full" && !isGone;
   const onFailed = useCallback((/** @type {any} */ one) => (
@@ -62,9 +63,10 @@ function Page({ webhook, query, isGone, put, onDelete }) {
     </div>
     <p class="wh-target"><span class="method">${webhook.method}</span> <span class="mono">${url}</span> <${Copy} text=${url} what="the URL" /></p>
     <${Warnings} of=${webhook} />
-    <${Health} webhook=${webhook} queue=${queue} last=${last} sums=${sums} over=${over} mayChange=${mayChange} />
+    <${Health} webhook=${webhook} queue=${queue} last=${last} sums=${series && sums} over=${over} mayChange=${mayChange} />
     <${Recoveries} id=${id} began=${began} mayChange=${mayChange} />
-    <section aria-label="Charts"><div class="heading wh-range"><h2>How it went</h2><${RangeChoice} query=${query} /></div>
+    <section aria-label="Charts"><div class="heading wh-range"><h2>How it went</h2><${RangeChoice} query=${query} usual="1h" /></div>
+      <${NoFigures} problem=${problem} />
       <${Charts} series=${series} course=${series?.of.get(id)} over=${over} /></section>
     <div class="wh-columns"><${Facts} of=${webhook} />
       <${DeliveriesOf} webhook=${webhook} query=${query} onFailed=${onFailed} /></div>`;
@@ -87,12 +89,12 @@ function useLastFailed(id, queue, isWrong, tell) {
   }, [id, isKnown]);
 }
 
-/** @param {{series: ReturnType<typeof useSeries>, course: any, over: string}} props */
+/** @param {{series: any, course: any, over: string}} props */
 function Charts({ series, course, over }) {
-  const step = series?.step ?? 20;
+  const step = series?.step_seconds ?? 20;
   // The step under way is not complete: as a count it would look like a fall.
   const whole = (/** @type {(number|null)[]} */ values) => values.slice(0, -1);
-  const axes = { until: (series?.until ?? 0) - step * 1000, step, since: series?.since ?? 0 };
+  const axes = { until: Date.parse(series?.until ?? 0) - step * 1000, step, since: Date.parse(series?.since ?? 0) };
   const lines = (/** @type {any[]} */ ...given) => (series ? course ? given.map(([name, values, tone, kind]) => ({ name, values: whole(values), tone, kind })) : [] : null);
   return html`<div class="wh-charts">
     <${Chart} title="Attempts" unit=${`in ${step} s`} ...${axes} format=${count} least=${1} none=${`no attempt in the ${over}`}

@@ -86,20 +86,22 @@ function RotateDialog({ webhook, onClose, onChange }) {
       const { signing_secret: _, secret: __, ...shown } = made;
       onChange(shown);
     } catch (problem) {
-      const { errors, message } = /** @type {any} */ (problem);
+      const { errors, message } = problem;
       setError(errors?.[0]?.message ?? message);
     }
     setBusy(false);
   };
+  // The new key is told once: not to nobody.
+  const close = () => { if (!isBusy) onClose(); };
   const title = answer ? `The new key of ${webhook.name}` : `Rotate the secret of ${webhook.name}`;
-  return html`<${Dialog} title=${title} onClose=${onClose}>
+  return html`<${Dialog} title=${title} onClose=${close}>
     ${answer ? html`<${Secrets} of=${answer} />
       <div class="actions"><button type="button" onClick=${onClose}>I have stored it</button></div>`
     : html`<form onSubmit=${rotate} novalidate>
       <p>sidehook makes a new key and signs with it at once. For the overlap, <code>standard</code> and <code>stripe</code> carry a second signature by the
         present key, so that the receiver can change over in its own time; the other schemes change at once.</p>
       <${Field} name="overlap" label="Overlap" value=${overlap} onInput=${setOverlap} error=${error} hint="How long both keys sign: 1h, 24h, 30d at most." />
-      <div class="actions"><button type="button" onClick=${onClose}>Leave it</button>
+      <div class="actions"><button type="button" disabled=${isBusy} onClick=${close}>Leave it</button>
         <button type="submit" class="primary" disabled=${isBusy}>${isBusy ? "Rotating ..." : "Rotate"}</button></div>
     </form>`}
   <//>`;

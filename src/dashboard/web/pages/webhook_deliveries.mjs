@@ -8,16 +8,15 @@ import { Code, State } from "../ui/badge.mjs";
 import { Field } from "../ui/form.mjs";
 import { Loaded, useLoad } from "../ui/load.mjs";
 import { act } from "../ui/notice.mjs";
-import { Time, counted, millis } from "../ui/text.mjs";
-import { covers } from "./webhook_draft.mjs";
-import { instantOf, localInput } from "./webhook_recover.mjs";
+import { Time, counted, fromLocalInput, localInput, millis } from "../ui/text.mjs";
+import { STATES } from "./events_filter.mjs";
+import { wants } from "./webhook_draft.mjs";
 
 const PAGE = 50;
 /** So many are kept; further back the filters lead. */
 const N_MAX = 1_000;
 /** Looking for those that wait, at most so often, ms. */
 const LOOK_EVERY = 3_000;
-const STATES = ["pending", "held", "delivered", "failed", "cancelled"];
 
 /**
  * A page of them: a filtered one may come empty although there are more.
@@ -45,6 +44,7 @@ export function DeliveriesOf({ webhook, query, onFailed }) {
   const { status = "", event = "", since = "" } = query;
   const path = `v1/webhooks/${id}/deliveries`;
   const filter = { status, event, since };
+  const asked = path + JSON.stringify(filter);
   const of = useLoad((signal) => page(path, filter, signal), [id, status, event, since]);
   const [isBusy, setBusy] = useState(false);
   const [fresh, setFresh] = useState(/** @type {any[]} */ ([]));
@@ -70,13 +70,17 @@ export function DeliveriesOf({ webhook, query, onFailed }) {
     setFresh(isHeld ? merge(news, fresh, isWanted, byId) : []);
     of.put({ ...of.data, data: isHeld ? updated : merge(news, [...fresh, ...updated], isWanted, byId).slice(0, Math.max(PAGE, rows.length)) });
   };
-  const latest = useRef(take);
-  latest.current = take;
-  // The stream tells of a delivery when it has been tried; that one waits is seen in the list alone.
-  const look = useSometimes((signal) => get(path, { ...filter, limit: PAGE }, { signal }).then(({ data }) => latest.current(data), () => {}), path + JSON.stringify(filter));
+  /** @param {{data: any[], next: any}} more */
+  const append = (more) => of.put({ data: merge([], [...rows, ...more.data], () => true, new Map()).slice(0, N_MAX), next: more.next });
+  // For answers, which come when all this may be another.
+  const latest = useRef({ asked, take, append });
+  latest.current = { asked, take, append };
+  // The stream tells of a delivery when it has been tried; that one waits is seen in the list alone. A look that fails is
+  // made up for by the next.
+  const look = useSometimes((signal) => get(path, { ...filter, limit: PAGE }, { signal }).then(({ data }) => latest.current.take(data), () => {}), asked);
   useChanges(({ delivery, event: events }) => {
     take(delivery.filter((one) => one.webhook_id === id));
-    if (events.some((one) => webhook.events.some((/** @type {string} */ pattern) => pattern === one.label || covers(pattern, one.label)))) look();
+    if (events.some((one) => webhook.events.some((/** @type {string} */ pattern) => wants(pattern, one.label)))) look();
   });
   useEffect(look, [webhook.status]);
   const showFresh = () => {
@@ -86,7 +90,7 @@ export function DeliveriesOf({ webhook, query, onFailed }) {
   const older = async () => {
     setBusy(true);
     const more = await act(() => page(path, { ...filter, cursor: of.data?.next }));
-    if (more) of.put({ data: merge([], [...rows, ...more.data], () => true, new Map()).slice(0, N_MAX), next: more.next });
+    if (more && latest.current.asked === asked) latest.current.append(more);
     setBusy(false);
   };
   const isFiltered = Boolean(status || event || since);
@@ -144,7 +148,7 @@ function Filters({ query, webhook }) {
   return html`<form class="filters wh-filters" role="search" onSubmit=${(/** @type {Event} */ e) => { e.preventDefault(); put({ event: label.trim() }); }} onChange=${() => put({ event: label.trim() })}>
     <${Field} name="status" label="State" value=${status} options=${[["", "any"], ...STATES]} onInput=${(/** @type {string} */ to) => put({ status: to, event: label.trim() })} />
     <${Field} name="event" label="Event label" value=${label} list=${labels} placeholder="any" onInput=${setLabel} />
-    <${Field} name="since" type="datetime-local" label="Since" value=${since ? localInput(Date.parse(since)) : ""} onInput=${(/** @type {string} */ text) => put({ since: instantOf(text), event: label.trim() })} />
+    <${Field} name="since" type="datetime-local" label="Since" value=${localInput(since)} onInput=${(/** @type {string} */ text) => put({ since: fromLocalInput(text), event: label.trim() })} />
     ${status || event || since ? html`<button type="button" onClick=${() => put({ status: null, event: null, since: null })}>Show all</button>` : null}
   </form>`;
 }

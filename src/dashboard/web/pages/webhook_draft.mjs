@@ -7,10 +7,10 @@
  */
 
 /** The keys that are one text each, a number or a flag; what they are called in the form and on the API. */
-export const TEXTS = ["name", "url", "timeout", "rate_limit"];
-export const NUMBERS = ["concurrency", "disable_after", "pause_after"];
+const TEXTS = ["name", "url", "timeout", "rate_limit"];
+const NUMBERS = ["concurrency", "disable_after", "pause_after"];
 /** Secrets: each is kept, replaced or taken away; the API never shows them. */
-export const SECRETS = ["signing_secret", "secret", "ed25519_key"];
+const SECRETS = ["signing_secret", "secret", "ed25519_key"];
 export const FORMATS = ["exchange", "standard", "typed", "timestamped", "cloudevents", "cloudevents-binary", "vikunja", "wireguard-portal"];
 export const SCHEMES = ["standard", "sha256", "github", "stripe", "vikunja", "standard-ed25519", "authorization"];
 
@@ -51,12 +51,17 @@ export function draftOf(webhook) {
 /** Words between blanks and commas. @param {string} text */
 export const words = (text) => text.split(/[\s,]+/).filter(Boolean);
 
-/** Whether a pattern has all that a label (or narrower pattern) stands for. @param {string} pattern @param {string} label */
-export function covers(pattern, label) {
-  if (!pattern.includes("*")) return false;
-  if (pattern === "*") return true;
-  const parts = pattern.split("*").map((part) => part.replace(/[.\\+?^${}()|[\]]/g, "\\$&"));
-  return new RegExp(`^${parts.join("[^.]*")}$`).test(label);
+/**
+ * Whether a webhook's pattern takes a label, as sidehook judges it: `*` alone is every label, otherwise any text
+ * within a segment; sidehook's own events go to those only who name them.
+ * @param {string} pattern @param {string} label
+ */
+export function wants(pattern, label) {
+  const isOwn = (/** @type {string} */ text) => text.startsWith("sidehook.");
+  if (isOwn(pattern) !== isOwn(label)) return false;
+  if (pattern === "*" || pattern === "sidehook.*") return true;
+  const escaped = pattern.replace(/[.+?^${}()|[\]\\-]/g, "\\$&").replace(/\*+/g, "[^.]*");
+  return new RegExp(`^${escaped}$`).test(label);
 }
 
 const WHY_MASKED = "type the value too: the present one is not shown, so it cannot be taken over";

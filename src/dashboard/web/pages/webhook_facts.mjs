@@ -31,7 +31,7 @@ export function Facts({ of }) {
 /** @param {any} of */
 function format(of) {
   if (typeof of === "string") return html`format <code>${of}</code>`;
-  return html`${of.json !== undefined ? "JSON by the expression" : html`<code>${of.content_type}</code> by the template`}<pre class="wh-body" tabindex="0">${of.json ?? of.template}</pre>`;
+  return html`${of.json !== undefined ? "JSON by the expression" : html`<code>${of.content_type}</code> by the template`}<pre class="wh-body" tabindex="0" role="region" aria-label="Format">${of.json ?? of.template}</pre>`;
 }
 
 /** @param {any} of */

@@ -2,7 +2,7 @@
 
 import { html, useState } from "../lib.mjs";
 import { Check, Field } from "../ui/form.mjs";
-import { FORMATS, SCHEMES, covers, words } from "./webhook_draft.mjs";
+import { FORMATS, SCHEMES, wants, words } from "./webhook_draft.mjs";
 
 /**
  * `put` changes members of the draft. `errors` by the field's name. `known`: the rules' labels.
@@ -61,7 +61,7 @@ function EventsField(props) {
     ${known.length === 0 ? null : html`<fieldset class="wh-labels"><legend>From the rules</legend>
       ${choices.map((label) => {
         const isChosen = chosen.includes(label);
-        const by = isChosen ? undefined : chosen.find((pattern) => covers(pattern, label));
+        const by = isChosen ? undefined : chosen.find((pattern) => wants(pattern, label));
         return html`<label key=${label} title=${by ? `${by} has it already` : label} class=${by ? "wh-covered" : ""}>
           <input type="checkbox" checked=${isChosen || Boolean(by)} disabled=${Boolean(by)} onChange=${(/** @type {any} */ e) => tick(label, e.currentTarget.checked)} />
           <code>${label}</code>${label === "*" ? html` <span class="quiet">all</span>` : null}</label>`;

@@ -1,7 +1,7 @@
 // Making a webhook and changing one. The server checks; what it finds wrong is told at the field, and
 // nothing that was typed is lost.
 
-import { get, patch, post } from "../api.mjs";
+import { get, patch, post, whole } from "../api.mjs";
 import { html, useCell, useEffect, useRef, useState } from "../lib.mjs";
 import { useChanges } from "../live.mjs";
 import { go, guardLeaving, link } from "../router.mjs";
@@ -27,18 +27,8 @@ export function WebhookForm({ id }) {
     : of.data && html`<${Form} initial=${id ? of.data : null} isGone=${of.problem?.status === 404} />`}<//>`;
 }
 
-/** Every label that a rule makes, at most a thousand. @param {AbortSignal} signal @returns {Promise<string[]>} */
-async function labelsOfRules(signal) {
-  const labels = new Set();
-  let cursor = null;
-  for (let page = 0; page < 5; page += 1) {
-    const { data, next } = await get("v1/rules", { limit: 200, cursor }, { signal });
-    for (const rule of data) labels.add(rule.label);
-    if (!next) break;
-    cursor = next;
-  }
-  return [...labels].sort();
-}
+/** Every label that a rule makes. @param {AbortSignal} signal @returns {Promise<string[]>} */
+const labelsOfRules = async (signal) => [...new Set((await whole("v1/rules", signal)).map(({ label }) => label))].sort();
 
 /** @param {{initial: any, isGone: boolean}} props `initial` null: a new one */
 function Form({ initial, isGone }) {
@@ -51,7 +41,7 @@ function Form({ initial, isGone }) {
   const [elsewhere, setElsewhere] = useState(/** @type {null|"gone"|string[]} */ (null));
   const labels = useLoad(labelsOfRules, []);
   const form = useRef(/** @type {HTMLFormElement|null} */ (null));
-  const saved = useRef(0);
+  const isSaved = useRef(false);
   const isDirty = !created && JSON.stringify(draft) !== JSON.stringify(draftOf(before ?? undefined));
   useLeaving(isDirty);
   useEffect(() => {
@@ -60,7 +50,7 @@ function Form({ initial, isGone }) {
   }, [at]);
   /** @param {any} now how the webhook is, as somebody else has left it */
   const take = (now) => {
-    if (!before || now.id !== before.id || saved.current) return;
+    if (!before || now.id !== before.id || isSaved.current) return;
     if (now.deleted) return setElsewhere("gone");
     const { draft: next, both, isOther } = merged(draft, before, now);
     setBefore(now);
@@ -79,14 +69,14 @@ function Form({ initial, isGone }) {
     if (errors.length) return setAt(placed(errors, draft));
     if (before && Object.keys(body).length === 0) return go(link("webhooks", before.id));
     setBusy(true);
-    saved.current = 1;
+    isSaved.current = true;
     try {
       const answer = before ? await patch(`v1/webhooks/${before.id}`, body) : await post("v1/webhooks", body);
       setAt({});
       setCreated(answer);
     } catch (problem) {
-      saved.current = 0;
-      setAt(placed(errorsOf(/** @type {any} */ (problem), before), draft));
+      isSaved.current = false;
+      setAt(placed(errorsOf(problem, before), draft));
     }
     setBusy(false);
   };

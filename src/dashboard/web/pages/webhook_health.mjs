@@ -3,14 +3,14 @@
 import { html } from "../lib.mjs";
 import { link } from "../router.mjs";
 import { Time, count, counted, duration } from "../ui/text.mjs";
+import { sum } from "./series.mjs";
 
 /**
  * Attempts of a series, together. @param {any} series a webhook's part of `/v1/series`
  * @returns {{delivered: number, failed: number, rate: number|null}} `rate` of success, 0 to 1; null: no attempt
  */
 export function totals(series) {
-  const sum = (/** @type {(number|null)[]} */ of) => of.reduce((/** @type {number} */ all, n) => all + (n ?? 0), 0);
-  const [delivered, failed] = series ? [sum(series.delivered), sum(series.failed)] : [0, 0];
+  const [delivered, failed] = [sum(series?.delivered) ?? 0, sum(series?.failed) ?? 0];
   return { delivered, failed, rate: delivered + failed ? delivered / (delivered + failed) : null };
 }
 
@@ -22,14 +22,15 @@ export function percent(rate) {
 
 /** Deliveries that wait, in words. @param {any} queue */
 function waiting(queue) {
-  const n = (queue?.pending ?? 0) + (queue?.held ?? 0);
+  if (!queue) return "";
+  const n = queue.pending + queue.held;
   if (n === 0) return "Nothing waits.";
   return `${counted(n, "delivery waits", "deliveries wait")}, the oldest for ${duration(queue.oldest_seconds)}.`;
 }
 
 /**
- * `queue` of `/v1/status`; `last`: the newest failed attempt that is known; `sums` of the chart's range, in words `over`.
- * @param {{webhook: any, queue: any, last: any, sums: ReturnType<typeof totals>, over: string, mayChange: boolean}} props
+ * `queue` of `/v1/status`; `last`: the newest failed attempt that is known; `sums` of the chart's range, in words `over`; null: not known.
+ * @param {{webhook: any, queue: any, last: any, sums: ReturnType<typeof totals>|null, over: string, mayChange: boolean}} props
  */
 export function Health({ webhook, queue, last, sums, over, mayChange }) {
   const { status, disabled_reason: reason, id } = webhook;
@@ -44,6 +45,7 @@ export function Health({ webhook, queue, last, sums, over, mayChange }) {
   if (status === "disabled") return html`<section class="notice ${isByHand(reason) ? "warn" : "bad"} wh-health" aria-label="Health">
     <p><strong>Disabled</strong>${isByHand(reason) ? ` ${reason.replace("disabled ", "")}` : `: ${reason ?? "nothing goes out to it"}`}. ${waiting(queue)} ${queue?.held ? "What waits goes out when it is enabled." : ""}</p>
     ${answer}<p><strong>What to do:</strong> ${cure(reason ?? "", isOfFile, id, mayChange)}</p></section>`;
+  if (!sums) return html`<section class="notice wh-health" aria-label="Health"><p><strong>Active.</strong> ${waiting(queue)}</p></section>`;
   if (sums.failed > 0) {
     const isBad = (sums.rate ?? 1) < 0.5;
     return html`<section class="notice ${isBad ? "bad" : "warn"} wh-health" aria-label="Health"><p><strong>${isBad ? "Most attempts fail" : "Some attempts fail"}:</strong>

@@ -5,49 +5,44 @@ import { serverNow } from "../clock.mjs";
 import { html, useEffect, useState } from "../lib.mjs";
 import { Dialog } from "../ui/dialog.mjs";
 import { Check, Field } from "../ui/form.mjs";
-import { useLoad } from "../ui/load.mjs";
+import { useAgain, useLoad } from "../ui/load.mjs";
 import { act } from "../ui/notice.mjs";
-import { Time, count, counted } from "../ui/text.mjs";
+import { Time, count, counted, fromLocalInput, localInput } from "../ui/text.mjs";
 
 /** While one is under way, ms. */
 const EVERY = 5_000;
 const DAY = 86_400_000;
 
-/** As the browser's field for a local time has it. @param {number} at ms */
-export const localInput = (at) => new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-
-/** And back; undefined for none. @param {string} text */
-export const instantOf = (text) => (text && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : undefined);
-
 /** @param {{webhook: any, onClose: () => void, onStart: () => void}} props */
 export function RecoverDialog({ webhook, onClose, onStart }) {
-  const [asked, setAsked] = useState({ since: localInput(serverNow() - DAY), until: "", status: "failed", backfill: false });
-  const [n, setN] = useState(/** @type {number|null} */ (null));
+  const [asked, setAsked] = useState(() => ({ since: localInput(serverNow() - DAY).slice(0, 16), until: "", status: "failed", backfill: false }));
+  const [dry, setDry] = useState(/** @type {any} */ ({}));
   const [errors, setErrors] = useState(/** @type {Record<string, string>} */ ({}));
   const [isBusy, setBusy] = useState(false);
-  // Another question: the count is not its answer.
-  const put = (/** @type {any} */ change) => { setAsked({ ...asked, ...change }); setN(null); };
+  /** Of another question the count is no answer. @type {number|null} */
+  const n = dry.of === asked ? dry.n : null;
+  const put = (/** @type {any} */ change) => setAsked({ ...asked, ...change });
   /** @param {boolean} isDry */
   const order = async (isDry) => {
     setBusy(true);
     setErrors({});
     const { since, until, status, backfill } = asked;
     try {
-      const answer = await post(`v1/webhooks/${webhook.id}/recover`, { since: instantOf(since), until: instantOf(until), status, backfill, dry_run: isDry });
-      if (isDry) setN(answer.count);
+      const answer = await post(`v1/webhooks/${webhook.id}/recover`, { since: fromLocalInput(since) || undefined, until: fromLocalInput(until) || undefined, status, backfill, dry_run: isDry });
+      if (isDry) setDry({ of: asked, n: answer.count });
       else {
         onStart();
         onClose();
       }
     } catch (problem) {
-      const { errors: wrong, message } = /** @type {any} */ (problem);
+      const { errors: wrong, message } = problem;
       setErrors(wrong?.length ? Object.fromEntries(wrong.map((/** @type {any} */ one) => [one.field, one.message])) : { "": message });
     }
     setBusy(false);
   };
   const rest = Object.entries(errors).filter(([field]) => !["since", "until", "status"].includes(field)).map(([, message]) => message);
   return html`<${Dialog} title=${`Recover what ${webhook.name} missed`} onClose=${onClose}>
-    <form novalidate onSubmit=${(/** @type {Event} */ e) => { e.preventDefault(); order(n === null); }}>
+    <form novalidate onSubmit=${(/** @type {Event} */ e) => { e.preventDefault(); order(!n); }}>
       <p>Deliveries that have ended are queued again, with the same <code>webhook-id</code>: a receiver that has seen one knows it.</p>
       <div class="wh-pair">
         <${Field} name="since" type="datetime-local" label="Events since" value=${asked.since} error=${errors.since} onInput=${(/** @type {string} */ since) => put({ since })} hint="Your local time. Empty: all." />
@@ -78,15 +73,11 @@ export function Recoveries({ id, began, mayChange }) {
   useEffect(() => { if (began) of.reload(); }, [began]);
   const mine = (of.data?.data ?? []).filter((/** @type {any} */ one) => one.webhook_id === id);
   const running = mine.filter((/** @type {any} */ one) => one.status === "running");
-  useEffect(() => {
-    if (running.length === 0) return undefined;
-    const timer = setInterval(() => { if (!document.hidden) of.reload(); }, EVERY);
-    return () => clearInterval(timer);
-  }, [running.length]);
+  useAgain(of, running.length ? EVERY : 0);
   const shown = running.length ? running : mine.slice(0, 1);
   if (shown.length === 0) return null;
   const stop = (/** @type {string} */ recovery) => act(() => post(`v1/recoveries/${recovery}/stop`), "The recovery is stopped; what it has queued stays queued.").then(of.reload);
-  return html`<section class="card wh-recoveries" aria-label="Recoveries">${shown.map((/** @type {any} */ one) => html`<div key=${one.id} class="wh-line">
+  return html`<section class="card" aria-label="Recoveries">${shown.map((/** @type {any} */ one) => html`<div key=${one.id} class="wh-line">
     <div><strong>${one.status === "running" ? "Recovery under way" : one.status === "stopped" ? "Recovery stopped" : "Recovery done"}</strong>${" "}
       <span class="quiet">begun <${Time} at=${one.started_at} />: ${one.asked.status} deliveries${one.asked.since ? html` since <${Time} at=${one.asked.since} />` : null}${one.asked.backfill ? ", and those it never got" : ""}</span></div>
     <progress max=${Math.max(one.count, 1)} value=${one.count ? one.done : 1} aria-label="Progress of the recovery"></progress>

@@ -15,8 +15,8 @@ const VERDICTS = {
   held: ["warn", "No attempt has ended within 25 seconds; it is held."],
 };
 
-/** @param {{webhook: any, onDone?: () => void}} props */
-export function TestPanel({ webhook, onDone }) {
+/** @param {{webhook: any}} props */
+export function TestPanel({ webhook }) {
   const [event, setEvent] = useState("");
   const [isBusy, setBusy] = useState(false);
   const [result, setResult] = useState(/** @type {any} */ (null));
@@ -29,7 +29,6 @@ export function TestPanel({ webhook, onDone }) {
     setResult(null);
     try {
       setResult(await post(`v1/webhooks/${webhook.id}/test`, event.trim() ? { event: event.trim() } : {}));
-      onDone?.();
     } catch (failure) {
       setProblem(failure);
     }
@@ -62,7 +61,7 @@ function Answer({ of }) {
       <dt>Event</dt><dd><a href=${link("events", of.id)}>see the request and all of the answer</a></dd>
     </dl>
     ${of.response_body ? html`<h3>What the receiver said${of.response_body_encoding ? " (base64)" : ""}</h3>
-      <pre class="wh-body" tabindex="0" aria-label="The receiver's answer">${of.response_body}</pre>
+      <pre class="wh-body" tabindex="0" role="region" aria-label="The receiver's answer">${of.response_body}</pre>
       ${of.response_body_truncated ? html`<p class="quiet">There was more; only its beginning is kept.</p>` : null}` : null}
   </div>`;
 }

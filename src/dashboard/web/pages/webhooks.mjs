@@ -1,6 +1,6 @@
 // All webhooks, the one that needs somebody first.
 
-import { get } from "../api.mjs";
+import { whole } from "../api.mjs";
 import { html, useCell, useMemo, useState } from "../lib.mjs";
 import { useChanges } from "../live.mjs";
 import { link, setQuery } from "../router.mjs";
@@ -12,31 +12,17 @@ import { Loaded, useLoad } from "../ui/load.mjs";
 import { Spark } from "../ui/spark.mjs";
 import { count, counted, duration, millis } from "../ui/text.mjs";
 import { percent, totals } from "./webhook_health.mjs";
-import { useSeries } from "./webhook_series.mjs";
+import { NoFigures, useSeries } from "./series.mjs";
 
-/** So many are read; nobody looks at more of them one by one. */
-const N_MAX = 2_000;
 /** From so many on there is a filter. */
 const N_MANY = 8;
 const N_SHOWN = 100;
-
-/** @param {AbortSignal} signal */
-async function all(signal) {
-  const found = [];
-  let cursor = null;
-  do {
-    const { data, next } = await get("v1/webhooks", { limit: 200, cursor }, { signal });
-    found.push(...data);
-    cursor = next;
-  } while (cursor && found.length < N_MAX);
-  return found;
-}
 
 /** @param {{query: Record<string, string>}} props */
 export function Webhooks({ query }) {
   const { access } = useCell(session);
   const { data: now } = useCell(status);
-  const of = useLoad(all, []);
+  const of = useLoad((signal) => whole("v1/webhooks", signal), []);
   useChanges(({ webhook: changes }) => {
     if (changes.length === 0 || !of.data) return;
     const byId = new Map(of.data.map((one) => [one.id, one]));
@@ -45,13 +31,14 @@ export function Webhooks({ query }) {
   });
   const webhooks = of.data ?? [];
   const ids = useMemo(() => webhooks.map(({ id }) => id).sort(), [webhooks]);
-  const series = useSeries("1h", ids);
+  const { data: series, problem } = useSeries("1h", ids);
   const rows = useMemo(() => rowsOf(webhooks, now, series), [webhooks, now, series]);
   return html`
     <div class="heading"><h1>Webhooks</h1>
       ${rows.length > 1 ? html`<${Order} query=${query} />` : null}
       ${access === "full" ? html`<div class="actions"><a class="button primary" href=${link("webhooks", "new")}>New webhook</a></div>` : null}
     </div>
+    <${NoFigures} problem=${problem} />
     <${Loaded} of=${of} what="the webhooks">
       ${rows.length ? html`<${Rows} rows=${rows} query=${query} />` : html`<${Empty} access=${access} />`}
     <//>`;
@@ -75,7 +62,7 @@ function Order({ query }) {
 
 /** @typedef {{webhook: any, queue: any, course: any, sums: ReturnType<typeof totals>, rank: number}} RowData */
 
-/** @param {any[]} webhooks @param {any} now `/v1/status` @param {ReturnType<typeof useSeries>} series @returns {RowData[]} */
+/** @param {any[]} webhooks @param {any} now `/v1/status` @param {any} series @returns {RowData[]} */
 function rowsOf(webhooks, now, series) {
   const queues = new Map((now?.webhooks ?? []).map((/** @type {any} */ queue) => [queue.id, queue]));
   return webhooks.map((webhook) => {

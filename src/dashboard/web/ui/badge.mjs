@@ -37,3 +37,7 @@ export function Deliveries({ of }) {
   if (states.length === 0) return html`<span class="quiet">no webhook</span>`;
   return html`<span class="badges">${states.map((state) => html`<${State} of=${state} n=${of[state]} />`)}</span>`;
 }
+
+/** Says that a value was taken out. @param {{why?: string, word?: string}} props */
+export const Redacted = ({ why = "sidehook put this word where a secret stood. What is redacted, [capture] says.", word = "redacted" }) =>
+  html`<span class="badge warn" title=${why}>${word}</span>`;

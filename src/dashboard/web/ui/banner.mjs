@@ -3,8 +3,7 @@
 import { html, useCell, useRef, useState } from "../lib.mjs";
 import { link, place } from "../router.mjs";
 import { status } from "../status.mjs";
-import { Prose } from "./prose.mjs";
-import { counted, Time } from "./text.mjs";
+import { counted, Prose, Time } from "./text.mjs";
 
 /** So many stand there unasked; fewer where they would fill the screen of whoever is at something else. */
 const WORST = 3;
@@ -14,14 +13,14 @@ const narrow = matchMedia("(max-width: 640px)");
 
 /** Nothing is shown when all is well. */
 export function Banner() {
-  const { data, awaySince } = useCell(status);
+  const { data, awaySince, why } = useCell(status);
   const { path } = useCell(place);
   const [isOpen, setOpen] = useState(false);
   const problems = /** @type {Trouble[]} */ (data?.problems ?? []);
   const said = useAnnouncement(awaySince === null ? problems : []);
   if (awaySince !== null) {
     return html`<div class="banner bad" role="alert">
-      <p><strong>sidehook does not answer</strong> since <${Time} at=${awaySince} />. What you see is how it was then.
+      <p><strong>${why}</strong> (since <${Time} at=${awaySince} />). What you see is how it was then.
       It is tried again all the time. If it stays so: is the process running, and is this address still its admin address?</p>
     </div>`;
   }

@@ -2,6 +2,7 @@
 // text, never as what it would be to a browser.
 
 import { html, useMemo, useState } from "../lib.mjs";
+import { Redacted } from "./badge.mjs";
 import { Copy } from "./copy.mjs";
 import { Json } from "./json.mjs";
 import { isJson } from "./json_text.mjs";
@@ -95,16 +96,12 @@ function Dump({ base64, name }) {
 /** A value on one line, cut where it is long. @param {{text: string, limit?: number}} props */
 export function Long({ text, limit = 240 }) {
   const [shown, setShown] = useState(limit);
-  if (text.length <= limit + 40) return html`<span class="long">${text}</span>`;
+  if (text.length <= limit + 40) return html`<span>${text}</span>`;
   const rest = text.length - shown;
-  return html`<span class="long">${text.slice(0, shown)}${rest > 0 ? "…" : ""}</span>
+  return html`<span>${text.slice(0, shown)}${rest > 0 ? "…" : ""}</span>
     <button type="button" class="small" onClick=${() => setShown(rest > 0 ? shown + SLICE : limit)}>
       ${rest > 0 ? `Show ${count(Math.min(rest, SLICE))} more` : "Show less"}</button>`;
 }
-
-/** Says that a value was taken out. @param {{why?: string, word?: string}} props */
-export const Redacted = ({ why = "sidehook put this word where a secret stood. What is redacted, [capture] says.", word = "redacted" }) =>
-  html`<span class="badge warn" title=${why}>${word}</span>`;
 
 /** What a text is, whose content type is known. @param {string|null} text @param {string|undefined} encoding @returns {Content} */
 export function contentOf(text, encoding) {

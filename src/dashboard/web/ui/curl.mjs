@@ -10,7 +10,7 @@ const ARGUMENT_MAX = 60_000;
 const UNSEEN = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/;
 
 /** Within single quotes a shell takes everything as it is, but the single quote (POSIX XCU 2.2.2). @param {string} text */
-export function quoted(text) {
+function quoted(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 

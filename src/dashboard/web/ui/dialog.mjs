@@ -50,16 +50,16 @@ export function Questions() {
 
 /**
  * A modal dialog, open as long as it is rendered.
- * @param {{title: string, onClose: () => void, children: any, wide?: boolean}} props
+ * @param {{title: string, onClose: () => void, children: any}} props
  */
-export function Dialog({ title, onClose, children, wide = false }) {
+export function Dialog({ title, onClose, children }) {
   const element = useRef(/** @type {HTMLDialogElement|null} */ (null));
   useEffect(() => {
     const before = /** @type {HTMLElement|null} */ (document.activeElement);
     element.current?.showModal();
     return () => before?.focus?.();
   }, []);
-  return html`<dialog ref=${element} class=${wide ? "wide" : ""} aria-label=${title}
+  return html`<dialog ref=${element} aria-label=${title}
     onCancel=${(/** @type {Event} */ e) => { e.preventDefault(); onClose(); }}>
     <header><h2>${title}</h2><button type="button" class="bare" aria-label="Close" onClick=${onClose}>✕</button></header>
     ${children}

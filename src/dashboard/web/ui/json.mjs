@@ -2,6 +2,7 @@
 // nor wide ones hold the page up. Every token is shown as it was written (see json_text.mjs).
 
 import { html, useLayoutEffect, useMemo, useRef, useState } from "../lib.mjs";
+import { Redacted } from "./badge.mjs";
 import { Copy } from "./copy.mjs";
 import { JsonText } from "./json_text.mjs";
 import { count, counted } from "./text.mjs";
@@ -97,8 +98,7 @@ function Value({ json, row }) {
   const raw = json.text.slice(row.place.from, Math.min(row.place.to, row.place.from + Math.max(row.n, SHORT)));
   const length = row.place.to - row.place.from;
   return html`<span class="json-${row.kind}">${visible(raw)}</span>${raw.length < length ? html`<span class="json-more">
-      … ${count(raw.length)} of ${count(length)} characters</span>` : null}${raw === '"REDACTED"' ? html` <span class="badge warn"
-      title="sidehook put this word where a secret stood: [capture] redact_fields.">redacted</span>` : null}`;
+      … ${count(raw.length)} of ${count(length)} characters</span>` : null}${raw === '"REDACTED"' ? html` <${Redacted} />` : null}`;
 }
 
 /** The beginning of what is folded. @param {JsonText} json @param {{from: number, to: number}} place */

@@ -22,7 +22,7 @@ const N_NEAR_END = 60;
  *   rows: T[], keyOf: (row: T) => string, hrefOf: (row: T) => string, nameOf: (row: T) => string,
  *   columns: Column<T>[], rowHeight: number, label: string, kind?: string, classOf?: (row: T) => string,
  *   isComplete: boolean, onEndNear?: () => void, onSeen?: (seen: Seen) => void,
- *   nNew?: number, onNew?: () => void, newWords?: string,
+ *   nNew?: number, onNew?: () => void,
  *   focused?: string|null, onFocused?: (key: string|null) => void,
  * }} ListProps
  * `rows` is another array whenever rows come or go; a row that changes in itself may stay the same object.
@@ -36,7 +36,7 @@ const N_NEAR_END = 60;
 
 /** @param {ListProps<any>} props */
 export function List(props) {
-  const { rows, keyOf, rowHeight, label, columns, kind = "", isComplete, nNew = 0, newWords = "event" } = props;
+  const { rows, keyOf, rowHeight, label, columns, kind = "", isComplete, nNew = 0 } = props;
   const [seen, setSeen] = useState(/** @type {Seen} */ ({ first: 0, last: 20, isReading: false }));
   const [focused, setFocused] = useState(props.focused ?? null);
   const head = useRef(/** @type {HTMLElement|null} */ (null));
@@ -73,8 +73,8 @@ export function List(props) {
   };
   return html`<div class="list ${kind}">
     <div class="list-new" style=${{ top: `${cover}px` }}>
-      ${nNew > 0 ? html`<button type="button" class="primary" onClick=${props.onNew}>↑ ${counted(nNew, `new ${newWords}`)}</button>` : null}
-      <span class="unseen" role="status">${nNew > 0 ? `There are new ${newWords}s above.` : ""}</span>
+      ${nNew > 0 ? html`<button type="button" class="primary" onClick=${props.onNew}>↑ ${counted(nNew, "new event")}</button>` : null}
+      <span class="unseen" role="status">${nNew > 0 ? "There are new events above." : ""}</span>
     </div>
     <div role="table" aria-label=${label} aria-rowcount=${isComplete ? rows.length + 1 : -1} onKeyDown=${onKeyDown}>
       <div role="rowgroup" class="list-head" ref=${head} style=${{ top: `${cover}px` }}>
@@ -109,16 +109,17 @@ function Row({ of, row, index, isStop, onFocused }) {
   </div>`;
 }
 
+const narrow = matchMedia("(max-width: 860px)");
+
 /** Whether the screen is so narrow that a row takes several lines. */
-export function useNarrow(query = "(max-width: 860px)") {
-  const [isNarrow, setNarrow] = useState(matchMedia(query).matches);
+export function useNarrow() {
+  const [isNarrow, setNarrow] = useState(narrow.matches);
   useEffect(() => {
-    const media = matchMedia(query);
-    const tell = () => setNarrow(media.matches);
+    const tell = () => setNarrow(narrow.matches);
     tell();
-    media.addEventListener("change", tell);
-    return () => media.removeEventListener("change", tell);
-  }, [query]);
+    narrow.addEventListener("change", tell);
+    return () => narrow.removeEventListener("change", tell);
+  }, []);
   return isNarrow;
 }
 

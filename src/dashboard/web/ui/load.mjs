@@ -5,7 +5,7 @@ import { stale } from "../live.mjs";
 
 /**
  * Loads now, when `deps` change, when `reload` is called, and when what is shown may be stale (sidehook
- * was away). What is there stays until the new is there; of two answers the later question wins.
+ * was away). What is there, or was wrong, stays until the new is there; of two answers the later question wins.
  * @template T
  * @param {(signal: AbortSignal) => Promise<T>} load
  * @param {any[]} deps
@@ -22,7 +22,7 @@ export function useLoad(load, deps) {
     const abort = new AbortController();
     const isOther = deps.some((dep, i) => dep !== known.current[i]);
     known.current = deps;
-    setState((/** @type {any} */ now) => ({ data: isOther ? null : now.data, problem: null, loading: true }));
+    setState((/** @type {any} */ now) => ({ ...(isOther ? { data: null, problem: null } : now), loading: true }));
     latest.current(abort.signal).then(
       (data) => { if (!abort.signal.aborted) setState({ data, problem: null, loading: false }); },
       (problem) => {
@@ -40,6 +40,35 @@ export function useLoad(load, deps) {
 }
 
 /**
+ * Loads again every `every` ms while somebody looks, and when somebody looks again; never in place of a question that is
+ * open: where answers take longer than that, none would ever come.
+ * @param {{loading: boolean, reload: () => void}} of @param {number} every 0: not at all
+ */
+export function useAgain(of, every) {
+  const latest = useRef(of);
+  latest.current = of;
+  useEffect(() => {
+    if (every === 0) return undefined;
+    const ask = () => { if (!document.hidden && !latest.current.loading) latest.current.reload(); };
+    const timer = setInterval(ask, every);
+    document.addEventListener("visibilitychange", ask);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", ask);
+    };
+  }, [every]);
+}
+
+/** Loads again when what was heard elsewhere of the same thing has changed. @param {() => void} reload @param {any[]} deps */
+export function useReloads(reload, deps) {
+  const isFirst = useRef(true);
+  useEffect(() => {
+    if (!isFirst.current) reload();
+    isFirst.current = false;
+  }, deps);
+}
+
+/**
  * `children` once there is something to show; before that, or instead, how it stands.
  * @param {{of: {data: any, problem: any, loading: boolean, reload: () => void}, what: string, children: any}} props
  * `what` names what is loaded: "the event", "webhooks".
@@ -50,6 +79,6 @@ export function Loaded({ of, what, children }) {
   const isGone = of.problem.status === 404;
   return html`<div class="notice bad" role="alert">
     <p><strong>${isGone ? "Not found" : `Could not load ${what}`}.</strong> ${of.problem.message}</p>
-    ${isGone ? null : html`<button type="button" onClick=${of.reload}>Try again</button>`}
+    ${isGone ? null : html`<button type="button" disabled=${of.loading} onClick=${of.reload}>Try again</button>`}
   </div>`;
 }

@@ -17,7 +17,7 @@ session.watch(({ token }) => { if (token === null) notices.set([]); });
 /** It worked. @param {string} text */
 export const done = (text) => tell("good", text);
 
-/** It did not; stays until it is closed. @param {any} problem an Error, or words */
+/** It did not; stays until it is closed, or four newer ones have come. @param {any} problem an Error, or words */
 export const failed = (problem) => tell("bad", typeof problem === "string" ? problem : problem.message);
 
 /** @param {"good"|"bad"} tone @param {string} text */

@@ -1,10 +1,9 @@
-// Figures and times as people read them.
+// Figures, times and sentences as people read them.
 
 import { serverNow } from "../clock.mjs";
 import { cell, html, useCell } from "../lib.mjs";
 
 const number = new Intl.NumberFormat("en");
-const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit", second: "2-digit" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
@@ -15,9 +14,6 @@ setInterval(() => { if (!document.hidden) now.set(serverNow()); }, 1000);
 
 /** 1,234,567. @param {number|null|undefined} n */
 export const count = (n) => (n === null || n === undefined ? "–" : number.format(n));
-
-/** 1.2M. @param {number|null|undefined} n */
-export const countShort = (n) => (n === null || n === undefined ? "–" : short.format(n));
 
 /** "1 event", "2 events". @param {number} n @param {string} one @param {string} [many] */
 export const counted = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
@@ -49,6 +45,14 @@ export function duration(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`.replace(" 0 h", "");
 }
 
+/** A sentence of the server, in which `commands` stand between backquotes. @param {{text: string}} props */
+export function Prose({ text }) {
+  const parts = text.split("`");
+  // An odd one out is no quotation: a name may hold anything.
+  if (parts.length % 2 === 0) return text;
+  return parts.map((part, i) => (i % 2 === 1 ? html`<code>${part}</code>` : part));
+}
+
 /**
  * A time: local, with UTC on hover; with `ago`, as distance from now.
  * @param {{at: string|number|null|undefined, ago?: boolean}} props
@@ -66,6 +70,19 @@ function Distance({ at }) {
   const s = (useCell(now) - at) / 1000;
   if (Math.abs(s) < 2) return html`now`;
   return s > 0 ? html`${duration(s)} ago` : html`in ${duration(-s)}`;
+}
+
+/** A time as `<input type="datetime-local">` has it, to the second where that is none of a whole minute; "" for none. @param {string|number} at */
+export function localInput(at) {
+  const instant = new Date(at);
+  if (Number.isNaN(instant.getTime())) return "";
+  return new Date(instant.getTime() - instant.getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replace(/:00$/, "");
+}
+
+/** The same back; "" for none. @param {string} text */
+export function fromLocalInput(text) {
+  const at = new Date(text);
+  return Number.isNaN(at.getTime()) ? "" : at.toISOString();
 }
 
 /** @param {Date} at */

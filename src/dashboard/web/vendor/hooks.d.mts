@@ -1,7 +1,6 @@
 // What the pages use of preact/hooks, for `tsc`; not served.
 export type Ref<T> = { current: T };
 export function useState<T>(first: T | (() => T)): [T, (next: T | ((now: T) => T)) => void];
-export function useReducer<S, A>(reduce: (state: S, action: A) => S, first: S): [S, (action: A) => void];
 export function useEffect(effect: () => void | (() => void), deps?: readonly any[]): void;
 export function useLayoutEffect(effect: () => void | (() => void), deps?: readonly any[]): void;
 export function useRef<T>(first: T): Ref<T>;
