@@ -60,6 +60,7 @@ test("a paused webhook says why and what to do; an accepted test ends the pause"
   await live(page);
   await health(page).getByText("3 failed attempts in a row; the last: the receiver answered 500").waitFor();
   await health(page).getByText("mend the receiver, then send a test").waitFor();
+  await health(page).getByText("So does “End the pause”, also while the store is full").waitFor();
   assert.match(await health(page).getByRole("link", { name: "See what was sent" }).getAttribute("href"), /^#\/events\/evt_/);
 
   await button(page, "Test").click();

@@ -40,7 +40,7 @@ export function Health({ webhook, queue, last, sums, over, mayChange }) {
     return html`<section class="notice warn wh-health" aria-label="Health"><p><strong>Paused:</strong> ${reason}. ${waiting(queue)} Nothing is lost.</p>
       ${answer}
       <p class="quiet">sidehook tries one of them by itself: 30 seconds after the last attempt, then less and less often, at least every 10 minutes. The first one that is accepted ends the pause.</p>
-      <p><strong>What to do:</strong> mend the receiver${mayChange ? ", then send a test: an accepted one ends the pause at once" : ""}.</p></section>`;
+      <p><strong>What to do:</strong> mend the receiver${mayChange ? ", then send a test: an accepted one ends the pause at once. So does “End the pause”, also while the store is full and takes no test" : ""}.</p></section>`;
   }
   if (status === "disabled") return html`<section class="notice ${isByHand(reason) ? "warn" : "bad"} wh-health" aria-label="Health">
     <p><strong>Disabled</strong>${isByHand(reason) ? ` ${reason.replace("disabled ", "")}` : `: ${reason ?? "nothing goes out to it"}`}. ${waiting(queue)} ${queue?.held ? "What waits goes out when it is enabled." : ""}</p>
