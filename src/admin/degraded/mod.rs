@@ -210,7 +210,7 @@ fn damage(damage: &[String]) -> Option<Degraded> {
         0 => String::new(),
         n => format!(" (and {n} more, in `store.damage`)"),
     };
-    let message = format!("Parts of the journal cannot be read: {first}{more}.");
+    let message = format!("Parts of the journal are damaged: {first}{more}.");
     let cure = "The disk may be failing: look at its log. What was damaged lies in the folder quarantine \
                 of [store] path. `sidehook store check` examines all of it while sidehook does not run.";
     Some(Degraded::error("journal_damaged", message, cure))

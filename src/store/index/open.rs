@@ -246,7 +246,7 @@ fn recount(tree: &sled::Tree, tallies: &Tallies) -> Result<(), StoreError> {
         };
         if found != kept {
             let rows = keys::in_words(prefix[0]);
-            return Err(broken(&format!("its rows ({rows}) are {found} where it counts {kept}")));
+            return Err(broken(&format!("its rows for {rows} are {found} where it counts {kept}")));
         }
     }
     Ok(())

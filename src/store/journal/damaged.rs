@@ -76,12 +76,14 @@ impl Damaged {
             Some((range, fields)) => (range.start, range.end, format!(" ({})", fields.join(", "))),
             None => (0, 48, String::new()),
         };
-        format!(
-            "{}, bytes {from} to {to}: the segment's header is damaged{what}; its records are read all \
-             the same, by their own checksums. Look at the disk: the file stays as it is until \
-             [store] retain lets go of it",
-            path.display()
-        )
+        let records = if self.n_bytes_file > HEADER_BYTES {
+            "its records are read all the same, by their own checksums. Look at the disk: the file \
+             stays as it is until [store] retain lets go of it"
+        } else {
+            "there is no record in it. Look at the disk"
+        };
+        let path = path.display();
+        format!("{path}, bytes {from} to {to}: the segment's header is damaged{what}; {records}")
     }
 
     /// From the first to behind the last byte that is wrong, and the fields that are.

@@ -170,7 +170,7 @@ fn differences(
     found.extend(rows.iter().map(|(&kind, n)| {
         let Differences { missing, extra, different } = n;
         let rows = keys::in_words(kind);
-        format!("{rows}: {missing} rows missing, {extra} too many, {different} different")
+        format!("rows for {rows}: {missing} missing, {extra} too many, {different} different")
     }));
     Ok(if found.is_empty() { IndexFound::Agrees } else { IndexFound::Differs(found) })
 }

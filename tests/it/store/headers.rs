@@ -193,3 +193,21 @@ async fn a_segment_whose_making_was_broken_off_is_no_damage() {
         commit(&store, event("other")).await;
     }
 }
+
+#[tokio::test]
+async fn a_damaged_one_without_records_is_told_once_and_made_anew() {
+    let fixture = Fixture::new();
+    fixture.open().close();
+    flip(&segment(&fixture, 1), 40);
+    let whole = format!("{}, bytes 0 to 48: ", segment(&fixture, 1).display());
+    let damage = check(&fixture).damage;
+    assert!(damage.len() == 1 && damage[0].starts_with(&whole), "{damage:?}");
+    assert!(damage[0].contains("no record in it"), "{damage:?}");
+    let store = fixture.open();
+    assert_eq!(store.stats().damage, damage);
+    let id = commit(&store, event("other")).await;
+    store.close();
+    let store = fixture.open();
+    assert_eq!(store.stats().damage, Vec::<String>::new());
+    assert!(store.event(id).expect("readable").is_some());
+}

@@ -142,7 +142,10 @@ async fn an_index_that_says_something_else_is_found_and_made_anew() {
     drop(rows);
     let (code, report) = checked(&fixture);
     assert_eq!(code, Some(1), "{report}");
-    assert_eq!(report["index"]["detail"][0], "deliveries: 1 rows missing, 0 too many, 0 different");
+    assert_eq!(
+        report["index"]["detail"][0],
+        "rows for deliveries: 1 missing, 0 too many, 0 different"
+    );
     let done = store(&fixture, &["check"]);
     assert!(err(&done).contains("store rebuild"), "{}", err(&done));
 
