@@ -197,7 +197,6 @@ mod tests {
             made.gzip.map_or(made.bytes.len(), |(bytes, _)| bytes.len())
         });
         let total: usize = sizes.sum();
-        println!("{total} bytes in {} files", ASSETS.len());
         assert!(total <= BYTES_MAX, "{total} bytes in {} files", ASSETS.len());
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Its own listener, apart from the proxy's. A request passes `listen` (bounded connections,
 //! header timeout), `guard` (Host and Origin against DNS rebinding and cross-site use, then the
-//! token, but for the probes and the files of the dashboard), and the router here; the handlers stand one file per resource and read the store on
-//! blocking threads, a bounded number at a time. Every error is a `problem`.
+//! token, but for the probes and the files of the dashboard), and the router here; the handlers
+//! stand one file per resource and read the store on blocking threads, a bounded number at a time.
+//! Every error is a `problem`.
 
 mod auth;
 mod captured;

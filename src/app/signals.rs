@@ -82,7 +82,7 @@ impl App {
 }
 
 /// Leaves without the orderly stop that is under way on another thread.
-#[allow(clippy::disallowed_methods)] // the one place that must not wait for destructors
+#[expect(clippy::disallowed_methods, reason = "the one place that must not wait for destructors")]
 fn leave() {
     std::process::exit(1);
 }

@@ -22,7 +22,7 @@ const TOKEN_BYTES: usize = 32;
 const FILE_BYTES_MAX: u64 = 4096;
 
 /// A token, and where it is from.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Token {
     pub(super) secret: Secret,
     /// Nobody has seen it yet.

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::answers::Delivery;
 use super::client::AdminFlags;
-use super::screen;
+use super::deliveries;
 
 /// Arguments of `cancel`.
 #[derive(Debug, clap::Args)]
@@ -17,20 +16,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let client = arguments.admin.client()?;
-    let id = client.delivery_id(&arguments.id)?;
-    let answer = client.post(&["v1", "deliveries", &id, "cancel"], None)?;
-    if arguments.admin.wants_json() {
-        return answer.print();
-    }
-    let delivery: Delivery<u32> = answer.read()?;
-    screen::print(&format!(
-        "{} ({}) is {} after {} attempts; `sidehook retry {}` would send it after all",
-        screen::cell(&delivery.id),
-        screen::cell(&delivery.event),
-        screen::cell(&delivery.status),
-        delivery.attempts,
-        screen::cell(&delivery.id),
-    ))?;
-    Ok(ExitCode::SUCCESS)
+    deliveries::change(&arguments.admin, &arguments.id, "cancel", |id| {
+        format!("`sidehook retry {id}` would send it after all")
+    })
 }

@@ -52,6 +52,31 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     show(&arguments.admin.looks().table(&header, rows), "deliveries", list.next.as_deref())
 }
 
+/// Does this to one delivery, and says how it stands then and what `comes_next`, by its id.
+pub(super) fn change(
+    admin: &AdminFlags,
+    id: &str,
+    verb: &str,
+    comes_next: impl Fn(&str) -> String,
+) -> anyhow::Result<ExitCode> {
+    let client = admin.client()?;
+    let id = client.delivery_id(id)?;
+    let answer = client.post(&["v1", "deliveries", &id, verb], None)?;
+    if admin.wants_json() {
+        return answer.print();
+    }
+    let delivery: Delivery<u32> = answer.read()?;
+    let id = screen::cell(&delivery.id);
+    screen::print(&format!(
+        "{id} ({}) is {} after {} attempts; {}",
+        screen::cell(&delivery.event),
+        screen::cell(&delivery.status),
+        delivery.attempts,
+        comes_next(&id),
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn row(delivery: &Delivery<u32>, webhooks: &[Webhook]) -> Vec<Cell> {
     vec![
         Cell::new(&delivery.created_at),

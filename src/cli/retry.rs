@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::answers::Delivery;
 use super::client::AdminFlags;
-use super::screen;
+use super::deliveries;
 
 /// Arguments of `retry`.
 #[derive(Debug, clap::Args)]
@@ -17,20 +16,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let client = arguments.admin.client()?;
-    let answer =
-        client.post(&["v1", "deliveries", &client.delivery_id(&arguments.id)?, "retry"], None)?;
-    if arguments.admin.wants_json() {
-        return answer.print();
-    }
-    let delivery: Delivery<u32> = answer.read()?;
-    screen::print(&format!(
-        "{} ({}) is {} after {} attempts; `sidehook history {}` shows what comes of it",
-        screen::cell(&delivery.id),
-        screen::cell(&delivery.event),
-        screen::cell(&delivery.status),
-        delivery.attempts,
-        screen::cell(&delivery.id),
-    ))?;
-    Ok(ExitCode::SUCCESS)
+    deliveries::change(&arguments.admin, &arguments.id, "retry", |id| {
+        format!("`sidehook history {id}` shows what comes of it")
+    })
 }

@@ -80,7 +80,7 @@ pub struct Event {
 
 /// How many deliveries of an event or a webhook stand in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // the fields are the states
+#[expect(missing_docs, reason = "the fields are the states")]
 pub struct DeliveryCounts {
     pub pending: u64,
     pub held: u64,

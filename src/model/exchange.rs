@@ -157,7 +157,7 @@ fn text_of(value: &[u8]) -> Cow<'_, str> {
     }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 const fn is_zero(n: &u64) -> bool {
     *n == 0
 }

@@ -226,12 +226,7 @@ impl AsyncRead for Socket {
         if this.ahead.is_empty() {
             return inner!(Plain, &mut this.stream, stream => Pin::new(stream).poll_read(cx, buf));
         }
-        let n = this.ahead.len().min(buf.remaining());
-        buf.put_slice(&this.ahead[..n]);
-        this.ahead.advance(n);
-        if this.ahead.is_empty() {
-            this.ahead = BytesMut::new();
-        }
+        give(&mut this.ahead, buf);
         Poll::Ready(Ok(()))
     }
 }
@@ -264,5 +259,15 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         inner!(Plain, &mut self.get_mut().stream, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
+
+/// Hands on what was read ahead; its memory goes with the last of it.
+pub(super) fn give(ahead: &mut BytesMut, buf: &mut ReadBuf<'_>) {
+    let n = ahead.len().min(buf.remaining());
+    buf.put_slice(&ahead[..n]);
+    ahead.advance(n);
+    if ahead.is_empty() {
+        *ahead = BytesMut::new();
     }
 }

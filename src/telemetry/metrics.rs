@@ -2,6 +2,11 @@
 //! happens. What is on the proxy's threads is a handle made once, a plain atomic. What describes
 //! a state (queues, the store) is handed in by whoever asks for the text, see [`Scrape`].
 
+mod charted;
+
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::Hash;
@@ -74,7 +79,7 @@ pub struct Metrics {
 
 /// What went wrong with the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the names are the label values
+#[expect(missing_docs, reason = "the names are the label values")]
 pub enum UpstreamErrorKind {
     Connect,
     ConnectTimeout,
@@ -86,7 +91,7 @@ pub enum UpstreamErrorKind {
 
 /// Which body was cut at its capture limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the names are the label values
+#[expect(missing_docs, reason = "the names are the label values")]
 pub enum CutSide {
     Request,
     Response,
@@ -94,7 +99,7 @@ pub enum CutSide {
 
 /// What came of reading the configuration again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the names are the label values
+#[expect(missing_docs, reason = "the names are the label values")]
 pub enum ReloadOutcome {
     Changed,
     Unchanged,
@@ -376,7 +381,3 @@ fn one<M: Clone + Default>(
 ) -> M {
     family.get_or_create_owned(&[(name, value.into())])
 }
-
-mod charted;
-#[cfg(test)]
-mod tests;

@@ -14,7 +14,7 @@ pub use access::AccessLine;
 pub use metrics::{CutSide, Metrics, ReloadOutcome, UpstreamErrorKind};
 pub use of_webhooks::OUTCOMES;
 pub use scrape::{Exposition, QueueScrape, Scrape};
-pub use series::{Chart, N_STEPS, Range, Reading, Series, Step, TICK, WebhookReading, WebhookStep};
+pub use series::{Chart, Range, Reading, Series, Step, TICK, WebhookReading, WebhookStep};
 pub use spread::Counted;
 pub use totals::{Tally, Total, Totals};
 pub use unserved::Unserved;

@@ -4,7 +4,7 @@ use super::unserved::Unserved;
 
 /// A counter that only grows, from 0 at the start of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the names say it
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Total {
     Calls,
     Matched,

@@ -2,7 +2,7 @@
 
 /// Why a client's connection was not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the names are the label values
+#[expect(missing_docs, reason = "the names are the label values")]
 pub enum Unserved {
     Accept,
     Limit,

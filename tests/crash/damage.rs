@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::process::{Sidehook, Switch};
-use crate::world::World;
+use crate::world::{self, World};
 
 /// What came of it.
 pub(crate) struct Found {
@@ -38,10 +38,8 @@ pub(crate) fn flip_one_byte_of_a_waiting_event(switch: Switch) -> Found {
     world.receiver_refuses(false);
 
     let sidehook = Sidehook::start(folder.path(), &world, switch);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while world.delivered() + world.altered() < calls - 1 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(20)); // between two looks at the ledger
-    }
+    let patience = Duration::from_secs(20);
+    world::holds(patience, || world.delivered() + world.altered() >= calls - 1);
     let log = sidehook.log_text();
     let told = log.contains("damage") && sidehook.status().contains("\"damage\":[");
     sidehook.kill();

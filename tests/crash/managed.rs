@@ -2,7 +2,7 @@
 //! get what they never had from the history.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -45,14 +45,10 @@ pub(crate) fn kill_rounds(rounds: usize) -> (u64, Findings, Asked) {
 fn settle(folder: &Path, world: &World, asked: &mut Asked) -> Findings {
     let sidehook = Sidehook::start(folder, world, Switch::None);
     let findings = world.settle(&sidehook);
-    let since = Instant::now();
-    loop {
+    world::holds(Duration::from_secs(30), || {
         asked.missing = asked.look(&sidehook);
-        if asked.missing.is_empty() || since.elapsed() > Duration::from_secs(30) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50)); // between two looks
-    }
+        asked.missing.is_empty()
+    });
     sidehook.kill();
     findings
 }

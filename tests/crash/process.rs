@@ -4,16 +4,19 @@ use std::fs::{self, OpenOptions};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::world::World;
+use crate::world::{self, World};
 
 /// The admin API's token.
 pub(crate) const TOKEN: &str = "crash-test-token-0123456789abcdef";
 
 /// A mechanism of the promise to take away (needs the cargo feature `sabotage`).
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "sabotage"), allow(dead_code))] // only the sabotaged tests use the others
+#[cfg_attr(
+    not(feature = "sabotage"),
+    expect(dead_code, reason = "only the sabotaged tests use the others")
+)]
 pub(crate) enum Switch {
     None,
     SkipSync,
@@ -73,25 +76,23 @@ impl Sidehook {
     }
 
     fn wait_until_ready(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !crate::world::get(self.admin, "/readyz").starts_with("HTTP/1.1 200") {
-            if let Some(status) = self.child.try_wait().expect("the child is ours") {
-                panic!("sidehook ended at start ({status}):\n{}", self.log_text());
-            }
-            assert!(Instant::now() < deadline, "not ready in a minute:\n{}", self.log_text());
-            std::thread::sleep(Duration::from_millis(20)); // between two looks at /readyz
-        }
+        let is_ready = world::holds(Duration::from_secs(60), || {
+            let ended = self.child.try_wait().expect("the child is ours");
+            assert_eq!(ended, None, "sidehook ended at start:\n{}", self.log_text());
+            world::get(self.admin, "/readyz").starts_with("HTTP/1.1 200")
+        });
+        assert!(is_ready, "not ready in a minute:\n{}", self.log_text());
     }
 
     /// What `/v1/status` answers.
     pub(crate) fn status(&self) -> String {
-        crate::world::get(self.admin, "/v1/status")
+        world::get(self.admin, "/v1/status")
     }
 
     /// What the admin API answers to this, head and body.
     pub(crate) fn ask(&self, method: &str, path: &str, body: &serde_json::Value) -> String {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        crate::world::ask(self.admin, method, path, &body)
+        world::ask(self.admin, method, path, &body)
     }
 
     /// Everything it wrote to its log, over all its lives.

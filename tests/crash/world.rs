@@ -34,6 +34,20 @@ impl Random {
     }
 }
 
+/// Waits for a condition, at most so long; whether it holds.
+pub(crate) fn holds(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + patience;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// From `SIDEHOOK_SEED`, or from the clock.
 pub(crate) fn seed() -> u64 {
     let given = std::env::var("SIDEHOOK_SEED").ok().and_then(|text| text.parse().ok());
@@ -131,10 +145,8 @@ impl World {
     /// Waits for the first acknowledgements of a load, however slow the machine is at the moment.
     pub(crate) fn load_is_underway(&self) {
         let count = || self.ledgers.acknowledged.lock().expect("no panic holds it").len();
-        let (before, since) = (count(), Instant::now());
-        while count() == before && since.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(5)); // between two looks at the ledger
-        }
+        let before = count();
+        holds(Duration::from_secs(20), || count() > before);
     }
 
     /// Makes this many calls one after the other; each must succeed.
@@ -169,14 +181,13 @@ impl World {
             acknowledged.iter().copied().filter(|id| !delivered.contains_key(id)).collect()
         };
         // Patience is counted from the last progress, so that a loss is noticed soon.
-        let (mut last, mut since) = (self.delivered(), Instant::now());
-        while !missing().is_empty() && since.elapsed() < Duration::from_secs(12) {
-            std::thread::sleep(Duration::from_millis(50)); // between two looks at the ledger
-            if self.delivered() != last {
-                (last, since) = (self.delivered(), Instant::now());
+        let lost = loop {
+            let last = self.delivered();
+            let lost = missing();
+            if lost.is_empty() || !holds(Duration::from_secs(12), || self.delivered() != last) {
+                break lost;
             }
-        }
-        let lost = missing();
+        };
         let done = self.ledgers.done.lock().expect("no panic holds it");
         let delivered = self.ledgers.delivered.lock().expect("no panic holds it");
         Findings {

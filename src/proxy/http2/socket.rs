@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::proxy::stream::Stream;
+use crate::proxy::stream::{Stream, give};
 use crate::proxy::timers::{Slot, Timers};
 
 /// How long the other side gets to close too. A socket that closes with something unread, be it a
@@ -114,9 +114,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.buffered.is_empty() {
-            let n = this.buffered.len().min(buf.remaining());
-            buf.put_slice(&this.buffered[..n]);
-            this.buffered.advance(n);
+            give(&mut this.buffered, buf);
             return Poll::Ready(Ok(()));
         }
         let read = Pin::new(&mut this.stream).poll_read(cx, buf);

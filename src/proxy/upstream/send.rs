@@ -31,9 +31,10 @@ pub(in crate::proxy) struct Failed {
     pub(in crate::proxy) error: UpstreamError,
     /// The body from its begin, where that is still known.
     pub(in crate::proxy) body: Option<RequestBody>,
-    /// Nothing of the request was written.
+    /// Nothing of the request was written, or the upstream says that it has not looked at it.
     pub(in crate::proxy) is_unsent: bool,
-    /// The connection, not new, was found closed before a byte of the response.
+    /// Another connection may do better: this one, not new, was found closed before a byte of the
+    /// response, or the upstream refuses the request on it.
     pub(in crate::proxy) is_stale: bool,
     /// The upstream, which has answered others on this connection, takes nothing on it any more, and
     /// has not looked at the request (RFC 9113 6.8).

@@ -4,7 +4,6 @@
 /// A field name that means something here; all others are `Other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-#[allow(missing_docs)] // as written on the wire
 pub(in crate::proxy) enum Name {
     Connection,
     ContentLength,

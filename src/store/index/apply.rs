@@ -167,30 +167,8 @@ impl<'a> Applier<'a> {
             self.ordinals.set(self.tree, keys::TESTS, ordinal, true)?;
         }
         self.blocks.add(self.tree, ordinal, new.time)?;
-        let chain = (!ordered.is_empty()).then(|| keys::chain_of(event.subject.as_deref()));
-        for &(id, webhook_id) in &event.deliveries {
-            let row = DeliveryRow {
-                event_id: event.id,
-                ordinal,
-                webhook_id,
-                label: new.label.clone(),
-                chain: chain.filter(|_| ordered.contains(&id)),
-                state: DeliveryState::Pending,
-                attempts: 0,
-                failures: 0,
-                due: committed_at,
-                created_at: committed_at,
-                segment: at.segment,
-                share_bytes: new.share_bytes(),
-                last_attempt_at: None,
-                response_code: None,
-                response_time_ms: None,
-                error: None,
-                is_test: event.is_test,
-            };
-            self.ordinals.set(self.tree, &keys::webhook_history(webhook_id), ordinal, true)?;
-            self.link(id, &row)?;
-            self.deliveries.insert(id, Some(row));
+        for target in managed::targets(event, ordered) {
+            self.begin(ordinal, &new, &target, committed_at)?;
         }
         self.events.insert(event.id, (ordinal, Some(new)));
         Ok(())

@@ -15,7 +15,10 @@ use crate::store::changes::Change;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant)] // events are what there is most of: a box each would only cost
+#[expect(
+    clippy::large_enum_variant,
+    reason = "events are what there is most of: a box each would only cost"
+)]
 pub(crate) enum Record {
     Event {
         event: Event,

@@ -1,7 +1,7 @@
 //! What has been counted lately, step by step, for charts: for those who have no Prometheus, and for
 //! the moment in which nobody wants to open one.
 //!
-//! Three times are kept, of [`N_STEPS`] steps each: a quarter of an hour, an hour, a day. Whoever
+//! Three times are kept, of `N_STEPS` steps each: a quarter of an hour, an hour, a day. Whoever
 //! samples hands in the counters as they stand; what they have grown by since the last sample belongs
 //! to the step in the middle between the two. Memory is fixed: some 50 KiB for all of it, and for each
 //! webhook that has had an attempt or a backlog within a day 16 bytes a step, 8.5 KiB; 1000 busy
@@ -16,8 +16,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use ring::N_STEPS;
-use ring::Ring;
+use ring::{N_STEPS, Ring};
 
 use super::spread::Counted;
 use super::totals::{Tally, Total, Totals};
@@ -34,7 +33,7 @@ const IDLE_MAX: Duration = Duration::from_secs(25 * 3600);
 
 /// How far a chart goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the names say it
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Range {
     Quarter,
     Hour,
@@ -254,18 +253,17 @@ impl Inner {
 
 impl Track {
     fn add(&mut self, at: Timestamp, grown: &Totals, reading: &Reading) {
-        let before = self.ring.newest();
+        let (before, number) = (self.ring.newest(), self.range.step_of(at));
         let waiting = self.ring.get(before).map_or(0, |step| step.waiting);
-        let step = self.ring.reach(self.range.step_of(at)).get_or_insert_default();
+        if number > before {
+            self.commits = Counted::default();
+        }
+        self.commits.add(&reading.commits);
+        let step = self.ring.reach(number).get_or_insert_default();
         for (sum, n) in step.counts.iter_mut().zip(grown.0) {
             *sum = sum.saturating_add(small(n));
         }
         step.waiting = reading.waiting.map_or(waiting, small);
-        if self.ring.newest() != before {
-            self.commits = Counted::default();
-        }
-        self.commits.add(&reading.commits);
-        let step = self.ring.reach(self.ring.newest()).get_or_insert_default();
         step.commit_p50_ms = self.commits.quantile_ms(50);
         step.commit_p99_ms = self.commits.quantile_ms(99);
     }

@@ -1,7 +1,7 @@
 //! The last steps of a time, each with a value.
 
 /// How many steps are kept.
-pub const N_STEPS: usize = 180;
+pub(super) const N_STEPS: usize = 180;
 
 /// The values of the last [`N_STEPS`] steps. Steps are numbers that only grow.
 #[derive(Debug)]

@@ -3,20 +3,13 @@
 use serde_json::{Value, json};
 use sidehook::model::*;
 
-use super::desk::{Desk, assert_problem, json, rejected};
+use super::desk::{Desk, assert_problem, fields, json, rejected};
 use crate::support::client::Reply;
 
 const NOBODY: &str = "70195486-8934-4a31-a504-a97a72c7f322";
 
 async fn post(desk: &Desk, path: &str, body: Value) -> Reply {
     desk.send("POST", path, "content-type: application/json\r\n", &body.to_string()).await
-}
-
-fn fields(reply: &Reply) -> Vec<String> {
-    assert_problem(reply, 422, "invalid");
-    let problem = json(reply);
-    let errors = problem["errors"].as_array().expect("a list");
-    errors.iter().map(|error| error["field"].as_str().expect("text").to_owned()).collect()
 }
 
 #[tokio::test]

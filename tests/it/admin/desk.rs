@@ -264,6 +264,14 @@ pub(super) fn assert_problem(reply: &Reply, status: u16, code: &str) {
     }
 }
 
+/// The fields that a body was refused for.
+pub(super) fn fields(reply: &Reply) -> Vec<String> {
+    assert_problem(reply, 422, "invalid");
+    let problem = json(reply);
+    let errors = problem["errors"].as_array().expect("a list");
+    errors.iter().map(|error| error["field"].as_str().expect("text").to_owned()).collect()
+}
+
 pub(super) fn accepted() -> Outcome {
     Outcome::Accepted {
         reply: ReceiverReply {

@@ -1,26 +1,16 @@
 //! The admin API over TLS.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 
-use rustls::RootCertStore;
-use rustls::pki_types::{CertificateDer, ServerName};
 use sidehook::tls::{HTTP1, ServerTls};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use super::desk::{Desk, TOKEN};
 use crate::support::soon;
-use crate::support::tls::{Authority, Issued};
-
-fn put(folder: &Path, issued: &Issued) {
-    fs::write(folder.join("tls.crt"), &issued.chain_pem).expect("writable");
-    fs::write(folder.join("tls.key"), &issued.key_pem).expect("writable");
-}
+use crate::support::tls::{Authority, encrypted, put, shows};
 
 fn load(folder: &Path) -> Result<ServerTls, String> {
     let files = ["tls.crt", "tls.key"].map(|name| folder.join(name));
@@ -28,26 +18,8 @@ fn load(folder: &Path) -> Result<ServerTls, String> {
     ServerTls::load(certificate, key, HTTP1).map_err(|error| error.to_string())
 }
 
-/// Connects and says which certificate was shown.
-async fn connect(
-    addr: SocketAddr,
-    authority: &Authority,
-    alpn: &[&str],
-) -> std::io::Result<(tokio_rustls::client::TlsStream<TcpStream>, CertificateDer<'static>)> {
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.root()).expect("a root");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let stream = TcpStream::connect(addr).await?;
-    let name = ServerName::try_from("127.0.0.1").expect("an address");
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    let shown = stream.get_ref().1.peer_certificates().expect("a chain")[0].clone();
-    Ok((stream, shown))
+async fn dial(desk: &Desk) -> TcpStream {
+    TcpStream::connect(desk.addr).await.expect("a connection")
 }
 
 #[tokio::test]
@@ -63,8 +35,9 @@ async fn requests_come_encrypted_and_pages_of_plain_http_are_strangers() {
         (format!("origin: https://127.0.0.1:{port}\r\n"), "HTTP/1.1 200"),
         (format!("origin: http://127.0.0.1:{port}\r\n"), "HTTP/1.1 403"),
     ] {
-        let (mut stream, shown) =
-            connect(desk.addr, &authority, &["h2", "http/1.1"]).await.expect("a handshake");
+        let (mut stream, shown) = encrypted(dial(&desk).await, &authority, &["h2", "http/1.1"])
+            .await
+            .expect("a handshake");
         assert_eq!(shown, issued.certificate);
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
         let request = format!(
@@ -76,7 +49,7 @@ async fn requests_come_encrypted_and_pages_of_plain_http_are_strangers() {
         soon("an answer", stream.read_to_string(&mut answer)).await.expect("an answer");
         assert!(answer.starts_with(expected), "{origin}: {answer}");
     }
-    let mut plain = TcpStream::connect(desk.addr).await.expect("a connection");
+    let mut plain = dial(&desk).await;
     let request = "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
     plain.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = Vec::new();
@@ -93,9 +66,9 @@ async fn a_handshake_that_never_comes_holds_nothing_up() {
     let desk = Desk::open_with(Some(load(folder.path()).expect("good files"))).await;
     let mut silent = Vec::new();
     for _ in 0..20 {
-        silent.push(TcpStream::connect(desk.addr).await.expect("a connection"));
+        silent.push(dial(&desk).await);
     }
-    connect(desk.addr, &authority, &[]).await.expect("a handshake beside them");
+    encrypted(dial(&desk).await, &authority, &[]).await.expect("a handshake beside them");
     desk.stop();
     for mut stream in silent {
         let mut nothing = Vec::new();
@@ -112,7 +85,8 @@ async fn a_renewed_certificate_is_taken_and_a_bad_one_is_not() {
     put(folder.path(), &first);
     let tls = load(folder.path()).expect("good files");
     let desk = Desk::open_with(Some(tls.clone())).await;
-    let shown = async || connect(desk.addr, &authority, &[]).await.expect("a handshake").1;
+    let shown =
+        async || encrypted(dial(&desk).await, &authority, &[]).await.expect("a handshake").1;
     assert_eq!(shown().await, first.certificate);
     // The key follows later: between the two, nothing changes.
     fs::write(folder.path().join("tls.crt"), &second.chain_pem).expect("writable");
@@ -120,12 +94,7 @@ async fn a_renewed_certificate_is_taken_and_a_bad_one_is_not() {
     assert_eq!(shown().await, first.certificate);
     fs::write(folder.path().join("tls.key"), &second.key_pem).expect("writable");
     // Nobody asks for a look: the listener does it of itself.
-    soon("the new certificate", async {
-        while shown().await != second.certificate {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    shows(desk.addr, &authority, &second).await;
     fs::remove_file(folder.path().join("tls.key")).expect("removable");
     assert!(!tls.look());
     assert_eq!(shown().await, second.certificate, "the last good one stays");

@@ -2,19 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::desk::{Desk, assert_problem, json};
+use super::desk::{Desk, fields};
 use crate::support::client::Reply;
 
 async fn ask(desk: &Desk, method: &str, path: &str, body: Value) -> Reply {
     let content_type = "content-type: application/json\r\n";
     desk.send(method, path, content_type, &body.to_string()).await
-}
-
-fn fields(reply: &Reply) -> Vec<String> {
-    assert_problem(reply, 422, "invalid");
-    let problem = json(reply);
-    let errors = problem["errors"].as_array().expect("a list");
-    errors.iter().map(|error| error["field"].as_str().expect("text").to_owned()).collect()
 }
 
 /// Somebody resets `signing_secert`, is told 200, and believes that the key is gone.

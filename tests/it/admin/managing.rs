@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sidehook::model::WebhookId;
 
-use super::desk::{Desk, assert_problem, json};
+use super::desk::{Desk, assert_problem, fields, json};
 use crate::support::client::Reply;
 
 const JSON: &str = "content-type: application/json\r\n";
@@ -20,13 +20,6 @@ async fn created(desk: &Desk, body: Value) -> (String, Value) {
     let webhook = json(&reply);
     assert_eq!(path, format!("/v1/webhooks/{}", webhook["id"].as_str().expect("an id")));
     (path, webhook)
-}
-
-fn fields(reply: &Reply) -> Vec<String> {
-    assert_problem(reply, 422, "invalid");
-    let problem = json(reply);
-    let errors = problem["errors"].as_array().expect("a list");
-    errors.iter().map(|error| error["field"].as_str().expect("text").to_owned()).collect()
 }
 
 #[tokio::test]

@@ -99,18 +99,12 @@ async fn connections_turned_away_lately_are_told() {
     let desk = Desk::open().await;
     desk.metrics.unserved(Unserved::ClientLimit);
     desk.metrics.unserved(Unserved::Handshake);
-    let work = async {
-        loop {
-            let status = desk.json("/v1/status").await;
-            let problems = status["problems"].as_array().expect("a list").iter();
-            let mut refused = problems.filter(|one| one["code"] == "connections_refused");
-            if let Some(problem) = refused.next() {
-                return problem.clone();
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+    let refused = async || {
+        let status = desk.json("/v1/status").await;
+        let mut problems = status["problems"].as_array().expect("a list").iter();
+        problems.find(|one| one["code"] == "connections_refused").cloned()
     };
-    let told = crate::support::soon("a sample", work).await;
+    let told = crate::support::found(refused).await.expect("a sample");
     let message = told["message"].as_str().expect("text");
     assert!(message.contains("1 (above [proxy] max_connections_per_client)"), "{told}");
     assert!(!message.contains("handshake") && told["cure"].is_string(), "{told}");

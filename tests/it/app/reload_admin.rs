@@ -3,14 +3,13 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::stand::{Stand, TASKS, delivery, webhook, whole};
+use crate::support::found;
 use crate::support::receiver::Receiver;
-use crate::support::soon;
 use crate::support::upstream::{Upstream, ok};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,16 +158,12 @@ const TOKEN: &str = "the-token-of-the-first-versions";
 
 /// What a path says when it says the right thing.
 async fn said(stand: &Stand, token: &str, path: &str, is_right: impl Fn(&Value) -> bool) -> Value {
-    soon(path, async {
-        loop {
-            let reply = stand.ask_as(token, &format!("GET {path}"), "").await;
-            if reply.status() == 200 && is_right(&super::stand::json(&reply)) {
-                return super::stand::json(&reply);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await
+    let right = async || {
+        let reply = stand.ask_as(token, &format!("GET {path}"), "").await;
+        let said = (reply.status() == 200).then(|| super::stand::json(&reply));
+        said.filter(|said| is_right(said))
+    };
+    found(right).await.unwrap_or_else(|| panic!("waited in vain: {path}"))
 }
 
 fn swap(folder: &Path, version: &str) {

@@ -6,13 +6,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::sidehook;
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, found_blocking};
 
 pub(super) struct Process {
     child: Child,
@@ -90,11 +89,8 @@ impl Process {
     }
 
     pub(super) fn until(&self, what: &str, holds: impl Fn(&str) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !holds(&self.log()) {
-            assert!(Instant::now() < deadline, "{what}: {}", self.log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let held = found_blocking(|| holds(&self.log()).then_some(()));
+        assert!(held.is_some(), "{what}: {}", self.log());
     }
 
     pub(super) fn signal(&self, signal: Signal) {
@@ -108,6 +104,15 @@ impl Process {
         self.reader.take().expect("once").join().expect("no panic");
         self.log()
     }
+}
+
+/// How it ends; a child that does not is killed.
+pub(super) fn exit_code(child: &mut Child) -> Option<i32> {
+    let ended = found_blocking(|| child.try_wait().expect("our child"));
+    if ended.is_none() {
+        child.kill().expect("our child");
+    }
+    ended.expect("it ends").code()
 }
 
 impl Drop for Process {

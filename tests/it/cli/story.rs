@@ -6,7 +6,6 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -14,7 +13,7 @@ use tempfile::TempDir;
 
 use super::process::{Process, exchange};
 use super::{sidehook, stderr};
-use crate::support::PATIENCE;
+use crate::support::found_blocking;
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::upstream::{Upstream, ok};
 
@@ -48,20 +47,16 @@ impl Tail {
 
     /// Waits until so many changes of this type came with these members.
     fn until(&self, n: usize, kind: &str, members: &[(&str, Value)]) -> Vec<Value> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let is_one = |change: &&Value| {
-                change["type"] == kind
-                    && members.iter().all(|(name, value)| change["data"][*name] == *value)
-            };
-            let seen = self.seen.lock().expect("no panic").clone();
-            let found: Vec<Value> = seen.iter().filter(is_one).cloned().collect();
-            if found.len() >= n {
-                return found;
-            }
-            assert!(Instant::now() < deadline, "{n} x {kind} {members:?}: {seen:#?}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let seen = || self.seen.lock().expect("no panic");
+        let is_one = |change: &&Value| {
+            change["type"] == kind
+                && members.iter().all(|(name, value)| change["data"][*name] == *value)
+        };
+        let enough = || {
+            let changes: Vec<Value> = seen().iter().filter(is_one).cloned().collect();
+            Some(changes).filter(|changes| changes.len() >= n)
+        };
+        found_blocking(enough).unwrap_or_else(|| panic!("{n} x {kind} {members:?}: {:#?}", seen()))
     }
 
     /// Ctrl-C.

@@ -4,7 +4,6 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use sidehook::egress::{Egress, EgressProxy, Settings};
 use sidehook::model::{Failure, Secret};
@@ -12,6 +11,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use super::egress::{LONG, post};
+use crate::support::found;
 use crate::support::receiver::{Receiver, dead_port};
 use crate::support::tls::Authority;
 
@@ -35,9 +35,9 @@ impl Drop for Squid {
 impl Squid {
     /// `None` where it is not installed: skipped by hand, an error in scripts/test and in CI.
     async fn start() -> Option<Self> {
-        let found = program(&["/usr/sbin/squid", "/usr/local/sbin/squid", "/usr/bin/squid"])
+        let installed = program(&["/usr/sbin/squid", "/usr/local/sbin/squid", "/usr/bin/squid"])
             .zip(program(&["/usr/lib/squid/basic_ncsa_auth", "/usr/lib64/squid/basic_ncsa_auth"]));
-        let Some((program, helper)) = found else {
+        let Some((program, helper)) = installed else {
             let is_required = ["SIDEHOOK_TEST_TOOLS", "CI"].map(std::env::var_os);
             assert!(is_required.iter().all(Option::is_none), "squid is missing: apt install squid");
             eprintln!("SKIPPED: squid is not installed (apt install squid)");
@@ -60,18 +60,13 @@ impl Squid {
             .spawn()
             .expect("starts");
         let mut squid = Self { port, child, _directory: directory };
-        squid.listens().await;
+        found(async || squid.listens().await).await.expect("squid listens");
         Some(squid)
     }
 
-    async fn listens(&mut self) {
-        let until = tokio::time::Instant::now() + LONG;
-        while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
-            let ended = self.child.try_wait().expect("a child");
-            assert_eq!(ended, None, "squid ended");
-            assert!(tokio::time::Instant::now() < until, "squid does not listen");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    async fn listens(&mut self) -> Option<TcpStream> {
+        assert_eq!(self.child.try_wait().expect("a child"), None, "squid ended");
+        TcpStream::connect(("127.0.0.1", self.port)).await.ok()
     }
 
     fn egress(&self, password: &str) -> Egress {

@@ -9,7 +9,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
 use super::world::{World, commit, open, run, stands, webhook};
-use crate::support::receiver::{Answer, PATIENCE, Receiver};
+use crate::support::PATIENCE;
+use crate::support::receiver::{Answer, Receiver};
 
 #[tokio::test]
 async fn at_a_stop_attempts_under_way_end_and_none_begins() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sidehook::model::*;
 use sidehook::store::OnFailure;
 
-use super::world::{World, new_event, until, webhook};
+use super::world::{World, deliveries_of, new_event, webhook};
 use crate::support::receiver::{Answer, Receiver};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -16,9 +16,7 @@ async fn test(world: &World, name: &str) -> DeliveryId {
     let event = NewEvent { test_of, ..new_event("anything.at-all") };
     let id = event.id;
     world.store.commit(event, OnFailure::Refuse).await.expect("durable");
-    let deliveries = || Some(world.store.deliveries_of(id).expect("readable"));
-    let deliveries =
-        until(|| deliveries().filter(|all| !all.is_empty())).await.expect("it has one");
+    let deliveries = deliveries_of(&world.store, id).await;
     assert_eq!(deliveries.len(), 1, "for nobody else");
     assert_eq!(deliveries[0].webhook_id, WebhookId::of_name(name));
     deliveries[0].id

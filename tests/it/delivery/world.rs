@@ -12,7 +12,8 @@ use sidehook::store::{self, OnFailure, Store};
 use sidehook::telemetry::Metrics;
 use tempfile::TempDir;
 
-use crate::support::receiver::{PATIENCE, Receiver};
+use crate::support::receiver::Receiver;
+use crate::support::{PATIENCE, found};
 
 /// A delivery half at work on a store of its own.
 pub(crate) struct World {
@@ -70,7 +71,7 @@ impl World {
     pub(crate) async fn webhook_stands(&self, name: &str, status: WebhookStatus) -> String {
         let id = WebhookId::of_name(name);
         let state = || self.store.webhook_states().get(&id).cloned().unwrap_or_default();
-        let reached = until(|| Some(state()).filter(|state| state.status == status)).await;
+        let reached = found(async || Some(state()).filter(|state| state.status == status)).await;
         let Some(state) = reached else { panic!("waited for {status:?}: {:?}", state()) };
         state.reason.unwrap_or_default()
     }
@@ -88,7 +89,7 @@ impl World {
     /// Waits until so many attempts of a delivery are recorded.
     pub(crate) async fn recorded(&self, id: DeliveryId, n: usize) -> Vec<Attempt> {
         let attempts = || Some(self.attempts(id)).filter(|attempts| attempts.len() >= n);
-        until(attempts).await.expect("they are recorded")
+        found(async || attempts()).await.expect("they are recorded")
     }
 
     /// The attempts of a delivery.
@@ -153,27 +154,19 @@ pub(crate) async fn commit(store: &Store, label: &str) -> Vec<Delivery> {
 async fn commit_event(store: &Store, event: NewEvent) -> Vec<Delivery> {
     let id = event.id;
     store.commit(event, OnFailure::Refuse).await.expect("durable");
-    let indexed = || Some(store.deliveries_of(id).expect("readable")).filter(|all| !all.is_empty());
-    until(indexed).await.expect("a webhook wants it")
+    deliveries_of(store, id).await
 }
 
-/// Asks until there is an answer, for as long as a test has patience.
-pub(crate) async fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let asking = async {
-        loop {
-            if let Some(answer) = ask() {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.ok()
+/// The deliveries of an event, when they are indexed.
+pub(crate) async fn deliveries_of(store: &Store, id: EventId) -> Vec<Delivery> {
+    let indexed = || Some(store.deliveries_of(id).expect("readable")).filter(|all| !all.is_empty());
+    found(async || indexed()).await.expect("a webhook wants it")
 }
 
 /// Waits until a delivery stands like this.
 pub(crate) async fn stands(store: &Store, id: DeliveryId, state: DeliveryState) -> Delivery {
     let delivery = || store.delivery(id).expect("readable").filter(|one| one.state == state);
-    let Some(delivery) = until(delivery).await else {
+    let Some(delivery) = found(async || delivery()).await else {
         panic!("waited for {state:?}: {:?}", store.delivery(id));
     };
     delivery

@@ -9,6 +9,7 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::task::JoinHandle;
 
 use super::strict::{self, Fault, Message};
+use crate::support::until;
 
 /// What does not come by then does not come: shorter than elsewhere, for every row that is wrong
 /// waits for it.
@@ -174,10 +175,5 @@ impl Talk {
 
 /// Waits until a condition holds; whether it does.
 pub(super) async fn holds(condition: impl Fn() -> bool) -> bool {
-    let waiting = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.is_ok()
+    tokio::time::timeout(PATIENCE, until("the condition", condition)).await.is_ok()
 }

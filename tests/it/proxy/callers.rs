@@ -2,18 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 
-use rustls::RootCertStore;
-use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
-use crate::support::soon;
-use crate::support::tls::Authority;
 use crate::support::upstream::message_end;
+use crate::support::{found, soon};
 
 /// A request after which the connection stays.
 pub(super) const GET: &str = "GET /here HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -52,6 +46,12 @@ pub(super) async fn tcp(to: SocketAddr) -> TcpStream {
     TcpStream::connect(to).await.expect("it listens")
 }
 
+/// Waits until nobody listens there any more.
+pub(super) async fn closes(listener: SocketAddr) {
+    let is_closed = async || TcpStream::connect(listener).await.err();
+    found(is_closed).await.expect("the listener closes");
+}
+
 /// From another address of this machine.
 pub(super) async fn tcp_from(from: [u8; 4], to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
@@ -61,26 +61,4 @@ pub(super) async fn tcp_from(from: [u8; 4], to: SocketAddr) -> TcpStream {
 
 pub(super) async fn unix(to: &Path) -> UnixStream {
     UnixStream::connect(to).await.expect("it listens")
-}
-
-/// TLS over a connection; which certificate was shown.
-pub(super) async fn encrypted<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    authority: &Authority,
-    alpn: &[&str],
-) -> std::io::Result<(TlsStream<S>, CertificateDer<'static>)> {
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.root()).expect("a root");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let name = ServerName::try_from("127.0.0.1").expect("an address");
-    let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
-    let stream = soon("a handshake", connecting).await?;
-    let shown = stream.get_ref().1.peer_certificates().expect("a chain")[0].clone();
-    Ok((stream, shown))
 }

@@ -10,10 +10,11 @@ use sidehook::shutdown::Stop;
 use sidehook::telemetry::Metrics;
 use tokio::net::TcpListener;
 
+use super::callers::closes;
 use super::stand::{Storage, plain, settings, start, with};
 use crate::support::client::RawClient;
+use crate::support::until;
 use crate::support::upstream::{Act, Signal, Upstream, ok, send};
-use crate::support::{soon, until};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -201,12 +202,7 @@ async fn a_drain_finishes_what_is_in_flight() {
         async move { proxy.drain(crate::support::PATIENCE).await }
     });
     assert!(idle.rest().await.bytes.is_empty(), "idle connections close at once");
-    soon("the listener to close", async {
-        while tokio::net::TcpStream::connect(address).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    closes(address).await;
     signal.give();
     assert_eq!(busy.reply().await.text(), "done");
     assert_eq!(draining.await.expect("ended"), Drained::default());

@@ -6,11 +6,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use super::callers::GET;
-use crate::support::PATIENCE;
 use crate::support::upstream::message_end;
+use crate::support::{PATIENCE, found_blocking};
 
 /// C5: with no file left for another connection, those that are open go on, and the rest wait their
 /// turn.
@@ -84,12 +83,11 @@ impl Few {
 
     /// Does this until a line has this message.
     fn until(&self, message: &str, work: impl Fn()) {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.said().iter().any(|line| line.contains(message)) {
-            assert!(Instant::now() < deadline, "{message}: {:#?}", self.said());
+        let has_said = || {
             work();
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            self.said().iter().any(|line| line.contains(message)).then_some(())
+        };
+        found_blocking(has_said).unwrap_or_else(|| panic!("{message}: {:#?}", self.said()));
     }
 
     fn address(&self, name: &str) -> SocketAddr {

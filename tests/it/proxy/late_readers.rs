@@ -3,10 +3,10 @@
 use sidehook::proxy::ListenAddress;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::callers::{GET, ask, encrypted, unix};
-use super::listening::{certificate, put};
+use super::callers::{GET, ask, unix};
+use super::listening::certificate;
 use super::stand::{Storage, settings, start};
-use crate::support::tls::Authority;
+use crate::support::tls::{Authority, encrypted, put};
 use crate::support::upstream::{Act, Upstream, reply};
 use crate::support::{soon, until};
 

@@ -14,23 +14,26 @@ use sidehook::telemetry::Metrics;
 use sidehook::tls::{HTTP2_OR_1, ServerTls};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::callers::{GET, all_after, ask, encrypted, tcp, tcp_from, unix};
+use super::callers::{GET, all_after, ask, tcp, tcp_from, unix};
 use super::proxy_protocol::unserved;
 use super::stand::{Storage, measured, settings, start};
-use crate::support::tls::{Authority, Issued};
+use crate::support::tls::{Authority, encrypted, put, shows};
 use crate::support::upstream::{Act, Upstream, ok};
 use crate::support::{PATIENCE, soon, until};
 
 /// Writes a certificate and its key.
-pub(super) fn put(folder: &Path, issued: &Issued) {
-    fs::write(folder.join("tls.crt"), &issued.chain_pem).expect("writable");
-    fs::write(folder.join("tls.key"), &issued.key_pem).expect("writable");
-}
-
 /// The certificate of this folder, for a listener.
 pub(super) fn certificate(folder: &Path) -> ServerTls {
     let [certificate, key] = ["tls.crt", "tls.key"].map(|name| folder.join(name));
     ServerTls::load(certificate, key, HTTP2_OR_1).expect("good files")
+}
+
+/// A good one of this authority, and the folder that it is in.
+pub(super) fn good_certificate(authority: &Authority) -> (tempfile::TempDir, ServerTls) {
+    let folder = tempfile::tempdir().expect("a folder");
+    put(folder.path(), &authority.good());
+    let certificate = certificate(folder.path());
+    (folder, certificate)
 }
 
 fn on_socket(upstream: SocketAddr, path: &Path) -> Settings {
@@ -191,11 +194,10 @@ async fn tls_is_spoken_with_who_speaks_it_and_nobody_else() {
 #[tokio::test]
 async fn a_handshake_that_never_comes_is_not_waited_for() {
     let upstream = Upstream::always(ok("x")).await;
-    let folder = tempfile::tempdir().expect("a folder");
     let authority = Authority::new("a private CA");
-    put(folder.path(), &authority.good());
+    let (_folder, tls) = good_certificate(&authority);
     let with_tls = |limit: Duration| {
-        let tls = Some(certificate(folder.path()));
+        let tls = Some(tls.clone());
         run(Settings { tls, header_timeout: limit, ..settings(upstream.addr) })
     };
     let proxy = with_tls(Duration::from_millis(200));
@@ -233,12 +235,7 @@ async fn a_renewed_certificate_is_shown_to_new_connections_and_old_ones_stay() {
     assert_eq!(shown, first.certificate);
     assert!(ask(&mut old, GET.as_bytes()).await.starts_with("HTTP/1.1 200"));
     put(folder.path(), &second);
-    soon("the new certificate", async {
-        while connect().await.1 != second.certificate {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    shows(proxy.local_addr(), &authority, &second).await;
     assert!(ask(&mut old, GET.as_bytes()).await.starts_with("HTTP/1.1 200"));
     // A reload names other files: for new connections at once.
     let third = authority.good();
@@ -257,11 +254,10 @@ async fn much_data_passes_tls_whole() {
     let body: String = (0..BYTES / 10).map(|n| format!("{n:09}\n")).collect();
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {BYTES}\r\n\r\n");
     let upstream = Upstream::always(vec![Act::Send(format!("{head}{body}").into_bytes())]).await;
-    let folder = tempfile::tempdir().expect("a folder");
     let authority = Authority::new("a private CA");
-    put(folder.path(), &authority.good());
+    let (_folder, tls) = good_certificate(&authority);
     let mut with_tls = settings(upstream.addr);
-    with_tls.tls = Some(certificate(folder.path()));
+    with_tls.tls = Some(tls);
     let proxy = run(with_tls);
     let stream = encrypted(tcp(proxy.local_addr()).await, &authority, &[]).await;
     let (mut stream, _) = stream.expect("a handshake");

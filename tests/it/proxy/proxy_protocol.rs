@@ -9,10 +9,10 @@ use sidehook::rules::RuleSet;
 use sidehook::telemetry::{Exposition, Metrics, Scrape};
 use tokio::io::AsyncWriteExt as _;
 
-use super::callers::{GET, all_after, ask, encrypted, tcp, tcp_from, unix};
-use super::listening::{certificate, put};
+use super::callers::{GET, all_after, ask, tcp, tcp_from, unix};
+use super::listening::good_certificate;
 use super::stand::{Storage, measured, settings};
-use crate::support::tls::Authority;
+use crate::support::tls::{Authority, encrypted};
 use crate::support::until;
 use crate::support::upstream::{Upstream, ok};
 
@@ -171,11 +171,10 @@ async fn the_named_client_is_not_trusted_and_counts_for_the_limit() {
 #[tokio::test]
 async fn it_goes_before_tls_and_over_unix_sockets() {
     let upstream = Upstream::always(ok("x")).await;
-    let folder = tempfile::tempdir().expect("a folder");
     let authority = Authority::new("a private CA");
-    put(folder.path(), &authority.good());
+    let (folder, tls) = good_certificate(&authority);
     let mut with_tls = behind(upstream.addr);
-    with_tls.tls = Some(certificate(folder.path()));
+    with_tls.tls = Some(tls);
     let (proxy, _) = start(with_tls);
     // The header and the begin of the handshake in one packet.
     let mut stream = tcp(proxy.local_addr()).await;

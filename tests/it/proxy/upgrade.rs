@@ -6,6 +6,7 @@ use sidehook::proxy::{Drained, Proxy, Settings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::callers::closes;
 use super::stand::{Storage, plain, rule, settings, start};
 use crate::support::upstream::{Act, Upstream, head_end, ok, reply, send};
 use crate::support::wire::Wire;
@@ -137,9 +138,7 @@ async fn g4_a_drain_waits_for_tunnels_and_then_cuts_them() {
         let grace = if is_patient { crate::support::PATIENCE } else { Duration::from_millis(100) };
         let address = proxy.local_addr();
         let talking = async {
-            while TcpStream::connect(address).await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            closes(address).await;
             if is_patient {
                 client.write_all(b"still here").await.expect("taken");
                 read_until(&mut client, &mut input, "still here").await;

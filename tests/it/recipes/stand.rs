@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::client::RawClient;
+use crate::support::found_blocking;
 use crate::support::receiver::{Received, Receiver};
 use crate::support::upstream::{Act, Upstream};
 
@@ -148,16 +149,12 @@ impl Stand {
 
     /// Waits until as many deliveries are in this state.
     pub(super) fn deliveries(&self, status: &str, n: usize) -> Vec<Value> {
-        let deadline = std::time::Instant::now() + crate::support::PATIENCE;
-        loop {
-            let list = self.admin(&format!("/v1/deliveries?status={status}"));
-            let found = list["data"].as_array().expect("a list").clone();
-            if found.len() >= n {
-                return found;
-            }
-            assert!(std::time::Instant::now() < deadline, "{n} {status}: {list}");
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
+        let list = || self.admin(&format!("/v1/deliveries?status={status}"));
+        let enough = || {
+            let list = list()["data"].as_array().expect("a list").clone();
+            Some(list).filter(|list| list.len() >= n)
+        };
+        found_blocking(enough).unwrap_or_else(|| panic!("{n} {status}: {}", list()))
     }
 
     fn app(&self) -> &App {

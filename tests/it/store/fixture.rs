@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sidehook::clock;
 use sidehook::model::{
@@ -14,8 +14,7 @@ use sidehook::store::{Lease, OnFailure, Settings, Store};
 use sidehook::telemetry::Metrics;
 use tempfile::TempDir;
 
-/// Bounds every wait for a condition.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) use crate::support::until as eventually;
 
 /// A directory with a store that can be closed and opened again.
 pub(super) struct Fixture {
@@ -180,14 +179,6 @@ pub(super) async fn attempted(store: &Store, id: DeliveryId, n: u32) {
         store.delivery(id).expect("readable").is_some_and(|d| d.attempts >= n)
     })
     .await;
-}
-
-pub(super) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
 }
 
 pub(super) fn copy_dir(from: &Path, to: &Path) {

@@ -13,9 +13,6 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// How long a test waits for something that must happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
 /// How one request is answered.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
@@ -140,7 +137,7 @@ impl Receiver {
     pub(crate) async fn received(&self, n: usize) -> Vec<Received> {
         let mut watch = self.state.received.subscribe();
         let enough = watch.wait_for(|received| received.len() >= n);
-        match tokio::time::timeout(PATIENCE, enough).await {
+        match tokio::time::timeout(super::PATIENCE, enough).await {
             Ok(received) => received.expect("the sender lives as long as we").clone(),
             Err(_) => panic!("waited for {n} requests, got {}", self.count()),
         }
@@ -246,8 +243,8 @@ where
         }
         Answer::ResetAfter(bytes) => {
             let _ = stream.write_all(&bytes).await;
-            // The peer must have read them: a reset takes unread bytes with it.
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            // They have arrived: over loopback that is part of the write, and a reset takes along only
+            // what has not.
             socket.set_linger(Some(Duration::ZERO)).expect("a TCP socket");
             false
         }

@@ -1,14 +1,23 @@
 //! Certificates for receivers and clients, good and bad, made for each test.
 
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
 use rustls::RootCertStore;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use sidehook::model::{Secret, TlsIdentity};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::{found, soon};
 
 /// A private CA.
 pub(crate) struct Authority {
@@ -136,4 +145,40 @@ fn leaf(name: &str) -> CertificateParams {
     params.extended_key_usages =
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params
+}
+
+/// Where a listener finds it.
+pub(crate) fn put(folder: &Path, issued: &Issued) {
+    fs::write(folder.join("tls.crt"), &issued.chain_pem).expect("writable");
+    fs::write(folder.join("tls.key"), &issued.key_pem).expect("writable");
+}
+
+/// TLS over a connection; which certificate was shown.
+pub(crate) async fn encrypted<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    authority: &Authority,
+    alpn: &[&str],
+) -> std::io::Result<(TlsStream<S>, CertificateDer<'static>)> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(authority.roots())
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let name = ServerName::try_from("127.0.0.1").expect("an address");
+    let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    let stream = soon("a handshake", connecting).await?;
+    let shown = stream.get_ref().1.peer_certificates().expect("a chain")[0].clone();
+    Ok((stream, shown))
+}
+
+/// Waits until new connections are shown this certificate.
+pub(crate) async fn shows(addr: SocketAddr, authority: &Authority, wanted: &Issued) {
+    let shown = async || {
+        let stream = TcpStream::connect(addr).await.expect("it listens");
+        let (_, shown) = encrypted(stream, authority, &[]).await.expect("a handshake");
+        (shown == wanted.certificate).then_some(())
+    };
+    found(shown).await.expect("the new certificate");
 }

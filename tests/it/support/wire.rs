@@ -1,18 +1,24 @@
 //! A listener that does with each connection as it is told: below HTTP, and below TLS.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Stops when dropped.
+/// Stops when dropped, and panics then if any of its work has.
 #[derive(Debug)]
 pub(crate) struct Wire {
     pub(crate) port: u16,
+    has_panicked: Arc<AtomicBool>,
     _accepting: JoinSet<()>,
 }
+
+/// Whatever unwinds past it is not forgotten with its task.
+struct Witness(Arc<AtomicBool>);
 
 impl Wire {
     /// Does this with every connection, all at a time.
@@ -23,14 +29,20 @@ impl Wire {
     {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
+        let has_panicked = Arc::<AtomicBool>::default();
+        let told = Arc::clone(&has_panicked);
         let mut accepting = JoinSet::new();
         accepting.spawn(async move {
             let mut working = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                working.spawn(work(stream));
+                let (witness, work) = (Witness(Arc::clone(&told)), work(stream));
+                working.spawn(async move {
+                    let _witness = witness;
+                    work.await;
+                });
             }
         });
-        Self { port, _accepting: accepting }
+        Self { port, has_panicked, _accepting: accepting }
     }
 
     /// Reads something, writes these bytes, and then does nothing any more.
@@ -49,6 +61,22 @@ impl Wire {
 
     pub(crate) fn url(&self, scheme: &str) -> url::Url {
         format!("{scheme}://127.0.0.1:{}/", self.port).parse().expect("a URL")
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        let has_panicked = self.has_panicked.load(Ordering::Relaxed);
+        assert!(
+            !has_panicked || std::thread::panicking(),
+            "what stands behind a wire has panicked"
+        );
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.0.fetch_or(std::thread::panicking(), Ordering::Relaxed);
     }
 }
 

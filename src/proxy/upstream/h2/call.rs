@@ -76,10 +76,13 @@ pub(in crate::proxy) async fn send(
     let message = match http2::to_request(request, lease.scheme.clone(), &authority) {
         Ok(message) => message,
         Err(unsayable) => {
-            let error = UpstreamError::Unsayable { unsayable };
-            let body = None;
-            let (is_unsent, is_stale, is_farewell) = (true, false, false);
-            return Err(Failed { error, body, is_unsent, is_stale, is_farewell });
+            return Err(Failed {
+                error: UpstreamError::Unsayable { unsayable },
+                body: None,
+                is_unsent: true,
+                is_stale: false,
+                is_farewell: false,
+            });
         }
     };
     let is_all = body.is_end();
@@ -87,11 +90,14 @@ pub(in crate::proxy) async fn send(
     let (response, stream) = match sent {
         Ok(sent) => sent,
         Err(error) => {
-            let error = UpstreamError::Broken { source: io::Error::other(error) };
             lease.retire();
-            let body = Some(body);
-            let (is_unsent, is_stale, is_farewell) = (true, true, lease.has_answered());
-            return Err(Failed { error, body, is_unsent, is_stale, is_farewell });
+            return Err(Failed {
+                error: UpstreamError::Broken { source: io::Error::other(error) },
+                body: Some(body),
+                is_unsent: true,
+                is_stale: true,
+                is_farewell: lease.has_answered(),
+            });
         }
     };
     let is_held = request.has(Name::Expect) && !is_all;

@@ -4,7 +4,7 @@ use super::Applier;
 use crate::model::{DeliveryId, DeliveryState, Event, EventId, Timestamp, WebhookId};
 use crate::store::StoreError;
 use crate::store::index::keys;
-use crate::store::index::rows::DeliveryRow;
+use crate::store::index::rows::{DeliveryRow, EventRow};
 use crate::store::journal::Location;
 use crate::store::journal::managed::{AddedRecord, AddedTarget, DefinitionRecord, RecoveryRecord};
 
@@ -45,42 +45,54 @@ impl Applier<'_> {
         // Unknown: it has been removed, or was lost to damage that is reported elsewhere.
         let Some((ordinal, mut event)) = self.event_row(event)? else { return Ok(()) };
         for target in targets {
-            let (id, webhook_id) = (target.id, target.webhook_id);
-            if event.deliveries.iter().any(|&(_, to)| to == webhook_id) {
+            if event.deliveries.iter().any(|&(_, to)| to == target.webhook_id) {
                 continue;
             }
-            event.deliveries.push((id, webhook_id));
-            let row = DeliveryRow {
-                event_id: event.id,
-                ordinal,
-                webhook_id,
-                label: event.label.clone(),
-                chain: target.chain,
-                state: DeliveryState::Pending,
-                attempts: 0,
-                failures: 0,
-                due,
-                // As that of the others: lists go by it, in the order of events.
-                created_at: event.committed_at,
-                segment: event.location.segment,
-                share_bytes: event.share_bytes(),
-                last_attempt_at: None,
-                response_code: None,
-                response_time_ms: None,
-                error: None,
-                is_test: event.is_test,
-            };
-            self.ordinals.set(self.tree, &keys::webhook_history(webhook_id), ordinal, true)?;
-            self.link(id, &row)?;
-            self.deliveries.insert(id, Some(row));
+            event.deliveries.push((target.id, target.webhook_id));
+            self.begin(ordinal, &event, target, due)?;
         }
         self.events.insert(event.id, (ordinal, Some(event)));
         Ok(())
     }
+
+    /// A delivery of an event begins.
+    pub(super) fn begin(
+        &mut self,
+        ordinal: u64,
+        event: &EventRow,
+        target: &AddedTarget,
+        due: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (id, webhook_id) = (target.id, target.webhook_id);
+        let row = DeliveryRow {
+            event_id: event.id,
+            ordinal,
+            webhook_id,
+            label: event.label.clone(),
+            chain: target.chain,
+            state: DeliveryState::Pending,
+            attempts: 0,
+            failures: 0,
+            due,
+            // Also of one that is added later: lists go by it, in the order of events.
+            created_at: event.committed_at,
+            segment: event.location.segment,
+            share_bytes: event.share_bytes(),
+            last_attempt_at: None,
+            response_code: None,
+            response_time_ms: None,
+            error: None,
+            is_test: event.is_test,
+        };
+        self.ordinals.set(self.tree, &keys::webhook_history(webhook_id), ordinal, true)?;
+        self.link(id, &row)?;
+        self.deliveries.insert(id, Some(row));
+        Ok(())
+    }
 }
 
-/// The deliveries of an event, as they are added to one that is known.
-fn targets(event: &Event, ordered: &[DeliveryId]) -> Vec<AddedTarget> {
+/// The deliveries of an event as its record has them.
+pub(super) fn targets(event: &Event, ordered: &[DeliveryId]) -> Vec<AddedTarget> {
     let chain = (!ordered.is_empty()).then(|| keys::chain_of(event.subject.as_deref()));
     let target = |&(id, webhook_id): &(DeliveryId, WebhookId)| {
         let chain = chain.filter(|_| ordered.contains(&id));

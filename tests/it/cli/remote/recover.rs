@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::fake::{Fake, Says, Seen, WEBHOOK, on_terminal};
 use super::ordinary;
 use crate::cli::{stderr, stdout};
+use crate::support::found_blocking;
 
 const ID: &str = "rec_0123456789abcdef0123456789abcdef";
 
@@ -110,11 +111,8 @@ fn it_goes_on_without_its_watcher() {
     let mut command = fake.command(folder.path(), &["recover", "billing", "--yes"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the binary starts");
-    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
-    while !looked.load(Ordering::SeqCst) {
-        assert!(std::time::Instant::now() < deadline, "it does not look twice");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    let has_looked = || looked.load(Ordering::SeqCst).then_some(());
+    found_blocking(has_looked).expect("it looks twice");
     kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
     let output = child.wait_with_output().expect("our child");
     let said = stderr(&output);

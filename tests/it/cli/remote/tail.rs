@@ -1,11 +1,12 @@
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::fake::{EVENT, Fake, Says, Seen, WEBHOOK, on_terminal};
 use super::{delivery, event, ordinary, webhook};
+use crate::cli::process::exit_code;
 use crate::cli::stderr;
 
 fn message(id: usize, kind: &str, data: &Value) -> String {
@@ -141,27 +142,15 @@ fn quiet() -> Fake {
     })
 }
 
-fn exit_code(mut child: Child) -> Option<i32> {
-    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
-    while std::time::Instant::now() < deadline {
-        if let Some(status) = child.try_wait().expect("our child") {
-            return status.code();
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    child.kill().expect("our child");
-    panic!("it does not end");
-}
-
 #[test]
 fn ctrl_c_ends_it_well() {
     let fake = quiet();
     let folder = tempfile::tempdir().expect("a folder");
     let command = fake.command(folder.path(), &["tail", "-n", "0", "--color", "never"]);
-    let (mut terminal, child) = on_terminal(command, 100);
+    let (mut terminal, mut child) = on_terminal(command, 100);
     terminal.until("task.created");
     kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
-    assert_eq!(exit_code(child), Some(0));
+    assert_eq!(exit_code(&mut child), Some(0));
 }
 
 #[test]
@@ -182,7 +171,7 @@ fn a_reader_that_has_seen_enough_ends_it_quietly() {
     drop(out);
     let mut said = String::new();
     child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
-    assert_eq!(exit_code(child), Some(0), "{said}");
+    assert_eq!(exit_code(&mut child), Some(0), "{said}");
     assert_eq!(said, "");
 }
 

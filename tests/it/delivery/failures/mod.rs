@@ -21,7 +21,8 @@ use tempfile::TempDir;
 use url::Url;
 
 use super::world;
-use crate::support::receiver::{Answer, PATIENCE, Receiver};
+use crate::support::receiver::{Answer, Receiver};
+use crate::support::{PATIENCE, found};
 
 /// Long enough for a busy machine to get to the phase that hangs.
 const SHORT: Duration = Duration::from_millis(1500);
@@ -149,13 +150,9 @@ async fn run(settings: egress::Settings, cases: Vec<Case>) -> Vec<Row> {
     }
     let mut rows = Vec::new();
     for (case, event) in cases.iter().zip(events) {
-        let found = || store.deliveries_of(event).expect("readable").into_iter().next();
-        let delivery = world::until(found).await.expect("indexed");
-        let ended = || {
-            let attempts = store.attempts(delivery.id).expect("readable");
-            attempts.into_iter().next()
-        };
-        let attempt = world::until(ended).await.unwrap_or_else(|| panic!("{}: no end", case.what));
+        let delivery = world::deliveries_of(&store, event).await.remove(0);
+        let ended = async || store.attempts(delivery.id).expect("readable").into_iter().next();
+        let attempt = found(ended).await.unwrap_or_else(|| panic!("{}: no end", case.what));
         rows.push(judged(case, &attempt));
     }
     rows

@@ -3,46 +3,38 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sidehook::proxy::{Settings, UpstreamProtocol, UpstreamSettings};
+use sidehook::proxy::Settings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::proxy::stand::settings;
+use super::frames::{
+    ACK, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, MAGIC, OK, PING, RESET, SETTINGS,
+    frame, next,
+};
+use super::stand::before;
 use crate::support::wire::Wire;
 
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const ACK: u8 = 1;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-/// `:status: 200` (RFC 7541, Appendix A).
-const OK: &[u8] = &[0x88];
 const MAX_CONCURRENT_STREAMS: u16 = 3;
-
-/// The last stream of who does not say yet which is the last.
-pub(crate) const ANY: u32 = (1 << 31) - 1;
 
 /// A listener.
 pub(crate) struct Bare {
     wire: Wire,
-    connections: Arc<AtomicUsize>,
-    requests: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
+}
+
+/// On all connections together.
+#[derive(Default)]
+struct Counts {
+    connections: AtomicUsize,
+    requests: AtomicUsize,
+    answers: AtomicUsize,
 }
 
 /// A connection.
 pub(crate) struct Line {
     stream: TcpStream,
     input: Vec<u8>,
-    requests: Arc<AtomicUsize>,
-}
-
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
+    counts: Arc<Counts>,
 }
 
 impl Bare {
@@ -52,33 +44,33 @@ impl Bare {
         F: Fn(usize, Line) -> W + Send + 'static,
         W: Future<Output = ()> + Send + 'static,
     {
-        let connections = Arc::<AtomicUsize>::default();
-        let requests = Arc::<AtomicUsize>::default();
-        let (counted, asked) = (Arc::clone(&connections), Arc::clone(&requests));
+        let counts = Arc::<Counts>::default();
+        let counted = Arc::clone(&counts);
         let wire = Wire::start(move |stream| {
             stream.set_nodelay(true).expect("a socket");
-            let n = counted.fetch_add(1, Ordering::Relaxed);
-            script(n, Line { stream, input: Vec::new(), requests: Arc::clone(&asked) })
+            let n = counted.connections.fetch_add(1, Ordering::Relaxed);
+            script(n, Line { stream, input: Vec::new(), counts: Arc::clone(&counted) })
         })
         .await;
-        Self { wire, connections, requests }
+        Self { wire, counts }
     }
 
     /// A proxy's settings in front of it.
     pub(crate) fn settings(&self) -> Settings {
-        let plain = settings(([127, 0, 0, 1], self.wire.port).into());
-        let protocol = UpstreamProtocol::H2c;
-        let upstream = UpstreamSettings { protocol, ..plain.upstream.clone() };
-        Settings { h2c: true, upstream, connections_max: 10_000, ..plain }
+        before(([127, 0, 0, 1], self.wire.port).into())
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
+        self.counts.connections.load(Ordering::Relaxed)
     }
 
-    /// Requests on all of them.
     pub(crate) fn requests(&self) -> usize {
-        self.requests.load(Ordering::Relaxed)
+        self.counts.requests.load(Ordering::Relaxed)
+    }
+
+    /// Whole ones.
+    pub(crate) fn answers(&self) -> usize {
+        self.counts.answers.load(Ordering::Relaxed)
     }
 }
 
@@ -86,9 +78,9 @@ impl Line {
     /// Takes the other side's begin, and allows this many streams.
     pub(crate) async fn greet(&mut self, n_streams: u32) {
         self.allow(n_streams).await;
-        self.fill(24).await;
-        assert!(self.input.starts_with(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
-        self.input.drain(..24);
+        while self.input.len() < MAGIC.len() && self.more().await.is_some() {}
+        assert!(self.input.starts_with(MAGIC));
+        self.input.drain(..MAGIC.len());
     }
 
     /// Allows this many streams from now on.
@@ -133,17 +125,26 @@ impl Line {
 
     /// Answers with 200 and no body.
     pub(crate) async fn answer(&mut self, stream: u32) {
-        self.write(HEADERS, END_HEADERS | END_STREAM, stream, OK).await;
+        self.counts.answers.fetch_add(1, Ordering::Relaxed);
+        self.write(HEADERS, END_HEADERS | END_STREAM, stream, &[OK]).await;
     }
 
     /// Begins an answer.
     pub(crate) async fn begin(&mut self, stream: u32) {
-        self.write(HEADERS, END_HEADERS, stream, OK).await;
+        self.write(HEADERS, END_HEADERS, stream, &[OK]).await;
+    }
+
+    /// Answers with a length of one digit and all that it announces, but not the stream's end.
+    pub(crate) async fn answer_without_end(&mut self, stream: u32, body: &[u8]) {
+        let digit = b'0' + u8::try_from(body.len()).expect("one digit");
+        // `content-length`, a literal with a name of the static table.
+        self.write(HEADERS, END_HEADERS, stream, &[OK, 0x0f, 0x0d, 1, digit]).await;
+        self.write(DATA, 0, stream, body).await;
     }
 
     /// Ends a stream with this reason.
     pub(crate) async fn reset(&mut self, stream: u32, reason: h2::Reason) {
-        self.write(RST_STREAM, 0, stream, &u32::from(reason).to_be_bytes()).await;
+        self.write(RESET, 0, stream, &u32::from(reason).to_be_bytes()).await;
     }
 
     /// Says goodbye: streams above `last` are not looked at.
@@ -174,49 +175,29 @@ impl Line {
 
     /// The next frame; says what must be said to it.
     async fn read(&mut self) -> Option<Frame> {
-        if !self.fill(9).await {
-            return None;
+        let frame = loop {
+            if let Some(frame) = next(&mut self.input) {
+                break frame;
+            }
+            self.more().await?;
+        };
+        if frame.kind == HEADERS {
+            self.counts.requests.fetch_add(1, Ordering::Relaxed);
         }
-        let length = u32::from_be_bytes([0, self.input[0], self.input[1], self.input[2]]);
-        let all = 9 + usize::try_from(length).expect("small");
-        if !self.fill(all).await {
-            return None;
-        }
-        let bytes: Vec<u8> = self.input.drain(..all).collect();
-        let stream = u32::from_be_bytes(bytes[5..9].try_into().expect("four"));
-        if bytes[3] == HEADERS {
-            self.requests.fetch_add(1, Ordering::Relaxed);
-        }
-        let frame = Frame { kind: bytes[3], flags: bytes[4], stream };
         if frame.flags & ACK == 0 && [SETTINGS, PING].contains(&frame.kind) {
-            let payload = if frame.kind == PING { &bytes[9..] } else { &[] };
+            let payload = if frame.kind == PING { frame.payload.as_slice() } else { &[] };
             self.write(frame.kind, ACK, 0, payload).await;
         }
         Some(frame)
     }
 
-    /// Reads until so much is there; false: there is no more.
-    async fn fill(&mut self, n: usize) -> bool {
-        while self.input.len() < n {
-            match self.stream.read_buf(&mut self.input).await {
-                Ok(0) | Err(_) => return false,
-                Ok(_) => {}
-            }
-        }
-        true
+    /// Reads what there is; `None`: there is no more.
+    async fn more(&mut self) -> Option<()> {
+        matches!(self.stream.read_buf(&mut self.input).await, Ok(1..)).then_some(())
     }
 
     async fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         // Whoever has gone reads nothing.
         let _ = self.stream.write_all(&frame(kind, flags, stream, payload)).await;
     }
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("small").to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
 }

@@ -12,18 +12,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::frames::{
-    DATA, END_HEADERS, END_STREAM, Frame, GET, GOAWAY, HEADERS, PING, POST, PREFACE, RESET,
-    SETTINGS, WINDOW_UPDATE, fields, frame, next,
+    ACK, ANY, DATA, END_HEADERS, END_STREAM, Frame, GET, GOAWAY, HEADERS, OK, PING, POST, PREFACE,
+    RESET, SETTINGS, WINDOW_UPDATE, fields, frame, next,
 };
-use crate::proxy::callers::{encrypted, tcp};
-use crate::proxy::listening::{certificate, put};
+use crate::proxy::callers::tcp;
+use crate::proxy::listening::good_certificate;
 use crate::proxy::stand::{Storage, rule, settings, start};
-use crate::support::tls::Authority;
+use crate::support::tls::{Authority, encrypted};
 use crate::support::upstream::{Act, Upstream, ok, reply};
 use crate::support::{soon, until};
 
-/// The last-stream-id of a GOAWAY that only announces the end.
-const ANY: u32 = 0x7fff_ffff;
 /// More than all answers of a test.
 const MUCH: u32 = 1 << 30;
 const OPEN_MAX: usize = 64;
@@ -69,8 +67,7 @@ impl Ledger {
         match kind {
             HEADERS => {
                 let stream = self.streams.get_mut(&stream).expect("asked for");
-                // `:status: 200` of the static table.
-                stream.is_ok |= payload.first() == Some(&0x88);
+                stream.is_ok |= payload.first() == Some(&OK);
                 stream.is_whole |= is_end;
             }
             DATA => {
@@ -120,7 +117,7 @@ async fn asks(addr: SocketAddr, heeds: bool, answered: Arc<AtomicUsize>) -> Ledg
             id += 2;
         }
         for ping in std::mem::take(&mut ledger.pings) {
-            let bytes = frame(PING, 1, 0, &ping);
+            let bytes = frame(PING, ACK, 0, &ping);
             queued += bytes.len();
             out.extend(bytes);
         }
@@ -251,7 +248,7 @@ async fn a_connection_that_ends_lets_its_client_read_to_the_end() {
                 break;
             }
             for ping in std::mem::take(&mut ledger.pings) {
-                let _ = stream.write_all(&frame(PING, 1, 0, &ping)).await;
+                let _ = stream.write_all(&frame(PING, ACK, 0, &ping)).await;
             }
             let _ = stream.write_all(&frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes())).await;
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -284,12 +281,11 @@ async fn the_last_word_is_said_to_a_silent_client() {
 #[tokio::test]
 async fn a_drain_does_not_wait_for_clients_that_have_not_begun() {
     let upstream = Upstream::always(ok("done")).await;
-    let folder = tempfile::tempdir().expect("a folder");
     let authority = Authority::new("a private CA");
-    put(folder.path(), &authority.good());
+    let (_folder, tls) = good_certificate(&authority);
     let long = Duration::from_secs(600);
-    let tls = Some(certificate(folder.path()));
-    let proxy = run(Settings { tls, header_timeout: long, ..settings(upstream.addr) });
+    let (tls, header_timeout) = (Some(tls), long);
+    let proxy = run(Settings { tls, header_timeout, ..settings(upstream.addr) });
     let connecting = encrypted(tcp(proxy.local_addr()).await, &authority, &["h2"]).await;
     let (mut silent, _) = connecting.expect("a handshake");
     // The proxy's SETTINGS: it waits for the client's words now.

@@ -8,20 +8,13 @@ use bytes::Bytes;
 use h2::Reason;
 use h2::client::ResponseFuture;
 use http::Response;
-use sidehook::proxy::{Proxy, Settings};
 use tokio::sync::Notify;
 
-use super::bare::{ANY, Bare, Line};
-use super::stand::{Client, assert_problem, send, whole};
-use crate::proxy::stand::{Storage, start};
+use super::bare::{Bare, Line};
+use super::frames::ANY;
+use super::stand::{Client, answered, assert_problem, assert_served, before, send, through};
+use crate::support::soon;
 use crate::support::wire::Wire;
-use crate::support::{soon, until};
-
-async fn through(settings: Settings) -> (Proxy, Client) {
-    let proxy = start(settings, Vec::new(), Storage::new().store);
-    let client = Client::connect(proxy.local_addr()).await;
-    (proxy, client)
-}
 
 /// Sends a call that nobody may make twice.
 async fn post(client: &Client) -> ResponseFuture {
@@ -30,8 +23,13 @@ async fn post(client: &Client) -> ResponseFuture {
     response
 }
 
-async fn status(response: ResponseFuture) -> u16 {
-    soon("a response", response).await.expect("a response").status().as_u16()
+/// The same many times.
+async fn posts(client: &Client, n: usize) -> Vec<ResponseFuture> {
+    let mut calls = Vec::new();
+    while calls.len() < n {
+        calls.push(post(client).await);
+    }
+    calls
 }
 
 #[tokio::test]
@@ -58,21 +56,13 @@ async fn under_load_no_call_is_lost_and_none_is_made_twice() {
         }
     })
     .await;
-    let bare = Bare::start(|_, _| async {}).await;
-    let mut settings = bare.settings();
-    settings.upstream.address =
-        sidehook::proxy::UpstreamAddress::Tcp { host: "127.0.0.1".into(), port: wire.port };
-    let (proxy, _) = through(settings).await;
+    let (proxy, _) = through(before(([127, 0, 0, 1], wire.port).into())).await;
     let mut calls = Vec::new();
     for _ in 0..10 {
         let client = Client::connect(proxy.local_addr()).await;
-        for _ in 0..100 {
-            calls.push(post(&client).await);
-        }
+        calls.extend(posts(&client, 100).await);
     }
-    for call in calls {
-        assert_eq!(status(call).await, 200);
-    }
+    assert_served(calls).await;
     assert_eq!(carried_out.load(Ordering::Relaxed), 1000);
     assert!(connections.load(Ordering::Relaxed) > 3);
 }
@@ -98,39 +88,25 @@ async fn calls_above_the_last_stream_are_made_on_another_connection() {
         (false, Reason::ENHANCE_YOUR_CALM),
     ] {
         for closes in [false, true] {
-            let answered = Arc::<AtomicUsize>::default();
-            let count = Arc::clone(&answered);
-            let upstream = Bare::start(move |n, mut line| {
-                let count = Arc::clone(&count);
-                async move {
-                    if n == 0 {
-                        for stream in two_of_five(&mut line, is_graceful, reason).await {
-                            line.answer(stream).await;
-                            count.fetch_add(1, Ordering::Relaxed);
-                        }
-                        if closes {
-                            return line.finish().await;
-                        }
-                        assert_eq!(line.request().await, None, "it has said goodbye");
-                        return;
-                    }
-                    line.greet(100).await;
-                    while let Some(stream) = line.request().await {
-                        count.fetch_add(1, Ordering::Relaxed);
+            let upstream = Bare::start(move |n, mut line| async move {
+                if n == 0 {
+                    for stream in two_of_five(&mut line, is_graceful, reason).await {
                         line.answer(stream).await;
                     }
+                    if closes {
+                        return line.finish().await;
+                    }
+                    assert_eq!(line.request().await, None, "it has said goodbye");
+                    return;
                 }
+                line.greet(100).await;
+                line.answer_all().await;
             })
             .await;
             let (_proxy, client) = through(upstream.settings()).await;
-            let mut calls = Vec::new();
-            for _ in 0..5 {
-                calls.push(post(&client).await);
-            }
-            for call in calls {
-                assert_eq!(status(call).await, 200, "{is_graceful} {reason} {closes}");
-            }
-            assert_eq!(answered.load(Ordering::Relaxed), 5);
+            let calls = posts(&client, 5).await;
+            assert_served(calls).await;
+            assert_eq!(upstream.answers(), 5, "{is_graceful} {reason} {closes}");
             assert_eq!(upstream.connections(), 2);
         }
     }
@@ -150,15 +126,13 @@ async fn calls_up_to_the_last_stream_may_have_been_made_and_are_not_made_again()
         })
         .await;
         let (_proxy, client) = through(upstream.settings()).await;
-        let mut calls = Vec::new();
-        for _ in 0..5 {
-            calls.push(post(&client).await);
-        }
+        let calls = posts(&client, 5).await;
         for (n, call) in calls.into_iter().enumerate() {
-            let response = whole(soon("an answer", call).await.expect("an answer")).await;
-            match n {
-                0 | 1 => assert_problem(&response, 502, "connection_terminated"),
-                _ => assert_eq!(response.status(), 200),
+            let response = answered(call).await;
+            if n < 2 {
+                assert_problem(&response, 502, "connection_terminated");
+            } else {
+                assert_eq!(response.status(), 200);
             }
         }
     }
@@ -170,8 +144,10 @@ async fn calls_that_wait_go_to_another_connection() {
     let is_open = Arc::clone(&may_come);
     let leave = Arc::new(Notify::new());
     let told = Arc::clone(&leave);
+    let in_vain = Arc::new(Notify::new());
+    let tell = Arc::clone(&in_vain);
     let upstream = Bare::start(move |n, mut line| {
-        let (is_open, told) = (Arc::clone(&is_open), Arc::clone(&told));
+        let (is_open, told, tell) = (Arc::clone(&is_open), Arc::clone(&told), Arc::clone(&tell));
         async move {
             if n == 0 {
                 line.greet(1).await;
@@ -183,85 +159,67 @@ async fn calls_that_wait_go_to_another_connection() {
             } else if is_open.load(Ordering::Relaxed) {
                 line.greet(1).await;
                 line.answer_all().await;
+            } else {
+                // Closed by the proxy too: it has seen that this one is of no use.
+                line.finish().await;
+                tell.notify_one();
             }
         }
     })
     .await;
     let (_proxy, client) = through(upstream.settings()).await;
-    let mut calls = Vec::new();
-    for _ in 0..10 {
-        calls.push(post(&client).await);
-    }
-    until("another connection was tried, in vain", || upstream.connections() >= 2).await;
+    let calls = posts(&client, 10).await;
+    soon("another connection was tried, in vain", in_vain.notified()).await;
     may_come.store(true, Ordering::Relaxed);
     leave.notify_one();
-    for call in calls {
-        assert_eq!(status(call).await, 200);
-    }
+    assert_served(calls).await;
 }
 
 /// As nginx does after so many requests (`keepalive_requests`): the others would be sent back for ever
 /// if they lost their turn by that.
 #[tokio::test]
 async fn calls_that_are_sent_back_keep_their_turn() {
-    let answered = Arc::<AtomicUsize>::default();
-    let count = Arc::clone(&answered);
-    let upstream = Bare::start(move |_, mut line| {
-        let count = Arc::clone(&count);
-        async move {
-            line.greet(100).await;
-            let mut last = 0;
-            for _ in 0..15 {
-                let Some(stream) = line.request().await else { return };
-                count.fetch_add(1, Ordering::Relaxed);
-                line.answer(stream).await;
-                last = stream;
-            }
-            line.go_away(last, Reason::NO_ERROR).await;
-            line.finish().await;
+    let upstream = Bare::start(|_, mut line| async move {
+        line.greet(100).await;
+        let mut last = 0;
+        for _ in 0..15 {
+            let Some(stream) = line.request().await else { return };
+            line.answer(stream).await;
+            last = stream;
         }
+        line.go_away(last, Reason::NO_ERROR).await;
+        line.finish().await;
     })
     .await;
     let (proxy, _) = through(upstream.settings()).await;
     let mut calls = Vec::new();
     for _ in 0..5 {
         let client = Client::connect(proxy.local_addr()).await;
-        for _ in 0..100 {
-            calls.push(post(&client).await);
-        }
+        calls.extend(posts(&client, 100).await);
     }
-    for call in calls {
-        assert_eq!(status(call).await, 200);
-    }
-    assert_eq!(answered.load(Ordering::Relaxed), 500);
+    assert_served(calls).await;
+    assert_eq!(upstream.answers(), 500);
 }
 
 #[tokio::test]
 async fn a_call_is_refused_only_so_often() {
-    let refused = Arc::<AtomicUsize>::default();
     for is_farewell in [true, false] {
-        let count = Arc::clone(&refused);
-        count.store(0, Ordering::Relaxed);
-        let upstream = Bare::start(move |_, mut line| {
-            let count = Arc::clone(&count);
-            async move {
-                line.greet(100).await;
-                while let Some(stream) = line.request().await {
-                    count.fetch_add(1, Ordering::Relaxed);
-                    if is_farewell {
-                        line.go_away(0, Reason::NO_ERROR).await;
-                    } else {
-                        line.reset(stream, Reason::REFUSED_STREAM).await;
-                    }
+        let upstream = Bare::start(move |_, mut line| async move {
+            line.greet(100).await;
+            while let Some(stream) = line.request().await {
+                if is_farewell {
+                    line.go_away(0, Reason::NO_ERROR).await;
+                } else {
+                    line.reset(stream, Reason::REFUSED_STREAM).await;
                 }
             }
         })
         .await;
         let (_proxy, client) = through(upstream.settings()).await;
         let call = post(&client).await;
-        let response = whole(soon("an answer", call).await.expect("an answer")).await;
+        let response = answered(call).await;
         assert_problem(&response, 502, "connection_terminated");
-        assert_eq!(refused.load(Ordering::Relaxed), 3);
+        assert_eq!(upstream.requests(), 3);
     }
 }
 
@@ -273,12 +231,9 @@ async fn an_upstream_that_says_goodbye_at_once_is_asked_once_for_each_call() {
     })
     .await;
     let (_proxy, client) = through(upstream.settings()).await;
-    let mut calls = Vec::new();
-    for _ in 0..10 {
-        calls.push(post(&client).await);
-    }
+    let calls = posts(&client, 10).await;
     for call in calls {
-        let response = whole(soon("an answer", call).await.expect("an answer")).await;
+        let response = answered(call).await;
         assert_eq!(response.status(), 502);
     }
     assert!(upstream.connections() <= 10, "{}", upstream.connections());

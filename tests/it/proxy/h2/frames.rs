@@ -1,5 +1,8 @@
-//! Frames of HTTP/2 made and read by hand (RFC 9113 4.1), for clients that do what no library would.
+//! Frames of HTTP/2 made and read by hand (RFC 9113 4.1), for both sides, where they do what no
+//! library would.
 
+pub(super) const MAGIC: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// With SETTINGS that say nothing.
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 pub(super) const DATA: u8 = 0;
@@ -12,8 +15,15 @@ pub(super) const GOAWAY: u8 = 7;
 pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
 
+pub(super) const ACK: u8 = 1;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
+
+/// `:status: 200` of the static table (RFC 7541, Appendix A).
+pub(super) const OK: u8 = 0x88;
+
+/// The last stream of who only announces the end.
+pub(super) const ANY: u32 = 0x7fff_ffff;
 
 /// `GET / ` or `POST /` of `http://a`, from the static table and one literal.
 pub(super) fn fields(method: u8) -> Vec<u8> {
@@ -47,5 +57,5 @@ pub(super) fn next(input: &mut Vec<u8>) -> Option<Frame> {
     let length = (number(0) >> 8) as usize;
     let payload = input.get(9..9 + length)?.to_vec();
     input.drain(..9 + length);
-    Some(Frame { kind: head[3], flags: head[4], stream: number(5) & 0x7fff_ffff, payload })
+    Some(Frame { kind: head[3], flags: head[4], stream: number(5) & ANY, payload })
 }

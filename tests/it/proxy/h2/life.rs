@@ -8,12 +8,12 @@ use sidehook::proxy::{Settings, UpstreamProtocol, UpstreamSettings, UpstreamTls}
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio_rustls::TlsConnector;
 
 use super::stand::{Client, Modern, answer, echo, send, whole};
-use crate::proxy::listening::{certificate, put};
+use crate::proxy::callers::tcp;
+use crate::proxy::listening::good_certificate;
 use crate::proxy::stand::{Storage, rule, settings, start, with};
-use crate::support::tls::Authority;
+use crate::support::tls::{Authority, encrypted};
 use crate::support::upstream::{Upstream, ok};
 use crate::support::{soon, until};
 
@@ -22,19 +22,12 @@ const SHORT: Duration = Duration::from_millis(200);
 #[tokio::test]
 async fn tls_chooses_http2_and_plain_connections_only_with_the_key() {
     let upstream = Upstream::always(ok("x")).await;
-    let folder = tempfile::tempdir().expect("a folder");
     let authority = Authority::new("a private CA");
-    put(folder.path(), &authority.good());
-    let tls = Settings { tls: Some(certificate(folder.path())), ..settings(upstream.addr) };
+    let (_folder, tls) = good_certificate(&authority);
+    let tls = Settings { tls: Some(tls), ..settings(upstream.addr) };
     let proxy = start(tls, Vec::new(), Storage::new().store);
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(authority.root()).expect("a root");
-    let mut config =
-        rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let stream = TcpStream::connect(proxy.local_addr()).await.expect("the proxy listens");
-    let name = "127.0.0.1".try_into().expect("a name");
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS");
+    let stream = tcp(proxy.local_addr()).await;
+    let (stream, _) = encrypted(stream, &authority, &["h2", "http/1.1"]).await.expect("TLS");
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let client = Client::over(stream, proxy.local_addr(), h2::client::Builder::new()).await;
     assert_eq!(client.get(client.request("GET", "/")).await.status(), 200);

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use h2::Reason;
 use h2::client::ResponseFuture;
-use sidehook::proxy::{Proxy, Settings, UpstreamAddress};
+use sidehook::proxy::Settings;
 use tokio::sync::{Notify, Semaphore};
 
 use super::bare::{Bare, Line};
 use super::life::over_tls;
-use super::stand::{Client, Modern, answer, assert_problem, whole};
-use crate::proxy::stand::{Storage, start};
+use super::stand::{
+    Client, Modern, answer, answered, assert_problem, assert_served, before, through,
+};
 use crate::support::tls::Authority;
 use crate::support::wire::{Wire, full_port};
 use crate::support::{soon, until};
@@ -45,19 +46,18 @@ async fn narrow(gate: &Gate) -> Bare {
     .await
 }
 
-async fn through(settings: Settings) -> (Proxy, Client) {
-    let proxy = start(settings, Vec::new(), Storage::new().store);
-    let client = Client::connect(proxy.local_addr()).await;
-    (proxy, client)
-}
-
 /// Sends a call that the caller will wait for later.
 async fn get(client: &Client, path: &str) -> ResponseFuture {
     client.begin(client.request("GET", path), true).await.0
 }
 
-async fn status(response: ResponseFuture) -> u16 {
-    soon("a response", response).await.expect("a response").status().as_u16()
+/// The same many times.
+async fn gets(client: &Client, n: usize) -> Vec<ResponseFuture> {
+    let mut calls = Vec::new();
+    while calls.len() < n {
+        calls.push(get(client, "/").await);
+    }
+    calls
 }
 
 #[tokio::test]
@@ -84,17 +84,13 @@ async fn calls_that_wait_are_served_in_the_order_in_which_they_came() {
         }
     })
     .await;
-    let mut settings = Settings { connections_max: 1000, ..upstream.settings() };
-    settings.upstream.address = UpstreamAddress::Tcp { host: "127.0.0.1".into(), port: door.port };
-    let (_proxy, client) = through(settings).await;
+    let (_proxy, client) = through(before(([127, 0, 0, 1], door.port).into())).await;
     let mut calls = Vec::new();
     let paths: Vec<_> = (0..120).map(|n| format!("/{n}")).collect();
     for path in &paths {
         calls.push(get(&client, path).await);
     }
-    for call in calls {
-        assert_eq!(status(call).await, 200);
-    }
+    assert_served(calls).await;
     assert_eq!(*seen.lock().expect("sound"), paths);
     assert_eq!(upstream.connections(), 1);
 }
@@ -120,8 +116,7 @@ async fn a_caller_that_leaves_passes_its_place_on() {
         drop(response);
     }
     gate.add_permits(100);
-    assert_eq!(status(first).await, 200);
-    assert_eq!(status(last).await, 200);
+    assert_served([first, last]).await;
 }
 
 #[tokio::test]
@@ -133,25 +128,13 @@ async fn more_calls_than_may_wait_are_told_to_come_again() {
     let mut calls = vec![get(&client, "/").await];
     // The first has its place, and does not wait.
     until("the first is there", || upstream.requests() > 0).await;
-    for _ in 0..4 {
-        calls.push(get(&client, "/").await);
-    }
-    let (mut n_good, mut n_told) = (0, 0);
-    let one_too_many = calls.pop().expect("five");
-    let response = whole(soon("a refusal", one_too_many).await.expect("an answer")).await;
-    assert_problem(&response, 503, "connection_limit_reached");
+    calls.extend(gets(&client, 4).await);
+    let response = answered(calls.pop().expect("five")).await;
+    let words = assert_problem(&response, 503, "connection_limit_reached");
     assert_eq!(response.headers()["retry-after"], "1");
-    let words = String::from_utf8_lossy(&response.body().body).into_owned();
     assert!(words.contains("3 calls (`[proxy] max_connections`) wait"), "{words}");
     gate.add_permits(100);
-    for call in calls {
-        match status(call).await {
-            200 => n_good += 1,
-            503 => n_told += 1,
-            status => panic!("{status}"),
-        }
-    }
-    assert_eq!((n_good, n_told), (4, 0));
+    assert_served(calls).await;
 }
 
 #[tokio::test]
@@ -165,9 +148,7 @@ async fn a_busy_upstream_has_as_long_as_for_an_answer() {
     // Longer than a connection may take.
     tokio::time::sleep(8 * hasty).await;
     gate.add_permits(2);
-    for call in calls {
-        assert_eq!(status(call).await, 200);
-    }
+    assert_served(calls).await;
 }
 
 #[tokio::test]
@@ -189,9 +170,8 @@ async fn a_call_that_waits_for_too_long_is_told_what_for() {
     let (open, _stream) = client.begin(client.request("GET", "/endless"), true).await;
     let _open = soon("a head", open).await.expect("a head");
     let response = client.get(client.request("POST", "/")).await;
-    assert_problem(&response, 503, "connection_limit_reached");
+    let words = assert_problem(&response, 503, "connection_limit_reached");
     assert_eq!(response.headers()["retry-after"], "1");
-    let words = String::from_utf8_lossy(&response.body().body).into_owned();
     assert!(words.contains("All streams that the upstream"), "{words}");
     assert!(words.contains("300ms (`[proxy] response_timeout`)"), "{words}");
     assert!(!proxy.upstream_health().is_healthy());
@@ -207,14 +187,10 @@ async fn an_upstream_that_allows_no_streams_is_not_stormed() {
     let limit = Duration::from_millis(500);
     let settings = Settings { response_timeout: Some(limit), ..upstream.settings() };
     let (_proxy, client) = through(settings).await;
-    let mut calls = Vec::new();
-    for _ in 0..50 {
-        calls.push(get(&client, "/").await);
-    }
+    let calls = gets(&client, 50).await;
     for call in calls {
-        let response = whole(soon("an answer", call).await.expect("an answer")).await;
-        assert_problem(&response, 503, "connection_limit_reached");
-        let words = String::from_utf8_lossy(&response.body().body).into_owned();
+        let response = answered(call).await;
+        let words = assert_problem(&response, 503, "connection_limit_reached");
         assert!(words.contains("allows no streams"), "{words}");
     }
     assert!(upstream.connections() <= 2, "{}", upstream.connections());
@@ -248,18 +224,10 @@ async fn calls_wait_for_an_upstream_that_allows_streams_later() {
     let settings =
         Settings { upstream_idle_timeout: Duration::from_secs(60), ..upstream.settings() };
     let (_proxy, client) = through(settings).await;
-    let mut calls = Vec::new();
-    for _ in 0..20 {
-        calls.push(get(&client, "/").await);
-    }
+    let calls = gets(&client, 20).await;
     until("a connection", || upstream.connections() > 0).await;
     gate.add_permits(1);
-    let first = calls.remove(0);
-    assert_eq!(status(first).await, 200);
-    gate.add_permits(100);
-    for call in calls {
-        assert_eq!(status(call).await, 200);
-    }
+    assert_served(calls).await;
 }
 
 /// Answers one request after the other, each of which must be the only one.
@@ -294,17 +262,10 @@ async fn an_upstream_that_allows_fewer_streams_than_before_gets_fewer() {
     })
     .await;
     let (_proxy, client) = through(upstream.settings()).await;
-    let mut calls = Vec::new();
-    for _ in 0..6 {
-        calls.push(get(&client, "/").await);
-    }
+    let mut calls = gets(&client, 6).await;
     soon("fewer are allowed", told.notified()).await;
-    for _ in 0..6 {
-        calls.push(get(&client, "/").await);
-    }
-    for call in calls {
-        assert_eq!(status(call).await, 200);
-    }
+    calls.extend(gets(&client, 6).await);
+    assert_served(calls).await;
 }
 
 #[tokio::test]
@@ -318,8 +279,7 @@ async fn no_call_is_sent_before_the_upstream_has_said_how_many_it_takes() {
     let settings = Settings { connect_timeout: limit, ..upstream.settings() };
     let (_proxy, client) = through(settings).await;
     let response = client.get(client.request("POST", "/")).await;
-    assert_problem(&response, 504, "connection_timeout");
-    let words = String::from_utf8_lossy(&response.body().body).into_owned();
+    let words = assert_problem(&response, 504, "connection_timeout");
     assert!(words.contains("did not begin to speak HTTP/2"), "{words}");
 }
 
@@ -329,20 +289,13 @@ async fn five_thousand_calls_at_once_are_all_answered() {
     builder.max_concurrent_streams(100);
     let upstream =
         Modern::start_with(builder, |_, _request, respond| answer(respond, 200, "done")).await;
-    let settings = Settings { connections_max: 10_000, ..upstream.settings() };
-    let (proxy, _) = through(settings).await;
+    let (proxy, _) = through(upstream.settings()).await;
     let mut calls = Vec::new();
     for _ in 0..50 {
         let client = Client::connect(proxy.local_addr()).await;
-        for _ in 0..100 {
-            calls.push(get(&client, "/").await);
-        }
+        calls.extend(gets(&client, 100).await);
     }
-    let mut counts = std::collections::BTreeMap::<u16, usize>::new();
-    for call in calls {
-        *counts.entry(status(call).await).or_default() += 1;
-    }
-    assert_eq!(counts, [(200, 5000)].into());
+    assert_served(calls).await;
     assert_eq!(upstream.calls(), 5000);
 }
 
@@ -353,12 +306,9 @@ async fn calls_that_wait_while_the_upstream_chooses_http1_all_go_there() {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let upstream = Modern::start_tls(config, |_, _, respond| answer(respond, 200, "new")).await;
     let (_proxy, client) = through(over_tls(&upstream, &authority)).await;
-    let mut calls = Vec::new();
-    for _ in 0..20 {
-        calls.push(get(&client, "/").await);
-    }
+    let calls = gets(&client, 20).await;
     for call in calls {
-        let response = whole(soon("a response", call).await.expect("a response")).await;
+        let response = answered(call).await;
         assert_eq!(response.body().body, b"old");
     }
 }
@@ -369,21 +319,16 @@ async fn calls_that_wait_for_an_upstream_that_is_not_there_are_told_so() {
     let unused = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let closed = unused.local_addr().expect("bound").port();
     drop(unused);
-    let bare = Bare::start(|_, _| async {}).await;
     for (port, status, error) in
         [(full, 504, "connection_timeout"), (closed, 502, "connection_refused")]
     {
-        let address = UpstreamAddress::Tcp { host: "127.0.0.1".into(), port };
         let limit = Duration::from_millis(300);
-        let mut settings = Settings { connect_timeout: limit, ..bare.settings() };
-        settings.upstream.address = address;
+        let upstream = before(([127, 0, 0, 1], port).into());
+        let settings = Settings { connect_timeout: limit, ..upstream };
         let (_proxy, client) = through(settings).await;
-        let mut calls = Vec::new();
-        for _ in 0..20 {
-            calls.push(get(&client, "/").await);
-        }
+        let calls = gets(&client, 20).await;
         for call in calls {
-            let response = whole(soon("an answer", call).await.expect("an answer")).await;
+            let response = answered(call).await;
             assert_problem(&response, status, error);
         }
     }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -11,11 +10,11 @@ use sidehook::proxy::{Proxy, Settings};
 use tokio::sync::Notify;
 
 use super::stand::{Client, Modern, echo, send, whole};
-use crate::proxy::callers::{encrypted, tcp};
-use crate::proxy::listening::{certificate, put};
+use crate::proxy::callers::tcp;
+use crate::proxy::listening::certificate;
 use crate::proxy::stand::{Storage, start};
 use crate::support::soon;
-use crate::support::tls::{Authority, Issued};
+use crate::support::tls::{Authority, encrypted, put, shows};
 
 const PIECE: usize = 64 << 10;
 const PIECES: usize = 40;
@@ -27,15 +26,6 @@ async fn connect(proxy: &Proxy, authority: &Authority) -> (Client, Vec<u8>) {
     let (stream, shown) = connecting.expect("a handshake");
     let client = Client::over(stream, addr, h2::client::Builder::new()).await;
     (client, shown.to_vec())
-}
-
-async fn shows(proxy: &Proxy, authority: &Authority, wanted: &Issued) {
-    soon("the new certificate", async {
-        while connect(proxy, authority).await.1 != *wanted.certificate {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -83,7 +73,7 @@ async fn streams_go_on_while_the_certificate_is_renewed() {
     hears("before").await;
 
     put(folder.path(), &second);
-    shows(&proxy, &authority, &second).await;
+    shows(proxy.local_addr(), &authority, &second).await;
     hears("renewed").await;
 
     // A file that is of no use changes nothing: neither for those who come nor for those who are here.

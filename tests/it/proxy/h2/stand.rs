@@ -10,12 +10,12 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
-use sidehook::proxy::{Settings, UpstreamProtocol, UpstreamSettings};
+use sidehook::proxy::{Proxy, Settings, UpstreamProtocol, UpstreamSettings};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::proxy::stand::settings;
+use crate::proxy::stand::{Storage, settings, start};
 use crate::support::{soon, until};
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -99,9 +99,7 @@ impl Modern {
 
     /// A proxy's settings in front of it.
     pub(crate) fn settings(&self) -> Settings {
-        let http = UpstreamSettings::http(self.addr.ip().to_string(), self.addr.port());
-        let upstream = UpstreamSettings { protocol: UpstreamProtocol::H2c, ..http };
-        Settings { h2c: true, upstream, ..settings(self.addr) }
+        before(self.addr)
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -121,6 +119,20 @@ impl Modern {
         until(&format!("call {n} at the upstream"), || self.calls() > n).await;
         change(&self.state, |state| state.heads[n].clone())
     }
+}
+
+/// A proxy's settings in front of an upstream that speaks HTTP/2 with prior knowledge.
+pub(crate) fn before(addr: SocketAddr) -> Settings {
+    let plain = settings(addr);
+    let upstream = UpstreamSettings { protocol: UpstreamProtocol::H2c, ..plain.upstream.clone() };
+    Settings { h2c: true, upstream, connections_max: 10_000, ..plain }
+}
+
+/// A proxy without rules, and a client of it.
+pub(crate) async fn through(settings: Settings) -> (Proxy, Client) {
+    let proxy = start(settings, Vec::new(), Storage::new().store);
+    let client = Client::connect(proxy.local_addr()).await;
+    (proxy, client)
 }
 
 fn change<T>(state: &Mutex<State>, work: impl FnOnce(&mut State) -> T) -> T {
@@ -247,7 +259,7 @@ impl Client {
     /// Sends a request without a body; its response.
     pub(crate) async fn get(&self, request: http::request::Builder) -> Response<Whole> {
         let (response, _stream) = self.begin(request, true).await;
-        whole(soon("a response", response).await.expect("a response")).await
+        answered(response).await
     }
 
     /// Sends a request with a body; its response.
@@ -259,9 +271,21 @@ impl Client {
         let (response, mut stream) = self.begin(request, false).await;
         let body = body.into();
         let sending = tokio::spawn(async move { send(&mut stream, body, true).await });
-        let response = whole(soon("a response", response).await.expect("a response")).await;
+        let response = answered(response).await;
         sending.abort();
         response
+    }
+}
+
+/// Waits for a response and reads it to its end.
+pub(crate) async fn answered(response: ResponseFuture) -> Response<Whole> {
+    whole(soon("a response", response).await.expect("a response")).await
+}
+
+/// Asserts that each of these calls is answered with 200.
+pub(crate) async fn assert_served(calls: impl IntoIterator<Item = ResponseFuture>) {
+    for call in calls {
+        assert_eq!(soon("a response", call).await.expect("a response").status(), 200);
     }
 }
 
@@ -292,10 +316,11 @@ pub(crate) async fn whole(response: Response<RecvStream>) -> Response<Whole> {
     Response::from_parts(parts, whole)
 }
 
-/// Asserts that it is one of the proxy's own answers (contract 5).
-pub(crate) fn assert_problem(response: &Response<Whole>, status: u16, error: &str) {
-    let text = String::from_utf8_lossy(&response.body().body);
+/// Asserts that it is one of the proxy's own answers (contract 5); its body.
+pub(crate) fn assert_problem(response: &Response<Whole>, status: u16, error: &str) -> String {
+    let text = String::from_utf8_lossy(&response.body().body).into_owned();
     assert_eq!(response.status().as_u16(), status, "{text}");
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     assert_eq!(response.headers()["proxy-status"], format!("sidehook; error={error}"));
+    text
 }
