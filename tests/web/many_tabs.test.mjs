@@ -37,11 +37,30 @@ test("without locks (plain HTTP to another machine) a tab that is left makes roo
   }
 });
 
-test("a window that asks for hours leaves nothing behind", { signedIn: false }, async ({ page, harness, visit }) => {
+/** Three other windows have the streams: this one asks. */
+async function withoutStream(page) {
   await page.clock.install();
   await page.addInitScript(() => {
-    // Three other windows have the streams.
     LockManager.prototype.request = async (/** @type {any[]} */ ...given) => given.at(-1)(null);
+  });
+}
+
+test("a window that asks waits for an answer that takes longer than the time between two questions", { signedIn: false }, async ({ page, harness, visit }) => {
+  await withoutStream(page);
+  await page.reload();
+  await visit("#/", harness.token);
+  await page.locator("header.top").getByText("every 5 s").waitFor();
+  const first = new Promise((resolve) => void page.route("**/v1/config", resolve));
+  await page.getByRole("link", { name: "Configuration" }).click();
+  const route = /** @type {import("playwright-core").Route} */ (await first);
+  for (let n = 0; n < 3; n += 1) await page.clock.runFor(5_000);
+  await route.continue();
+  await page.getByText(/^Generation 1 is in force/).waitFor();
+});
+
+test("a window that asks for hours leaves nothing behind", { signedIn: false }, async ({ page, harness, visit }) => {
+  await withoutStream(page);
+  await page.addInitScript(() => {
     const listening = globalThis["listening"] = { n: 0 };
     const { addEventListener: add, removeEventListener: remove } = AbortSignal.prototype;
     AbortSignal.prototype.addEventListener = function (...given) { listening.n += 1; return Reflect.apply(add, this, given); };

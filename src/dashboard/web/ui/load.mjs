@@ -1,7 +1,7 @@
 // What a page has asked for: not there yet, there, or refused.
 
-import { html, useCallback, useCell, useEffect, useRef, useState } from "../lib.mjs";
-import { stale } from "../live.mjs";
+import { html, useCallback, useEffect, useRef, useState } from "../lib.mjs";
+import { connection, stale } from "../live.mjs";
 
 /**
  * Loads now, when `deps` change, when `reload` is called, and when what is shown may be stale (sidehook
@@ -14,25 +14,33 @@ import { stale } from "../live.mjs";
 export function useLoad(load, deps) {
   const [state, setState] = useState(/** @type {any} */ ({ data: null, problem: null, loading: true }));
   const [n, setN] = useState(0);
-  const nStale = useCell(stale);
   const latest = useRef(load);
   latest.current = load;
   const known = useRef(deps);
+  const isOpen = useRef(false);
   useEffect(() => {
     const abort = new AbortController();
     const isOther = deps.some((dep, i) => dep !== known.current[i]);
     known.current = deps;
+    isOpen.current = true;
     setState((/** @type {any} */ now) => ({ ...(isOther ? { data: null, problem: null } : now), loading: true }));
     latest.current(abort.signal).then(
-      (data) => { if (!abort.signal.aborted) setState({ data, problem: null, loading: false }); },
+      (data) => {
+        if (abort.signal.aborted) return;
+        isOpen.current = false;
+        setState({ data, problem: null, loading: false });
+      },
       (problem) => {
         if (abort.signal.aborted) return;
+        isOpen.current = false;
         setState((/** @type {any} */ now) => ({ ...now, problem, loading: false }));
       },
     );
     return () => abort.abort();
-  }, [...deps, n, nStale]);
+  }, [...deps, n]);
   const reload = useCallback(() => setN((now) => now + 1), []);
+  // Who asks every few seconds, for want of a stream, does not ask in place of a question that is open.
+  useEffect(() => stale.watch(() => { if (!isOpen.current || connection.get() !== "asking") reload(); }), []);
   const put = useCallback((/** @type {T|null} */ data) => {
     setState((/** @type {any} */ now) => ({ ...now, data }));
   }, []);
