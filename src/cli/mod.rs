@@ -55,7 +55,7 @@ pub(crate) const USAGE: u8 = 2;
 #[error("{0}")]
 struct Misused(String);
 
-/// A reverse-proxy sidecar that turns the traffic of an HTTP API into durable webhooks.
+/// Reverse-proxy sidecar that turns an HTTP API's traffic into durable webhooks.
 #[derive(Debug, Parser)]
 #[command(version, about, subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
