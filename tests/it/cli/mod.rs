@@ -4,7 +4,7 @@ mod check;
 mod logs;
 mod matching;
 mod paperwork;
-mod process;
+pub(crate) mod process;
 mod reload;
 mod remote;
 mod run;

@@ -13,12 +13,12 @@ use serde_json::Value;
 use super::sidehook;
 use crate::support::{PATIENCE, found_blocking};
 
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     log: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
-    pub(super) proxy: String,
-    pub(super) admin: String,
+    pub(crate) proxy: String,
+    pub(crate) admin: String,
 }
 
 impl Process {
@@ -34,10 +34,10 @@ impl Process {
     }
 
     /// `run` in a folder under a hard limit of open files.
-    pub(super) fn start_under(folder: &Path, n_files: u32) -> Self {
+    pub(crate) fn start_under(folder: &Path, n_files: u32) -> Self {
         let mut command = Command::new("/bin/sh");
         let program = env!("CARGO_BIN_EXE_sidehook");
-        let script = format!("ulimit -n {n_files} && exec {program} run --log-format json");
+        let script = format!("ulimit -n {n_files} && exec '{program}' run --log-format json");
         command.args(["-c", &script]).current_dir(folder).env_clear();
         Self::of(command)
     }
@@ -88,7 +88,7 @@ impl Process {
         whole.lines().map(parse).collect()
     }
 
-    pub(super) fn until(&self, what: &str, holds: impl Fn(&str) -> bool) {
+    pub(crate) fn until(&self, what: &str, holds: impl Fn(&str) -> bool) {
         let held = found_blocking(|| holds(&self.log()).then_some(()));
         assert!(held.is_some(), "{what}: {}", self.log());
     }
@@ -98,7 +98,7 @@ impl Process {
     }
 
     /// Stops it; all that it said.
-    pub(super) fn stop(mut self) -> String {
+    pub(crate) fn stop(mut self) -> String {
         self.signal(Signal::TERM);
         self.child.wait().expect("our child");
         self.reader.take().expect("once").join().expect("no panic");
@@ -123,7 +123,7 @@ impl Drop for Process {
 }
 
 /// Sends bytes to an address and reads to the end of the connection.
-pub(super) fn exchange(address: &str, bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn exchange(address: &str, bytes: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
     stream.write_all(bytes.as_ref()).expect("written");
