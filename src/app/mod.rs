@@ -17,6 +17,7 @@ mod watch;
 
 pub use signals::Signals;
 
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -190,7 +191,7 @@ impl App {
             proxy = %proxy.address(),
             upstream = %target,
             admin = %door.address,
-            store = %config.store.path.display(),
+            store = %fs::canonicalize(&config.store.path).unwrap_or(config.store.path).display(),
             rules = n_rules,
             webhooks = n_webhooks,
             "sidehook is running"

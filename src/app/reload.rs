@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Context as _;
 use tokio::sync::Notify;
 
-use super::{token, told};
+use super::{service_manager, token, told};
 use crate::admin::{
     self, Admin, ConfigProblem, ConfigStatus, Registry, ReloadFailed, Reloaded, Reloading,
 };
@@ -200,7 +200,9 @@ impl Reloads {
             Ok(config) => self.change(parts, config).await,
             Err(refused) => Err(refused),
         };
-        self.tell(cause, result)
+        let told = self.tell(cause, result);
+        service_manager::status(&self.in_words());
+        told
     }
 
     /// Puts a configuration in force; whether there was anything to change.

@@ -14,12 +14,22 @@ pub(super) fn ready(words: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(words)]);
 }
 
-/// The configuration is read again; [`ready`] follows, however that ends.
+/// What the manager shows as status has changed.
+pub(super) fn status(words: &str) {
+    tell(&[NotifyState::Status(words)]);
+}
+
+/// The configuration is read again; [`reloaded`] follows, however that ends.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
         Err(error) => tracing::debug!(%error, "the monotonic clock cannot be read"),
     }
+}
+
+/// What [`reloading`] began has ended.
+pub(super) fn reloaded() {
+    tell(&[NotifyState::Ready]);
 }
 
 /// What is in flight is finished, for at most `grace`.

@@ -22,7 +22,7 @@ pub(super) async fn watch(reloads: Arc<Reloads>, stop: Stop) {
                 service_manager::reloading();
                 // It says itself what comes of it.
                 let _ = reloads.reload(Cause::Signal).await;
-                service_manager::ready(&reloads.in_words());
+                service_manager::reloaded();
             }
             () = tokio::time::sleep(LOOK_EVERY) => look(&reloads, &mut seen).await,
         }

@@ -1,5 +1,7 @@
 //! `sidehook run`: the sidecar, from a file, from flags, or from both.
 
+use std::env;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -61,7 +63,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let signals = Signals::watch()?;
     let app = App::start(config)?;
     if app.is_token_new() && format == LogFormat::Text {
-        invite(&app);
+        invite(&app, has_journal());
     }
     signals.wait(&app)?;
     app.stop();
@@ -70,11 +72,22 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 /// Shows the way to the dashboard, once: for the person who starts sidehook for the first time. Not as
 /// a line of the log: those are kept, and JSON lines are for machines. A browser does not send what
-/// stands after `#`, so the token is in no log of a proxy either.
-fn invite(app: &App) {
+/// stands after `#`, so the token is in no log of a proxy either. A journal is kept, and read by more
+/// people than the token's file: there the way is shown without it.
+fn invite(app: &App, has_journal: bool) {
     let (url, token) = (app.dashboard_url(), app.token().reveal());
-    complain(&format!(
-        "\n  The dashboard, with the token that was made for you (this is shown once):\n\n  \
-         {url}#token={token}\n"
-    ));
+    complain(&if has_journal {
+        format!("the dashboard: {url} (its token is in the file admin-token of the store)")
+    } else {
+        format!(
+            "\n  The dashboard, with the token that was made for you (this is shown once):\n\n  \
+             {url}#token={token}\n"
+        )
+    });
+}
+
+/// Whether systemd's journal takes what is said (`JOURNAL_STREAM`, systemd.exec(5)); a terminal that
+/// was opened by a service may have inherited the variable.
+fn has_journal() -> bool {
+    env::var_os("JOURNAL_STREAM").is_some() && !io::stderr().is_terminal()
 }

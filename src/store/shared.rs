@@ -95,7 +95,10 @@ impl Shared {
         if damage.iter().any(|known| known == found) {
             return;
         }
-        tracing::error!(found, "the journal is damaged; what could be saved is in quarantine");
+        tracing::error!(
+            found,
+            "the journal is damaged; what is damaged is copied to quarantine, all else is in use"
+        );
         if damage.len() < N_DAMAGE_MAX {
             damage.push(found.to_owned());
         }

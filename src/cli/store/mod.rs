@@ -5,6 +5,7 @@ mod export;
 mod meter;
 mod rebuild;
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -68,7 +69,8 @@ impl Place {
             },
         };
         let store = Offline::open(&dir)?;
-        Ok(Ok((dir, store)))
+        // Whoever copies what is named here copies the folder, and not a link to it.
+        Ok(Ok((fs::canonicalize(&dir).unwrap_or(dir), store)))
     }
 }
 

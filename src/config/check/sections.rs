@@ -16,6 +16,9 @@ use crate::{delivery, egress, proxy, store};
 /// works by whole segments, follows closely.
 const SEGMENT_BYTES: u64 = 16 << 20;
 
+/// Below, the index and its garbage are no small part of a store.
+const SIZE_ORDINARY: u64 = 16 << 20;
+
 /// Events that wait for their commit, together: above the two largest bodies of one event, and a
 /// second or two of a fast disk's work.
 const QUEUE_BYTES_MAX: u64 = 64 << 20;
@@ -55,6 +58,12 @@ pub(super) fn store(c: &mut Check<'_>, table: &Table) -> store::Settings {
     let k = |name| key(table, name);
     let path = store_path(c, table);
     let max_bytes = c.size(k("max_size"), 1 << 20..=1 << 50);
+    if (1 << 20..SIZE_ORDINARY).contains(&max_bytes) {
+        c.warn(
+            "[store] max_size is below 16MiB: the index alone may fill it after some hundred events, \
+             and matching calls are refused from then on",
+        );
+    }
     store::Settings {
         path,
         retain: c.duration(k("retain"), TICK..=3650 * DAY),

@@ -110,6 +110,9 @@ impl Committer {
     fn size_reason(&self) -> String {
         let why = if self.purge.is_some() || self.next_purge().is_some() {
             "faster than finished events are removed; it goes on by itself"
+        } else if self.sizes.values().sum::<u64>() < self.other_bytes {
+            "mostly with the index of its events; raise [store] max_size, or let receivers catch up \
+             where deliveries wait"
         } else {
             "with undelivered events; let receivers catch up or raise [store] max_size"
         };

@@ -116,6 +116,17 @@ fn the_way_to_the_dashboard_is_shown_once_to_people() {
 }
 
 #[test]
+fn a_journal_gets_no_token() {
+    let folder = folder("");
+    let first = Process::start_as(folder.path(), &[], &[("JOURNAL_STREAM", "8:1")]);
+    let token = fs::read_to_string(folder.path().join("data/admin-token")).expect("made");
+    let way = format!("the dashboard: http://{}/ (its token is in the file", first.admin);
+    first.until("the way", |log| log.contains(&way));
+    let said = first.stop();
+    assert!(!said.contains(token.trim()), "{said}");
+}
+
+#[test]
 fn a_token_is_made_at_the_first_start_and_never_logged() {
     let folder = folder("");
     let running = Running::start(folder.path(), &[]);

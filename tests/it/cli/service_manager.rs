@@ -11,6 +11,8 @@ use super::GOOD;
 use super::process::Process;
 use crate::support::PATIENCE;
 
+const REFUSED: &str = "STATUS=configuration 1 is in force; the file as it is now is refused: ";
+
 struct Manager(UnixDatagram);
 
 impl Manager {
@@ -57,12 +59,30 @@ fn it_is_told_when_calls_are_served_that_workers_live_of_reloads_and_of_the_stop
     let reloading = manager.hears();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
     let refused = manager.hears();
-    let words = "READY=1\nSTATUS=configuration 1 is in force; the file as it is now is refused: ";
-    assert!(refused.starts_with(words), "{refused}");
+    assert!(refused.starts_with(REFUSED), "{refused}");
+    assert_eq!(manager.hears(), "READY=1");
 
     process.stop();
     let stopping = manager.hears();
     assert!(stopping.starts_with("STOPPING=1\nSTATUS=finishing calls and attempts"), "{stopping}");
+}
+
+#[test]
+fn it_is_told_of_files_that_have_changed() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let path = folder.path().join("sidehook.toml");
+    fs::write(&path, GOOD).expect("written");
+    let socket = folder.path().join("notify");
+    let manager = Manager::at(&socket);
+    let process =
+        Process::start(folder.path(), &[("NOTIFY_SOCKET", socket.to_str().expect("UTF-8"))]);
+    assert!(manager.hears().starts_with("READY=1"));
+    fs::write(&path, "[proxy]\nlisten = 7\n").expect("written");
+    let refused = manager.hears();
+    assert!(refused.starts_with(REFUSED), "{refused}");
+    fs::write(&path, GOOD).expect("written");
+    assert_eq!(manager.hears(), "STATUS=configuration 1 is in force");
+    process.stop();
 }
 
 #[test]

@@ -150,6 +150,8 @@ fn a_switch_of_protocols_is_a_success_where_it_is_named() {
 fn what_may_not_be_meant_is_a_warning() {
     let warnings = |toml: &str| good(toml).warnings.join("\n");
     assert!(warnings("").contains("there is no [[event]]"));
+    assert!(warnings("[store]\nmax_size = \"15MiB\"\n").contains("below 16MiB: the index alone"));
+    assert!(!warnings("[store]\nmax_size = \"16MiB\"\n").contains("max_size"));
     assert!(warnings(RULE).contains("no webhook of the configuration wants `task.created`"));
     let rule = |n| format!("[[event]]\nlabel = \"e{n}\"\nmethod = \"*\"\nurl = '^/{n}$'\n");
     let many = warnings(&(0..1000).map(rule).collect::<String>());
