@@ -34,6 +34,8 @@ struct Counts {
 pub(crate) struct Line {
     stream: TcpStream,
     input: Vec<u8>,
+    /// Streams whose requests have come whole.
+    ended: Vec<u32>,
     counts: Arc<Counts>,
 }
 
@@ -49,7 +51,8 @@ impl Bare {
         let wire = Wire::start(move |stream| {
             stream.set_nodelay(true).expect("a socket");
             let n = counted.connections.fetch_add(1, Ordering::Relaxed);
-            script(n, Line { stream, input: Vec::new(), counts: Arc::clone(&counted) })
+            let (input, ended, counts) = (Vec::new(), Vec::new(), Arc::clone(&counted));
+            script(n, Line { stream, input, ended, counts })
         })
         .await;
         Self { wire, counts }
@@ -160,6 +163,15 @@ impl Line {
         let _ = self.stream.write_all(&bytes).await;
     }
 
+    /// Waits for the rest of so many requests, of those up to `last`.
+    pub(crate) async fn wait_for_ends(&mut self, n: usize, last: u32) {
+        while self.ended.iter().filter(|stream| **stream <= last).count() < n {
+            if self.read().await.is_none() {
+                return;
+            }
+        }
+    }
+
     /// Writes nothing more.
     pub(crate) async fn finish(mut self) {
         let _ = self.stream.shutdown().await;
@@ -183,6 +195,9 @@ impl Line {
         };
         if frame.kind == HEADERS {
             self.counts.requests.fetch_add(1, Ordering::Relaxed);
+        }
+        if frame.flags & END_STREAM != 0 && [HEADERS, DATA].contains(&frame.kind) {
+            self.ended.push(frame.stream);
         }
         if frame.flags & ACK == 0 && [SETTINGS, PING].contains(&frame.kind) {
             let payload = if frame.kind == PING { frame.payload.as_slice() } else { &[] };
