@@ -57,7 +57,7 @@ fn kill_rounds(rounds: usize, switch: Switch) -> (u64, Findings) {
         world.receiver_refuses(is_refusing(round));
         let sidehook = Sidehook::start(folder.path(), &world, switch);
         let load = world.load(&sidehook, 32);
-        world.load_is_underway();
+        world.load_goes_on(1);
         std::thread::sleep(Duration::from_millis(100 + random.below(600))); // the random moment
         sidehook.kill();
         load.stop();
@@ -84,7 +84,7 @@ fn power_cut_rounds(
         disk.mount();
         let sidehook = Sidehook::start(disk.path(), &world, switch);
         let load = world.load(&sidehook, 16);
-        world.load_is_underway();
+        world.load_goes_on(1);
         std::thread::sleep(Duration::from_millis(300 + random.below(700))); // the random moment
         world.darkness(true);
         disk.cut_power();

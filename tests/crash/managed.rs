@@ -31,7 +31,7 @@ pub(crate) fn kill_rounds(rounds: usize) -> (u64, Findings, Asked) {
         world.receiver_refuses(crate::is_refusing(round));
         let sidehook = Sidehook::start(folder.path(), &world, Switch::None);
         let load = world.load(&sidehook, 4);
-        std::thread::sleep(Duration::from_millis(100 + random.below(200))); // some history
+        world.load_goes_on(50 + usize::try_from(random.below(200)).expect("small"));
         asked.ask(&sidehook, &world, &format!("late-{round}"));
         std::thread::sleep(Duration::from_millis(random.below(150))); // the random moment
         sidehook.kill();

@@ -142,11 +142,12 @@ impl World {
         self.ledgers.altered.lock().expect("no panic holds it").len()
     }
 
-    /// Waits for the first acknowledgements of a load, however slow the machine is at the moment.
-    pub(crate) fn load_is_underway(&self) {
+    /// Waits until a load has had so many more calls acknowledged, however slow the machine is at
+    /// the moment.
+    pub(crate) fn load_goes_on(&self, n: usize) {
         let count = || self.ledgers.acknowledged.lock().expect("no panic holds it").len();
         let before = count();
-        holds(Duration::from_secs(20), || count() > before);
+        holds(Duration::from_secs(20), || count() >= before + n);
     }
 
     /// Makes this many calls one after the other; each must succeed.
