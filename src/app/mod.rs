@@ -16,6 +16,7 @@ mod told;
 mod watch;
 
 pub use signals::Signals;
+pub(crate) use token::FILE as TOKEN_FILE;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

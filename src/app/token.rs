@@ -13,7 +13,7 @@ use crate::model::Secret;
 use crate::store::owner;
 
 /// The file in the store's directory.
-const FILE: &str = "admin-token";
+pub(crate) const FILE: &str = "admin-token";
 
 /// Random bytes of a made token: beyond guessing.
 const TOKEN_BYTES: usize = 32;

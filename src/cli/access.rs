@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::{Misused, complain, stderr_has_colours};
+use crate::app::TOKEN_FILE;
 use crate::config::{self, AdminDoor, ConfigError, DoorToken, Environment, Flags, Inputs};
 
 /// Nobody writes a longer token by hand.
@@ -16,8 +17,6 @@ const TOKEN_BYTES_MAX: u64 = 4096;
 const ADMIN: &str = "http://127.0.0.1:8081";
 /// The store when nobody says otherwise.
 const DATA: &str = "data";
-/// The file in the store that sidehook keeps its token in.
-const TOKEN_FILE: &str = "admin-token";
 
 /// What the caller has named.
 pub(super) struct Named<'a> {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use super::logging::{self, LogFormat};
 use super::webhook_flags::WebhookFlags;
 use super::{complain, config_file};
-use crate::app::{App, Signals};
+use crate::app::{App, Signals, TOKEN_FILE};
 use crate::config::Flags;
 
 /// Arguments of `run`.
@@ -77,7 +77,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 fn invite(app: &App, has_journal: bool) {
     let (url, token) = (app.dashboard_url(), app.token().reveal());
     complain(&if has_journal {
-        format!("the dashboard: {url} (its token is in the file admin-token of the store)")
+        format!("the dashboard: {url} (its token is in the file {TOKEN_FILE} of the store)")
     } else {
         format!(
             "\n  The dashboard, with the token that was made for you (this is shown once):\n\n  \
