@@ -42,6 +42,9 @@ impl Settings {
     /// Reads of the store at a time: further ones wait for their turn rather than taking every
     /// blocking thread.
     pub const READS_MAX: usize = 8;
+    /// A read waits at most so long to show what was stored before it: a disk that hangs must not
+    /// take the history away as well.
+    pub const CATCH_UP_MAX: Duration = Duration::from_secs(1);
     /// Items of one page of a list.
     pub const PAGE_MAX: usize = 200;
     /// Characters of what is looked for (`q`).

@@ -67,12 +67,15 @@ impl Shared {
         }
     }
 
-    /// Reads the store on a blocking thread.
+    /// Reads the store on a blocking thread. Whoever has seen the success of a call finds its event.
     pub(super) async fn read<T, F>(&self, read: F) -> Result<T, Problem>
     where
         T: Send + 'static,
         F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     {
+        let caught_up = self.state.store.caught_up();
+        // Late is better than not at all.
+        let _ = tokio::time::timeout(Settings::CATCH_UP_MAX, caught_up).await;
         let reads = Arc::clone(&self.reads);
         let permit = reads.acquire_owned().await.expect("the semaphore is never closed");
         let store = self.state.store.clone();

@@ -36,6 +36,7 @@ mod read;
 mod recovery;
 mod registry;
 mod shared;
+mod shown;
 mod space;
 mod states;
 mod types;
@@ -112,8 +113,8 @@ impl Store {
         self.shared.health.check()
     }
 
-    /// Makes an event durable together with its deliveries. Reads show it a moment later: whoever
-    /// waits for the commit does not wait for the index.
+    /// Makes an event durable together with its deliveries. Whoever waits for the commit does not
+    /// wait for the index: reads show it a moment later ([`Self::caught_up`]).
     ///
     /// # Errors
     /// The event is not stored (for [`OnFailure::Keep`]: not yet, unless `Full` or `Closed`).
@@ -235,6 +236,12 @@ impl Store {
     /// The index cannot be read.
     pub fn depth_of(&self, id: DeliveryId) -> Result<Option<u8>, StoreError> {
         self.shared.depth_of(id)
+    }
+
+    /// Resolves when reads show every event whose commit has been answered by now: milliseconds,
+    /// or as long as the disk makes the store wait.
+    pub async fn caught_up(&self) {
+        self.shared.shown.caught_up().await;
     }
 
     /// What has just changed, to follow live.

@@ -16,6 +16,7 @@ use super::journal::reader::Reader;
 use super::leases::Leases;
 use super::queue::Queue;
 use super::recovery::Recovery;
+use super::shown::Shown;
 use super::states::States;
 use super::types::Settings;
 use crate::model::{Secret, Timestamp, Webhook, WebhookId, WebhookStatus};
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     /// Newest first.
     pub(crate) recoveries: ArcSwap<Vec<Recovery>>,
     pub(crate) changes: Arc<Changes>,
+    pub(crate) shown: Shown,
     /// Damage found since the start, bounded.
     damage: Mutex<Vec<String>>,
     /// All files together, as of the last look.
@@ -81,6 +83,7 @@ impl Shared {
             definitions: ArcSwap::default(),
             recoveries: ArcSwap::default(),
             changes: Arc::new(Changes::new(crate::clock::now().as_millis())),
+            shown: Shown::default(),
             damage: Mutex::default(),
             bytes: AtomicU64::new(0),
             reclaimable_bytes: AtomicU64::new(0),

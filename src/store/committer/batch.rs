@@ -63,6 +63,7 @@ impl Committer {
             return self.journal_failed(work, &error);
         }
         self.put_in_force(&work.promised);
+        self.shared.shown.answering();
         let n_events = work.events.len();
         self.acknowledge(std::mem::take(&mut work.events), &staged);
         let is_thick = self.behind.is_thick(n_events);

@@ -148,6 +148,7 @@ impl Committer {
             }
             applier.write(store_id, Some(end))
         });
+        self.shared.shown.all_told();
         if applied.is_ok() {
             // Otherwise who reads what changed would find it as it was: the index's return tells.
             staged.records.iter().for_each(|(record, _)| record.changes(&mut changes));

@@ -146,6 +146,7 @@ impl Committer {
         self.purge = None;
         self.behind.forget();
         self.shared.index.close_db();
+        self.shared.shown.all_told();
     }
 
     /// Tries to become well again.

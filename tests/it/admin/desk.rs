@@ -147,6 +147,20 @@ impl Desk {
 
     /// Commits a `POST /tasks?n={n}` that was answered 201; its deliveries, `billing` first.
     pub(super) async fn commit(&self, label: &str, n: usize) -> (EventId, Vec<Delivery>) {
+        let changes = self.store.changes();
+        let before = changes.now();
+        let id = self.store_one(label, n).await;
+        // Durable is before indexed, and indexed is before told: whoever follows from now on is not
+        // told of this event.
+        let is_told = || changes.after(before, 1).is_ok_and(|told| !told.is_empty());
+        crate::support::until("the event can be read and is told", is_told).await;
+        let mut deliveries = self.store.deliveries_of(id).expect("readable");
+        deliveries.sort_by_key(|delivery| delivery.webhook_id != WebhookId::of_name("billing"));
+        (id, deliveries)
+    }
+
+    /// The same; returns when the event is durable.
+    pub(super) async fn store_one(&self, label: &str, n: usize) -> EventId {
         let id = EventId::from_uuid(Uuid::now_v7());
         let event = NewEvent {
             id,
@@ -157,16 +171,8 @@ impl Desk {
             rule: RuleRef { id: 7, label: label.to_owned(), tag: Some("tasks".to_owned()) },
             exchange: exchange(n),
         };
-        let changes = self.store.changes();
-        let before = changes.now();
         self.store.commit(event, OnFailure::Refuse).await.expect("durable");
-        // Durable is before indexed, and indexed is before told: whoever follows from now on is not
-        // told of this event.
-        let is_told = || changes.after(before, 1).is_ok_and(|told| !told.is_empty());
-        crate::support::until("the event can be read and is told", is_told).await;
-        let mut deliveries = self.store.deliveries_of(id).expect("readable");
-        deliveries.sort_by_key(|delivery| delivery.webhook_id != WebhookId::of_name("billing"));
-        (id, deliveries)
+        id
     }
 
     /// Records an attempt at the oldest due delivery of `billing`.

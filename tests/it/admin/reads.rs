@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use sidehook::model::{Failure, FailurePhase, Outcome, Timestamp, Verdict};
 
 use super::desk::{Desk, accepted, assert_problem, json, rejected};
@@ -36,6 +38,27 @@ async fn one_event_is_the_whole_call_and_its_deliveries() {
     };
     assert_eq!(find(0)["status"], "pending");
     assert_eq!(find(1)["status"], "held", "its webhook is not active");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_been_told_that_an_event_is_stored_finds_it_at_once() {
+    let desk = Arc::new(Desk::open().await);
+    // Thick and fast: then the index is told latest.
+    let callers = (0..8).map(|caller| {
+        let desk = Arc::clone(&desk);
+        tokio::spawn(async move {
+            for n in 0..40 {
+                let id = desk.store_one("task.created", caller * 100 + n).await;
+                let reply = desk.get(&format!("/v1/events/{id}")).await;
+                assert_eq!(reply.status(), 200, "{}", reply.text());
+                let listed = desk.json(&format!("/v1/events?q={id}")).await;
+                assert_eq!(listed["data"][0]["id"], id.to_string());
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.expect("every event is found");
+    }
 }
 
 #[tokio::test]
