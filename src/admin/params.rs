@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
 
 use super::Settings;
@@ -200,23 +200,36 @@ async fn object(request: Request) -> Result<Option<Map<String, Value>>, Problem>
     }
 }
 
-/// Reads a whole body within its limit.
-async fn read(body: Body) -> Result<Vec<u8>, Problem> {
-    let mut body = Limited::new(body, Settings::BODY_BYTES_MAX);
+/// Reads a whole body within its limit. What is too large is read on for a while, and thrown away:
+/// whoever is still sending when the connection closes would see a reset instead of the answer
+/// (RFC 9112 9.6).
+async fn read(mut body: Body) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            if !error.is::<LengthLimitError>() {
-                let detail = "the body is broken: it ends too early, or its chunks are not chunks";
-                return Problem::new(StatusCode::BAD_REQUEST, "bad_json", detail);
-            }
-            Problem::new(
+        let frame = frame.map_err(|_| {
+            let detail = "the body is broken: it ends too early, or its chunks are not chunks";
+            Problem::new(StatusCode::BAD_REQUEST, "bad_json", detail)
+        })?;
+        bytes.extend_from_slice(frame.data_ref().map_or(&[], AsRef::as_ref));
+        if bytes.len() > Settings::BODY_BYTES_MAX {
+            let _ = tokio::time::timeout(Settings::DISCARD_TIME, discard(body)).await;
+            return Err(Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body_too_large",
                 format!("a body has at most {} bytes", Settings::BODY_BYTES_MAX),
-            )
-        })?;
-        bytes.extend_from_slice(frame.data_ref().map_or(&[], AsRef::as_ref));
+            ));
+        }
     }
     Ok(bytes)
+}
+
+/// Reads what is left of a body, up to a bound.
+async fn discard(mut body: Body) {
+    let mut left = Settings::DISCARDED_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len()));
+        if left == 0 {
+            break;
+        }
+    }
 }

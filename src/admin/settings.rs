@@ -33,6 +33,10 @@ impl Settings {
     pub const HEAD_BYTES_MAX: usize = 32 * 1024;
     /// Bytes of a request body.
     pub const BODY_BYTES_MAX: usize = 64 * 1024;
+    /// So much of a body that is too large is read and thrown away before it is refused.
+    pub const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
+    /// At most for so long.
+    pub const DISCARD_TIME: Duration = Duration::from_secs(5);
     /// From a request's head to its answer.
     pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
     /// A connection is closed after this time, so that stalled readers cannot collect.

@@ -242,6 +242,16 @@ async fn a_broken_body_is_not_called_too_large() {
     );
 }
 
+/// As `curl` sends a file: all of it, before it looks for an answer.
+#[tokio::test]
+async fn who_sends_far_too_much_is_told_so() {
+    let desk = Desk::open().await;
+    let body = "x".repeat(8 << 20);
+    let json_type = "content-type: application/json\r\n";
+    let reply = desk.send("POST", "/v1/rules/test", json_type, &body).await;
+    assert_problem(&reply, 413, "body_too_large");
+}
+
 /// Whoever stands before this listener and reads such a head differently would see other requests.
 #[tokio::test]
 async fn a_body_has_one_framing() {
