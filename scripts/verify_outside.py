@@ -116,7 +116,7 @@ subject = 'request.path'
 {webhooks}"""
 
 
-def main(binary, node):
+def main(binary, rotated_request, node):
     binary = str(pathlib.Path(binary).resolve())
     upstream, receiver = serve(Api), serve(Receiver)
     proxy, admin = free_port(), free_port()
@@ -137,7 +137,7 @@ def main(binary, node):
         check_with_pypi(requests)
         check_with_npm(requests, node, folder)
         check_with_our_own(requests, binary)
-        check_rotation(pathlib.Path(binary).parent / "examples" / "rotated_request")
+        check_rotation(rotated_request)
     print("outside: all checks passed")
 
 
