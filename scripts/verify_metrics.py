@@ -45,6 +45,7 @@ METRICS = {
     "sidehook_config_reloads_total": ("counter", {"outcome"}),
     "sidehook_connections": ("gauge", {"side"}),
     "sidehook_connections_unserved_total": ("counter", {"reason"}),
+    "sidehook_log_lines_dropped_total": ("counter", set()),
     "sidehook_build_info": ("gauge", {"version"}),
 }
 HOSTILE = ["/tasks/%22%7Bx%3D%221%22%7D", "/tasks\\\"}", "/tasks/" + "x" * 900, "/\u202e".encode().decode("latin-1")]

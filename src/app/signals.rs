@@ -41,15 +41,21 @@ impl Signals {
 
     /// Waits for one that asks for a stop, and hands on those that ask for a reload. From then on a
     /// second one ends the process at once with exit code 1: nothing
-    /// that was promised is lost, because promises are on disk before they are made.
+    /// that was promised is lost, because promises are on disk before they are made. `last_words` come
+    /// before that end; they must be short.
     ///
     /// # Errors
     /// The system refuses a thread.
-    pub fn wait(mut self, app: &App) -> anyhow::Result<()> {
+    pub fn wait(
+        mut self,
+        app: &App,
+        last_words: impl FnOnce() + Send + 'static,
+    ) -> anyhow::Result<()> {
         self.next(|| app.ask_for_reload());
         let second = move || {
             self.next(|| {});
             tracing::warn!("second signal: leaving at once");
+            last_words();
             leave();
         };
         thread::Builder::new().name("sidehook-signal".to_owned()).spawn(second)?;
@@ -77,7 +83,7 @@ impl App {
     /// # Errors
     /// The system refuses signal handlers.
     pub fn wait_for_signal(&self) -> anyhow::Result<()> {
-        Signals::watch()?.wait(self)
+        Signals::watch()?.wait(self, || {})
     }
 }
 

@@ -2,20 +2,37 @@
 //!
 //! What is logged may come from clients, upstreams and receivers. It must not move the cursor, forge
 //! lines, recolour the terminal or turn the reading direction, and one value must not fill the disk.
+//! And whoever reads the log must not hold whoever writes it: see [`queue`].
+
+mod queue;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
-use super::complain;
+use self::queue::Queue;
+use crate::telemetry::log_lines_dropped;
 
 /// Characters of one value in a line; what goes on is left out.
 const VALUE_CHARS_MAX: usize = 4096;
 
 /// Bytes of a JSON line from which on its values are looked at for their length.
 const LINE_BYTES_MAX: usize = 16 << 10;
+
+/// Memory for lines that wait to be taken: thousands of them, or seconds of a busy log of calls.
+const QUEUE_BYTES_MAX: usize = 4 << 20;
+
+/// What the last lines get at the end of the process, where nobody takes them.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The same for the line of a panic, which may be about to end the process: once, for it holds a thread
+/// that has calls.
+const PANIC_WORDS: Duration = Duration::from_millis(100);
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -26,31 +43,40 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// stderr for JSON lines: each event arrives here as one piece.
-struct JsonLines;
+/// The log of this process. What is in it is written before this goes, if anybody takes it.
+#[derive(Debug)]
+pub(super) struct Log(Queue);
+
+/// The way for JSON lines: each event arrives here as one piece.
+struct JsonLines(Queue);
 
 /// Starts logging; `SIDEHOOK_LOG` filters as `RUST_LOG` does elsewhere (`debug`,
 /// `info,sidehook::access=debug`; default `info`).
-pub(super) fn start(format: LogFormat) {
+///
+/// # Errors
+/// The system refuses a thread.
+pub(super) fn start(format: LogFormat) -> io::Result<Log> {
+    let notice = move |n| lost(format, n);
+    let queue = Queue::start(QUEUE_BYTES_MAX, io::stderr(), log_lines_dropped, notice)?;
+    let log = Log(queue.clone());
     let directives = std::env::var("SIDEHOOK_LOG").unwrap_or_default();
     let filter = EnvFilter::try_new(if directives.is_empty() { "info" } else { &directives });
     let filter = filter.unwrap_or_else(|error| {
-        complain(&format!("warning: SIDEHOOK_LOG is not a filter ({error}); using info"));
+        log.say(&format!("warning: SIDEHOOK_LOG is not a filter ({error}); using info"));
         EnvFilter::new("info")
     });
-    // Whoever reads stderr may go, or its disk be full: lines are lost then, and nothing else.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
     let started = match format {
         LogFormat::Json => builder
             .json()
             .flatten_event(true)
             .with_target(true)
-            .with_writer(|| JsonLines)
+            .with_writer(move || JsonLines(queue.clone()))
             .try_init(),
         LogFormat::Text => builder
             .with_ansi(io::stderr().is_terminal() && super::stderr_has_colours())
             .with_target(false)
-            .with_writer(io::stderr)
+            .with_writer(move || queue.clone())
             .fmt_fields(debug_fn(|writer, field, value| {
                 if field.name() == "message" {
                     escaped(writer, &format!("{value:?}"))
@@ -62,8 +88,34 @@ pub(super) fn start(format: LogFormat) {
     };
     // A second start in one process (tests) keeps the first.
     if started.is_ok() {
-        std::panic::set_hook(Box::new(tell_panic));
+        tell_panics(log.0.clone());
     }
+    Ok(log)
+}
+
+/// What stands where lines are missing. Past the filter: whoever reads any line must know of it.
+fn lost(format: LogFormat, n: u64) -> String {
+    const MESSAGE: &str = "lines of the log were lost: stderr did not take them";
+    let mut time = String::new();
+    // Without one, it is still true.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+    match format {
+        LogFormat::Json => format!(
+            "{{\"timestamp\":\"{time}\",\"level\":\"WARN\",\"message\":\"{MESSAGE}\",\"lines\":{n},\
+             \"target\":\"sidehook::log\"}}\n"
+        ),
+        LogFormat::Text => format!("{time}  WARN {MESSAGE} lines={n}\n"),
+    }
+}
+
+fn tell_panics(queue: Queue) {
+    let has_reader = AtomicBool::new(true);
+    std::panic::set_hook(Box::new(move |panic| {
+        tell_panic(panic);
+        if has_reader.load(Ordering::Relaxed) && !queue.flush(PANIC_WORDS) {
+            has_reader.store(false, Ordering::Relaxed);
+        }
+    }));
 }
 
 /// A panic is a line like any other; the default hook writes several, unescaped.
@@ -97,17 +149,38 @@ fn is_unsafe(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+impl Log {
+    /// Words for people that are no line of the log, at their place between its lines.
+    pub(super) fn say(&self, text: &str) {
+        self.0.put(format!("{text}\n").as_bytes());
+    }
+
+    /// For whoever ends the process elsewhere: has what is in the log written.
+    pub(super) fn last_words(&self) -> impl FnOnce() + Send + 'static {
+        let queue = self.0.clone();
+        move || {
+            queue.flush(LAST_WORDS);
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.flush(LAST_WORDS);
+    }
+}
+
 impl io::Write for JsonLines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match std::str::from_utf8(line).ok().and_then(tamed) {
-            Some(tamed) => io::Write::write_all(&mut io::stderr(), tamed.as_bytes())?,
-            None => io::Write::write_all(&mut io::stderr(), line)?,
+            Some(tamed) => self.0.put(tamed.as_bytes()),
+            None => self.0.put(line),
         }
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 

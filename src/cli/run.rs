@@ -5,11 +5,13 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::logging::{self, LogFormat};
+use anyhow::Context as _;
+
+use super::config_file;
+use super::logging::{self, Log, LogFormat};
 use super::webhook_flags::WebhookFlags;
-use super::{complain, config_file};
 use crate::app::{App, Signals, TOKEN_FILE};
-use crate::config::Flags;
+use crate::config::{Config, Flags};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -58,32 +60,39 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let format = arguments.log_format.unwrap_or(LogFormat::Text);
-    logging::start(format);
+    let log = logging::start(format).context("cannot start the thread of the log")?;
+    let Err(error) = serve(config, format, &log) else { return Ok(ExitCode::SUCCESS) };
+    // By the log: a stderr that nobody reads must not hold an end that a service manager waits for.
+    log.say(&format!("error: {error:#}"));
+    Ok(ExitCode::FAILURE)
+}
+
+fn serve(config: Config, format: LogFormat, log: &Log) -> anyhow::Result<()> {
     // Watched first: a stop that is asked for during the start is a stop like any other.
     let signals = Signals::watch()?;
     let app = App::start(config)?;
     if app.is_token_new() && format == LogFormat::Text {
-        invite(&app, has_journal());
+        log.say(&invitation(&app, has_journal()));
     }
-    signals.wait(&app)?;
+    signals.wait(&app, log.last_words())?;
     app.stop();
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-/// Shows the way to the dashboard, once: for the person who starts sidehook for the first time. Not as
+/// The way to the dashboard, shown once: for the person who starts sidehook for the first time. Not as
 /// a line of the log: those are kept, and JSON lines are for machines. A browser does not send what
 /// stands after `#`, so the token is in no log of a proxy either. A journal is kept, and read by more
 /// people than the token's file: there the way is shown without it.
-fn invite(app: &App, has_journal: bool) {
+fn invitation(app: &App, has_journal: bool) -> String {
     let (url, token) = (app.dashboard_url(), app.token().reveal());
-    complain(&if has_journal {
+    if has_journal {
         format!("the dashboard: {url} (its token is in the file {TOKEN_FILE} of the store)")
     } else {
         format!(
             "\n  The dashboard, with the token that was made for you (this is shown once):\n\n  \
              {url}#token={token}\n"
         )
-    });
+    }
 }
 
 /// Whether systemd's journal takes what is said (`JOURNAL_STREAM`, systemd.exec(5)); a terminal that

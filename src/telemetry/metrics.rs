@@ -21,6 +21,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::log_lines;
 use super::of_webhooks::OfWebhooks;
 use super::recent::Recent;
 use super::scrape::{Exposition, Scrape};
@@ -225,6 +226,7 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut to = Registry::with_prefix("sidehook");
+        log_lines::register(&mut to);
         let commit_seconds = Histogram::new(COMMIT_BOUNDS);
         to.register(
             "commit_seconds",

@@ -1,6 +1,7 @@
 //! Logs and metrics: one function per thing that happens, so that no call site names a metric.
 
 mod access;
+mod log_lines;
 mod metrics;
 mod of_webhooks;
 mod recent;
@@ -11,6 +12,7 @@ mod totals;
 mod unserved;
 
 pub use access::AccessLine;
+pub use log_lines::log_lines_dropped;
 pub use metrics::{CutSide, Metrics, ReloadOutcome, UpstreamErrorKind};
 pub use of_webhooks::OUTCOMES;
 pub use scrape::{Exposition, QueueScrape, Scrape};

@@ -2,7 +2,7 @@ use super::super::scrape::QueueScrape;
 use super::*;
 
 /// Every metric of the contract that exists now, with its labels.
-const SERIES: [&str; 28] = [
+const SERIES: [&str; 29] = [
     r#"sidehook_calls_total{matched="true"} 1"#,
     r#"sidehook_calls_total{matched="false"} 2"#,
     r#"sidehook_upstream_errors_total{kind="connect_timeout"} 1"#,
@@ -31,6 +31,7 @@ const SERIES: [&str; 28] = [
     r#"sidehook_connections{side="client"} 2"#,
     r#"sidehook_connections{side="upstream"} 0"#,
     r#"sidehook_build_info{version="1.2.3"} 1"#,
+    "sidehook_log_lines_dropped_total 0",
 ];
 
 fn busy() -> (Metrics, Scrape) {

@@ -12,6 +12,7 @@ mod schema;
 mod secrets_kept;
 mod service_manager;
 mod story;
+mod unread;
 mod verify;
 
 use std::path::Path;
