@@ -1,5 +1,6 @@
-//! SIGTERM and SIGINT: the first asks for a stop, the second does not wait for it. SIGHUP has the
-//! configuration read again.
+//! SIGTERM and SIGINT: the first asks for a stop, and a SIGINT after it does not wait for it. A SIGTERM
+//! after it changes nothing: who supervises repeats it (the kubelet does, after a preStop that has sent
+//! one), and kills when its patience is at an end. SIGHUP has the configuration read again.
 
 use std::thread;
 
@@ -39,8 +40,8 @@ impl Signals {
         Ok(Self { terminate, interrupt, hang_up, runtime })
     }
 
-    /// Waits for one that asks for a stop, and hands on those that ask for a reload. From then on a
-    /// second one ends the process at once with exit code 1: nothing
+    /// Waits for one that asks for a stop, and hands on those that ask for a reload. From then on
+    /// SIGINT ends the process at once with exit code 1: nothing
     /// that was promised is lost, because promises are on disk before they are made.
     ///
     /// # Errors
@@ -48,7 +49,7 @@ impl Signals {
     pub fn wait(mut self, app: &App) -> anyhow::Result<()> {
         self.next(|| app.ask_for_reload());
         let second = move || {
-            self.next(|| {});
+            self.interrupted();
             tracing::warn!("second signal: leaving at once");
             leave();
         };
@@ -65,6 +66,21 @@ impl Signals {
                     _ = terminate.recv() => return,
                     _ = interrupt.recv() => return,
                     _ = hang_up.recv() => reload(),
+                }
+            }
+        });
+    }
+
+    /// Waits for a SIGINT during the stop.
+    fn interrupted(&mut self) {
+        let Self { terminate, interrupt, runtime, .. } = self;
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {
+                        tracing::info!("already stopping; SIGINT does not wait for it");
+                    }
+                    _ = interrupt.recv() => return,
                 }
             }
         });
