@@ -1,5 +1,6 @@
-//! SIGTERM and SIGINT: the first asks for a stop, the second does not wait for it. SIGHUP has the
-//! configuration read again.
+//! SIGTERM and SIGINT: the first asks for a stop, and a SIGINT after it does not wait for it. A SIGTERM
+//! after it changes nothing: who supervises repeats it (the kubelet does, after a preStop that has sent
+//! one), and kills when its patience is at an end. SIGHUP has the configuration read again.
 
 use std::thread;
 
@@ -39,10 +40,10 @@ impl Signals {
         Ok(Self { terminate, interrupt, hang_up, runtime })
     }
 
-    /// Waits for one that asks for a stop, and hands on those that ask for a reload. From then on a
-    /// second one ends the process at once with exit code 1: nothing
-    /// that was promised is lost, because promises are on disk before they are made. `last_words` come
-    /// before that end; they must be short.
+    /// Waits for one that asks for a stop, and hands on those that ask for a reload. From then on
+    /// SIGINT ends the process at once with exit code 1: nothing
+    /// that was promised is lost, because promises are on disk before they are made. `last_words`
+    /// come before that end; they must be short.
     ///
     /// # Errors
     /// The system refuses a thread.
@@ -53,7 +54,7 @@ impl Signals {
     ) -> anyhow::Result<()> {
         self.next(|| app.ask_for_reload());
         let second = move || {
-            self.next(|| {});
+            self.interrupted();
             tracing::warn!("second signal: leaving at once");
             last_words();
             leave();
@@ -71,6 +72,21 @@ impl Signals {
                     _ = terminate.recv() => return,
                     _ = interrupt.recv() => return,
                     _ = hang_up.recv() => reload(),
+                }
+            }
+        });
+    }
+
+    /// Waits for a SIGINT during the stop.
+    fn interrupted(&mut self) {
+        let Self { terminate, interrupt, runtime, .. } = self;
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {
+                        tracing::info!("already stopping; SIGINT does not wait for it");
+                    }
+                    _ = interrupt.recv() => return,
                 }
             }
         });

@@ -141,23 +141,41 @@ fn a_token_is_made_at_the_first_start_and_never_logged() {
     assert_eq!(fs::read_to_string(&path).expect("kept"), token);
 }
 
-#[test]
-fn a_second_signal_leaves_at_once_with_1() {
-    // An upstream that never answers holds a call, and with it the stop.
+/// Told to stop by SIGTERM, and held up by a call whose client and upstream these are.
+fn stopping(folder: &Path) -> (Running, TcpStream, TcpStream) {
     let upstream = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = upstream.local_addr().expect("bound");
-    let folder = folder("");
-    let upstream_flag = format!("http://{address}");
+    let upstream_flag = format!("http://{}", upstream.local_addr().expect("bound"));
     let mut running =
-        Running::start(folder.path(), &["--config", "sidehook.toml", "--upstream", &upstream_flag]);
+        Running::start(folder, &["--config", "sidehook.toml", "--upstream", &upstream_flag]);
     let proxy: SocketAddr = running.field("proxy").parse().expect("an address");
     let mut call = TcpStream::connect(proxy).expect("it listens");
     call.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").expect("written");
-    let (_held, _) = upstream.accept().expect("forwarded");
+    let (held, _) = upstream.accept().expect("forwarded");
     running.signal(Signal::TERM);
     running.wait_for("stopping: finishing calls, then attempts");
-    running.signal(Signal::TERM);
+    (running, call, held)
+}
+
+#[test]
+fn an_interrupt_during_the_stop_leaves_at_once_with_1() {
+    let folder = folder("");
+    let (running, _call, _held) = stopping(folder.path());
+    running.signal(Signal::INT);
     assert_eq!(running.exit_code(), Some(1));
+}
+
+#[test]
+fn a_repeated_sigterm_cuts_nothing_off() {
+    let folder = folder("");
+    let (mut running, mut call, mut held) = stopping(folder.path());
+    running.signal(Signal::TERM);
+    running.wait_for("already stopping; SIGINT does not wait for it");
+    held.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone").expect("written");
+    call.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let mut answer = String::new();
+    call.read_to_string(&mut answer).expect("the whole answer");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("done"), "{answer}");
+    assert_eq!(running.exit_code(), Some(0));
 }
 
 #[test]

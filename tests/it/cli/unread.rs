@@ -278,7 +278,7 @@ fn a_second_signal_is_obeyed_without_a_word() {
     mute.signal(Signal::TERM);
     let refuses = found_blocking(|| mute.connect().is_none().then_some(()));
     assert!(refuses.is_some(), "it stops");
-    mute.signal(Signal::TERM);
+    mute.signal(Signal::INT);
     assert_eq!(exit_code(&mut mute.child), Some(1));
 }
 
