@@ -259,7 +259,8 @@ impl Registry {
         let is_disabled = status == WebhookStatus::Disabled;
         let reason = is_disabled.then(|| BY_OPERATOR.to_owned());
         let overrides_file = !is_disabled && !webhook.active;
-        let state = WebhookState { status, reason, since: clock::now(), overrides_file };
+        let since = clock::now();
+        let state = WebhookState { status, reason, since, overrides_file, rests_until: None };
         let stored = self.store.set_webhook_state(webhook.id, state).await;
         stored.map_err(|error| Problem::of_store(&error))
     }

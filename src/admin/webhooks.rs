@@ -151,7 +151,8 @@ pub(super) async fn change(
         let reason =
             (wanted == WebhookStatus::Disabled).then(|| "disabled by an operator".to_owned());
         let overrides_file = wanted == WebhookStatus::Active && !webhook.active;
-        let state = WebhookState { status: wanted, reason, since: clock::now(), overrides_file };
+        let (status, since) = (wanted, clock::now());
+        let state = WebhookState { status, reason, since, overrides_file, rests_until: None };
         store.set_webhook_state(id, state).await.map_err(|error| Problem::of_store(&error))?;
     }
     shown(&api, id)

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::model::{Outcome, Timestamp};
 
 /// However far away a receiver sets it, it is asked again within a day.
-const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];

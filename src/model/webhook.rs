@@ -164,12 +164,22 @@ pub struct WebhookState {
     /// it is disabled, and when the configuration says otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overrides_file: bool,
+    /// The receiver wants no attempt before this; it may be over. Journals of before it was kept
+    /// do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rests_until: Option<Timestamp>,
 }
 
 impl WebhookState {
     /// Active, with nothing more to say: as one whose state was never set.
     pub fn is_unremarkable(&self) -> bool {
-        self.status == WebhookStatus::Active && self.reason.is_none() && !self.overrides_file
+        let is_active = self.status == WebhookStatus::Active;
+        is_active && self.reason.is_none() && !self.overrides_file && self.rests_until.is_none()
+    }
+
+    /// The same, whatever their receivers have asked for.
+    pub fn is_but_for_rest(&self, other: &Self) -> bool {
+        *self == Self { rests_until: self.rests_until, ..other.clone() }
     }
 }
 

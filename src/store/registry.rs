@@ -11,7 +11,7 @@ use super::changes::Change;
 use super::queue::Request;
 use super::shared::WebhookSet;
 use super::{Store, StoreError, answered};
-use crate::model::{Secret, Webhook, WebhookId, WebhookState, WebhookStatus};
+use crate::model::{Secret, Timestamp, Webhook, WebhookId, WebhookState, WebhookStatus};
 
 /// A definition has at most so many bytes.
 const DEFINITION_BYTES_MAX: usize = 64 * 1024;
@@ -131,5 +131,14 @@ impl Store {
             asked?;
             answered(answer).await
         }
+    }
+
+    /// The receiver of a webhook wants no attempt before this: [`Self::webhook_states`] say so from
+    /// now on, and after a restart, if it was not written too late.
+    pub fn rest_webhook(&self, id: WebhookId, until: Timestamp) {
+        self.shared.states.rest(id, until);
+        // Nobody waits for it. No room: the next batch takes it along.
+        let (waiter, _) = oneshot::channel();
+        let _ = self.shared.queue.push_request(Request::Stand { waiter });
     }
 }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::index::rows::cut;
 use super::locked;
-use crate::model::{WebhookId, WebhookState, WebhookStatus};
+use crate::model::{Timestamp, WebhookId, WebhookState, WebhookStatus};
 
 const REASON_BYTES_MAX: usize = 1024;
 
@@ -48,6 +48,16 @@ impl States {
         }
         self.in_force.store(Arc::new(states));
         unwritten.insert(webhook, state);
+    }
+
+    /// However it stands meanwhile: that stays as somebody has set it.
+    pub(crate) fn rest(&self, webhook: WebhookId, until: Timestamp) {
+        let mut unwritten = locked(&self.unwritten);
+        let mut states = HashMap::clone(&self.in_force.load());
+        let state = states.entry(webhook).or_default();
+        state.rests_until = Some(until);
+        unwritten.insert(webhook, state.clone());
+        self.in_force.store(Arc::new(states));
     }
 
     /// The webhook is deleted.

@@ -4,7 +4,8 @@
 //! is due first, at growing intervals until one is accepted. Attempts that were under way when
 //! the pause began just end. Deliveries that failed in a row, or a 410, disable it until somebody
 //! enables it. What is our own fault (a body that cannot be rendered) is not held against the
-//! receiver. After a restart a paused webhook is probed at once.
+//! receiver. After a restart a paused webhook is probed at once, where its
+//! receiver has not asked for rest.
 
 use std::time::Duration;
 
@@ -54,6 +55,10 @@ pub(super) struct Moment {
 
 /// A reason is cut at this length, so that the store keeps it as it is.
 const REASON_CHARS_MAX: usize = 250;
+
+/// A rest that is not longer than the one that is written down by this much is not written: a
+/// receiver that asks for one with every answer would cost a record each, and a restart takes time.
+const REST_KEPT_MIN: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Debug)]
@@ -150,9 +155,20 @@ impl Health {
         }
     }
 
+    /// The receiver wants no attempt before this; whether that is to be written down.
+    pub(super) fn rest_until(&mut self, until: Timestamp, now: Timestamp) -> bool {
+        let known = self.state.rests_until.unwrap_or(now).max(now);
+        let is_longer = until.since(known) >= REST_KEPT_MIN;
+        if is_longer {
+            self.state.rests_until = Some(until);
+        }
+        is_longer
+    }
+
     /// Takes over how it stands in the store, where somebody else has changed it.
     pub(super) fn follow(&mut self, state: &WebhookState, now: Instant) -> Option<Change> {
-        if *state == self.state {
+        if state.is_but_for_rest(&self.state) {
+            self.state.rests_until = state.rests_until;
             return None;
         }
         let before = self.state.status;
@@ -184,8 +200,9 @@ impl Health {
             return None;
         }
         self.n_attempts = 0;
-        let overrides_file = self.state.overrides_file;
-        self.state = WebhookState { since: now.wall, overrides_file, ..WebhookState::default() };
+        let WebhookState { overrides_file, rests_until, .. } = self.state;
+        let since = now.wall;
+        self.state = WebhookState { since, overrides_file, rests_until, ..WebhookState::default() };
         self.opens_at = now.steady;
         Some(Change::Recovered)
     }
@@ -218,9 +235,12 @@ impl Health {
         let n = self.n_attempts;
         let what = if n == 1 { "attempt" } else { "attempts" };
         let reason = Some(format!("{n} failed {what} in a row; the last: {reason}"));
-        let overrides_file = self.state.overrides_file;
-        self.state =
-            WebhookState { status: WebhookStatus::Paused, reason, since: now.wall, overrides_file };
+        self.state = WebhookState {
+            status: WebhookStatus::Paused,
+            reason,
+            since: now.wall,
+            ..self.state.clone()
+        };
         self.interval = Duration::ZERO;
         self.back_off(limits, now, chance);
         Some(Change::Paused)
@@ -231,7 +251,8 @@ impl Health {
             return None;
         }
         let (status, reason) = (WebhookStatus::Disabled, Some(reason));
-        self.state = WebhookState { status, reason, since: now.wall, overrides_file: false };
+        let since = now.wall;
+        self.state = WebhookState { status, reason, since, ..WebhookState::default() };
         Some(Change::Disabled)
     }
 

@@ -191,3 +191,24 @@ fn enabling_what_the_configuration_switched_off_is_told_too_and_once() {
     // The file says `active = true` now.
     assert_eq!(one.health.follow(&WebhookState::default(), now), None);
 }
+
+#[test]
+fn a_rest_is_kept_whatever_it_stands_like_and_written_when_it_is_news() {
+    let mut one = patient(LIMITS);
+    let now = one.now.wall;
+    let minute = now.plus(60 * SECOND);
+    assert!(!one.health.rest_until(now.plus(SECOND), now), "over before a restart would be");
+    assert!(one.health.rest_until(minute, now));
+    assert!(!one.health.rest_until(minute.plus(SECOND), now), "as good as known");
+    assert!(!one.health.rest_until(now.plus(10 * SECOND), now), "sooner");
+    one.pause();
+    assert_eq!(one.health.state().rests_until, Some(minute));
+    assert_eq!(one.probe(&Sign::Accepted).1, Some(Change::Recovered));
+    assert_eq!(one.health.state().rests_until, Some(minute));
+    assert!(one.health.rest_until(minute.plus(10 * SECOND), minute));
+
+    // The store says so too, and nothing has happened.
+    let state = WebhookState { rests_until: None, ..one.health.state().clone() };
+    assert_eq!(one.health.follow(&state, one.now.steady), None);
+    assert_eq!(one.health.state().rests_until, None);
+}

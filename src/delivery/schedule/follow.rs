@@ -12,6 +12,7 @@ use crate::delivery::announce::{self, By};
 use crate::delivery::deliver::{Context, Report, chance};
 use crate::delivery::health::{Change, Health, Limits, Moment, Sign};
 use crate::delivery::lane::Lane;
+use crate::delivery::retry_after;
 use crate::model::{Webhook, WebhookId, WebhookState};
 
 /// A webhook whose requests cannot be built is told of so often.
@@ -34,6 +35,9 @@ impl Scheduler {
         tell_own_failure(lane, &report, now.steady);
         if let Some(until) = report.not_before {
             lane.wait_until(until, now);
+            if lane.health.rest_until(until, now.wall) {
+                self.context.store.rest_webhook(ended.webhook, until);
+            }
         }
         let limits = limits(&self.context, &lane.webhook);
         let change = lane.health.note(&report.sign, ended.was_probe, limits, now, chance());
@@ -48,7 +52,7 @@ impl Scheduler {
     pub(super) fn saved(&mut self, id: WebhookId) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         let Some(saved) = lane.saving.take() else { return };
-        if saved == *lane.health.state() {
+        if saved.is_but_for_rest(lane.health.state()) {
             // What we know of the store may be older than our own change.
             self.states = Arc::default();
         } else {
@@ -76,14 +80,11 @@ impl Scheduler {
 
     fn follow_webhooks(&mut self, webhooks: Arc<Vec<Arc<Webhook>>>) {
         let mut before = mem::take(&mut self.lanes);
-        let now = Instant::now();
+        let now = Moment::now();
         for webhook in webhooks.iter() {
             let lane = match before.remove(&webhook.id) {
-                Some(lane) => lane.with(Arc::clone(webhook), now),
-                None => {
-                    let health = self.health(webhook, now);
-                    Lane::new(Arc::clone(webhook), health, now)
-                }
+                Some(lane) => lane.with(Arc::clone(webhook), now.steady),
+                None => self.lane(webhook, now),
             };
             self.lanes.insert(webhook.id, lane);
         }
@@ -92,6 +93,18 @@ impl Scheduler {
         self.lanes.extend(under_way.map(|(id, lane)| (id, lane.closed())));
         self.order = webhooks.iter().map(|webhook| webhook.id).collect();
         self.webhooks = webhooks;
+    }
+
+    /// Of a webhook that is new here. Its receiver may have asked for rest before a restart.
+    fn lane(&self, webhook: &Arc<Webhook>, now: Moment) -> Lane {
+        let health = self.health(webhook, now.steady);
+        let rests_until = health.state().rests_until;
+        let mut lane = Lane::new(Arc::clone(webhook), health, now.steady);
+        if let Some(until) = rests_until {
+            // By a clock that was wrong, it could be years.
+            lane.wait_until(until.min(now.wall.plus(retry_after::WAIT_MAX)), now);
+        }
+        lane
     }
 
     /// What the store knows of a webhook that is new here.
@@ -114,11 +127,15 @@ impl Scheduler {
         };
         let now = Moment::now();
         let state = states.get(&id).unwrap_or(&unset);
-        let Some(change) = lane.health.follow(state, now.steady) else { return };
-        lane.is_stale = true;
-        if change == Change::Recovered {
+        let is_roused = lane.health.state().rests_until.is_some() && state.rests_until.is_none();
+        let change = lane.health.follow(state, now.steady);
+        // Enabled, perhaps without having been anything else.
+        if is_roused || change == Some(Change::Recovered) {
+            lane.is_stale = true;
             lane.wait_no_more(now.steady);
         }
+        let Some(change) = change else { return };
+        lane.is_stale = true;
         announce::status(&self.context, &lane.webhook, change, state, By::Operator, now.wall);
     }
 

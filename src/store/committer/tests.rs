@@ -273,6 +273,7 @@ fn a_webhook_state_is_in_force_at_once_and_written_when_the_journal_is_well() {
         reason: Some(reason.to_owned()),
         since: Timestamp::default(),
         overrides_file: false,
+        rests_until: None,
     };
     let stand = |bench: &Bench, reason: &str| {
         bench.shared.states.set(webhook, state(reason));

@@ -32,6 +32,18 @@ pub(crate) struct StandingRow {
     pub(crate) since: Timestamp,
     pub(crate) overrides_file: bool,
     pub(crate) location: Location,
+    /// Last: earlier versions read a row as far as they know it.
+    pub(crate) rests_until: Option<Timestamp>,
+}
+
+/// The same as earlier versions wrote it.
+#[derive(Deserialize)]
+struct EarlierStandingRow {
+    status: WebhookStatus,
+    reason: Option<String>,
+    since: Timestamp,
+    overrides_file: bool,
+    location: Location,
 }
 
 /// What a journal segment holds, for retention.
@@ -84,8 +96,17 @@ impl Counts {
 
 impl StandingRow {
     fn of(state: &WebhookState, location: Location) -> Self {
-        let WebhookState { status, since, overrides_file, .. } = *state;
-        Self { status, reason: state.reason.clone(), since, overrides_file, location }
+        let WebhookState { status, since, overrides_file, rests_until, .. } = *state;
+        let reason = state.reason.clone();
+        Self { status, reason, since, overrides_file, location, rests_until }
+    }
+
+    fn read(value: &[u8]) -> Result<Self, StoreError> {
+        parse(value).or_else(|_| {
+            let EarlierStandingRow { status, reason, since, overrides_file, location } =
+                parse(value)?;
+            Ok(Self { status, reason, since, overrides_file, location, rests_until: None })
+        })
     }
 
     pub(crate) fn state(&self) -> WebhookState {
@@ -94,6 +115,7 @@ impl StandingRow {
             reason: self.reason.clone(),
             since: self.since,
             overrides_file: self.overrides_file,
+            rests_until: self.rests_until,
         }
     }
 }
@@ -115,7 +137,7 @@ impl Tallies {
         for row in tree.scan_prefix(b"b") {
             let (key, value) = row.map_err(failed)?;
             let webhook = keys::webhook_of(&key).ok_or_else(|| broken("a key is short"))?;
-            tallies.standings.insert(webhook, parse(&value)?);
+            tallies.standings.insert(webhook, StandingRow::read(&value)?);
         }
         Ok(tallies)
     }
@@ -233,5 +255,33 @@ impl Tallies {
                 None => batch.remove(&keys::standing(webhook)[..]),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_earlier_versions_wrote_of_how_a_webhook_stands_is_read_and_they_read_what_we_write() {
+        let location = Location { segment: 3, offset: 300, len: 70_000 };
+        let row = StandingRow {
+            status: WebhookStatus::Paused,
+            reason: Some("10 failed attempts".to_owned()),
+            since: Timestamp::from_millis(1 << 40),
+            overrides_file: true,
+            location,
+            rests_until: Some(Timestamp::from_millis(1 << 41)),
+        };
+        let written = bytes_of(&row);
+        assert_eq!(StandingRow::read(&written).expect("ours"), row);
+        let theirs: EarlierStandingRow = parse(&written).expect("as far as they know it");
+        assert_eq!(theirs.location, location);
+
+        let n_new = bytes_of(&row.rests_until).len();
+        let earlier = &written[..written.len() - n_new];
+        let read = StandingRow::read(earlier).expect("theirs");
+        assert_eq!(read, StandingRow { rests_until: None, ..row });
+        assert!(StandingRow::read(&earlier[..earlier.len() - 1]).is_err(), "cut");
     }
 }

@@ -69,6 +69,7 @@ fn standing() -> Record {
             reason: Some("410".to_owned()),
             since: Timestamp::from_millis(4),
             overrides_file: false,
+            rests_until: None,
         },
         at: Timestamp::from_millis(5),
     })

@@ -17,6 +17,7 @@ async fn set(desk: &Desk, status: WebhookStatus, reason: &str) {
         reason: Some(reason.to_owned()),
         since: sidehook::clock::now(),
         overrides_file: false,
+        rests_until: None,
     };
     let id = WebhookId::of_name("billing");
     desk.store.set_webhook_state(id, state).await.expect("durable");

@@ -7,6 +7,7 @@ mod paperwork;
 pub(crate) mod process;
 mod reload;
 mod remote;
+mod rest;
 mod run;
 mod schema;
 mod secrets_kept;

@@ -107,8 +107,13 @@ async fn disabling_and_enabling_are_told() {
     assert!(since > "2020", "since when it is active again, not since {since}");
 
     let (status, reason) = (WebhookStatus::Disabled, Some("disabled by an operator".to_owned()));
-    let state =
-        WebhookState { status, reason, since: sidehook::clock::now(), overrides_file: false };
+    let state = WebhookState {
+        status,
+        reason,
+        since: sidehook::clock::now(),
+        overrides_file: false,
+        rests_until: None,
+    };
     world.store.set_webhook_state(id, state).await.expect("durable");
     let received = watcher.received(3).await;
     let disabled = stories(&received, "sidehook.webhook.disabled").nth(1).expect("told");

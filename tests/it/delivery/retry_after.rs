@@ -6,6 +6,7 @@ use sidehook::model::*;
 
 use super::world::{World, webhook};
 use crate::support::receiver::{Answer, Receiver};
+use crate::support::until;
 
 const SOON: Duration = Duration::from_millis(20);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -16,6 +17,11 @@ const fn in_an_hour(status: u16) -> Answer {
 
 /// What else is sent to the webhook while it waits: the other one shows that all had their turn.
 async fn others_wait(world: &World, waiting: &Receiver, control: &Receiver) {
+    let id = WebhookId::of_name("w");
+    until("its receiver has asked for rest", || {
+        world.store.webhook_states().get(&id).is_some_and(|state| state.rests_until.is_some())
+    })
+    .await;
     let n_before = waiting.count();
     let mut late = Vec::new();
     for _ in 0..5 {
@@ -126,6 +132,7 @@ async fn who_disables_and_enables_it_need_not_wait() {
             since: sidehook::clock::now(),
             reason: None,
             overrides_file: false,
+            rests_until: None,
         };
         world.store.set_webhook_state(id, state).await.expect("durable");
         let n = control.count() + 1;

@@ -130,6 +130,7 @@ async fn what_waits_for_a_deleted_webhook_is_cancelled_also_over_restarts() {
             reason: Some("fails".to_owned()),
             since: Timestamp::from_millis(7),
             overrides_file: false,
+            rests_until: None,
         };
         store.set_webhook_state(late.id, state).await.expect("stored");
         let spec = RecoverySpec {

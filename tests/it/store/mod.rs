@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod contract;
+mod copied;
 mod cut;
 mod definitions;
 mod filters;

@@ -273,6 +273,7 @@ impl Run {
             reason: reason.map(str::to_owned),
             since: clock::now(),
             overrides_file: false,
+            rests_until: None,
         };
         self.store().set_webhook_state(webhook, state.clone()).await.expect("stored");
         let states = &mut self.reference.states;

@@ -35,6 +35,7 @@ fn standing(status: WebhookStatus, reason: &str) -> WebhookState {
         reason: Some(reason.to_owned()),
         since: Timestamp::from_millis(7),
         overrides_file: false,
+        rests_until: None,
     }
 }
 
