@@ -10,8 +10,8 @@ import { State } from "../ui/badge.mjs";
 import { Field } from "../ui/form.mjs";
 import { Loaded, useLoad } from "../ui/load.mjs";
 import { Spark } from "../ui/spark.mjs";
-import { count, counted, duration, millis } from "../ui/text.mjs";
-import { percent, totals } from "./webhook_health.mjs";
+import { Time, count, counted, duration, millis } from "../ui/text.mjs";
+import { NextTry, percent, totals } from "./webhook_health.mjs";
 import { NoFigures, useSeries } from "./series.mjs";
 
 /** From so many on there is a filter. */
@@ -134,7 +134,8 @@ function Row({ of: { webhook, queue, course, sums } }) {
     <th scope="row" class="wh-name"><a href=${link("webhooks", id)}>${name}</a>
       ${webhook.source === "config" ? html` <span class="badge quiet" title="Written in the configuration file, and changed there">file</span>` : html` <span class="badge quiet" title="Made on the admin API or here">API</span>`}
       <span class="wh-url mono" title=${url}>${url}</span></th>
-    <td class="wh-state"><${State} of=${webhook.status} />${webhook.disabled_reason ? html`<span class="wh-reason">${webhook.disabled_reason}</span>` : null}</td>
+    <td class="wh-state"><${State} of=${webhook.status} />${webhook.disabled_reason ? html`<span class="wh-reason">${webhook.disabled_reason}</span>` : null}
+      ${webhook.paused_at ? html`<span class="wh-reason">since <${Time} at=${webhook.paused_at} />, next try: <${NextTry} queue=${queue} /></span>` : null}</td>
     <td data-name="Accepted">${course ? html`<span class="wh-figure">${sums.rate === null ? html`<span class="quiet">no attempt</span>` : html`<strong class=${`${tone}-text`}>${percent(sums.rate)}</strong>
       <span class="quiet">${sums.failed ? `${count(sums.failed)} failed` : `of ${count(sums.delivered)}`}</span>`}</span>
       ${sums.rate === null ? null : html`<${Spark} values=${rates} label=${`accepted attempts of ${over}`} tone=${tone} top=${100} format=${(/** @type {number} */ n) => `${Math.floor(n)} %`} />`}` : null}</td>
