@@ -71,6 +71,10 @@ impl Control for Rest {
         Err("nothing is previewed here".to_owned())
     }
 
+    fn probe_opens_at(&self, _webhook: WebhookId) -> Option<Timestamp> {
+        None
+    }
+
     fn reload(&self) -> Reloading<'_> {
         Box::pin(async { Err(ReloadFailed { problems: Vec::new() }) })
     }

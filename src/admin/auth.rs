@@ -31,7 +31,7 @@ pub(super) struct Access {
 pub(super) enum Rights {
     /// Everything.
     Full,
-    /// GET and HEAD.
+    /// GET and HEAD, and the test of the rules.
     Read,
 }
 

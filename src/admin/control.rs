@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::egress::Outgoing;
-use crate::model::{DeliveryId, Event, Timestamp, Webhook};
+use crate::model::{DeliveryId, Event, Timestamp, Webhook, WebhookId};
 use crate::rules::RuleSet;
 
 /// The rest of the program, as the admin API sees it.
@@ -32,6 +32,9 @@ pub trait Control: Send + Sync {
         delivery: DeliveryId,
         number: u32,
     ) -> Result<Outgoing, String>;
+
+    /// From when on a paused webhook may be probed; `None`: not known, or a probe is under way. Cheap.
+    fn probe_opens_at(&self, webhook: WebhookId) -> Option<Timestamp>;
 
     /// Reads the configuration again and puts it in force, all of it or nothing.
     fn reload(&self) -> Reloading<'_>;

@@ -15,7 +15,8 @@ use super::params::{Id, NoBody, Object, OptionalObject, Params};
 use super::problem::{Problem, json};
 use super::registry::ReadKeys;
 use super::schemas::WebhookKey;
-use super::state::{Api, Shared};
+use super::standing::Stands;
+use super::state::Api;
 use super::webhook_body::{DurationText, NewWebhook};
 use super::webhook_view::{WebhookView, read_duration, view};
 use crate::model::{Secret, WebhookId};
@@ -65,7 +66,8 @@ pub(super) async fn create(
         async move { registry.create(keys).await }
     });
     let ReadKeys { webhook, warnings } = created.await?;
-    let stands = api.state.store.webhook_status(&webhook);
+    let webhook = Arc::new(webhook);
+    let stands = Stands::read_one(&api, &webhook).await;
     let mut shown = view(&webhook, &stands);
     shown.secret = webhook.secret.as_ref().map(Secret::reveal);
     shown.signing_secret = webhook.signing_secret.as_ref().map(Secret::reveal);
@@ -80,7 +82,7 @@ pub(super) async fn create(
 
 /// Of a webhook of the API; those of the file change their status only.
 pub(super) async fn change(
-    api: &Shared,
+    api: &Api,
     id: WebhookId,
     patch: Map<String, Value>,
 ) -> Result<Response, Problem> {
@@ -93,7 +95,7 @@ pub(super) async fn change(
     let webhooks = api.state.store.webhooks();
     let webhook = webhooks.iter().find(|webhook| webhook.id == id);
     let webhook = webhook.ok_or_else(|| Problem::not_found("webhook"))?;
-    let stands = api.state.store.webhook_status(webhook);
+    let stands = Stands::read_one(api, webhook).await;
     let mut shown = view(webhook, &stands);
     shown.warnings = &warnings;
     Ok(json(StatusCode::OK, &shown))
@@ -167,7 +169,7 @@ pub(super) async fn rotate_secret(
     let webhooks = api.state.store.webhooks();
     let webhook = webhooks.iter().find(|webhook| webhook.id == id);
     let webhook = webhook.ok_or_else(|| Problem::not_found("webhook"))?;
-    let stands = api.state.store.webhook_status(webhook);
+    let stands = Stands::read_one(&api, webhook).await;
     let mut shown = view(webhook, &stands);
     let key = if made.key == "secret" { &mut shown.secret } else { &mut shown.signing_secret };
     *key = Some(made.secret.reveal());

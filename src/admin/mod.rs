@@ -40,6 +40,7 @@ mod rules;
 mod rules_test;
 mod schemas;
 mod settings;
+mod standing;
 mod state;
 mod status;
 mod stream;

@@ -15,9 +15,10 @@ use super::degraded::{self, Degraded, Seen, Standing};
 use super::params::Params;
 use super::problem::{Problem, json};
 use super::schemas::Probed;
+use super::standing::Stands;
 use super::state::{Api, Shared};
 use crate::clock;
-use crate::model::{Timestamp, Webhook, WebhookId, WebhookStatus};
+use crate::model::{Timestamp, WebhookId, WebhookStatus};
 use crate::store::{QueueStats, Store, StoreStats, Unhealthy};
 use crate::telemetry::{Exposition, QueueScrape, Scrape, Total};
 
@@ -101,6 +102,13 @@ struct QueueStatus {
     /// Why it is disabled or paused.
     #[schema(required)]
     reason: Option<String>,
+    /// Since when it is paused.
+    #[schema(required)]
+    paused_at: Option<Timestamp>,
+    /// While it is paused: when the next delivery is tried. Null while one is under way, and where
+    /// nothing waits.
+    #[schema(required)]
+    next_probe_at: Option<Timestamp>,
     pending: u64,
     held: u64,
     /// Age of the oldest delivery that waits.
@@ -228,9 +236,11 @@ pub(super) async fn status(
     params.finish()?;
     let (stats, unhealthy) = api.read(|store| Ok((store.stats(), store.check().err()))).await?;
     let (proxy, config) = (api.state.control.proxy(), api.state.control.config());
-    let (webhooks, now) = (api.state.store.webhooks(), clock::now());
+    let webhooks = api.state.store.webhooks();
+    let stands = Stands::read_all(&api, webhooks.to_vec()).await;
+    let now = clock::now();
     let standing: Vec<Standing<'_>> =
-        webhooks.iter().map(|webhook| standing(&api.state.store, webhook)).collect();
+        webhooks.iter().zip(stands).map(|(webhook, stands)| Standing { webhook, stands }).collect();
     let queues = standing.iter().map(|one| queue_status(one, &stats, now)).collect();
     let seen = Seen {
         stats: &stats,
@@ -274,19 +284,16 @@ fn store_status(api: &Shared, stats: StoreStats, unhealthy: Option<Unhealthy>) -
     }
 }
 
-fn standing<'a>(store: &Store, webhook: &'a Webhook) -> Standing<'a> {
-    let (status, reason) = store.webhook_status(webhook);
-    Standing { webhook, status, reason }
-}
-
 fn queue_status(standing: &Standing<'_>, stats: &StoreStats, now: Timestamp) -> QueueStatus {
-    let webhook = standing.webhook;
+    let Standing { webhook, stands } = standing;
     let queue = stats.queues.iter().find(|queue| queue.webhook_id == webhook.id);
     QueueStatus {
         id: webhook.id,
         name: webhook.name.clone(),
-        status: standing.status.name(),
-        reason: standing.reason.clone(),
+        status: stands.status.name(),
+        reason: stands.reason.clone(),
+        paused_at: stands.paused_at,
+        next_probe_at: stands.next_probe_at,
         pending: queue.map_or(0, |queue| queue.pending),
         held: queue.map_or(0, |queue| queue.held),
         oldest_seconds: queue

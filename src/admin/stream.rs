@@ -30,11 +30,12 @@ use super::link::Link;
 use super::params::Params;
 use super::problem::Problem;
 use super::queries::Following;
-use super::state::Api;
+use super::standing::Stands;
+use super::state::{Api, Shared};
 use super::stream_data::StreamData;
 use super::{Settings, views, webhook_view};
 use crate::model::WebhookId;
-use crate::store::{Change, ChangeMark, Changes, Store, StoreError};
+use crate::store::{Change, ChangeMark, Changes, StoreError};
 
 /// Changes of one piece.
 const N_CHANGES_MAX: usize = 256;
@@ -208,8 +209,9 @@ impl Wants {
     fn show(
         &self,
         change: Change,
-        store: &Store,
+        api: &Shared,
     ) -> Result<Option<(&'static str, String)>, StoreError> {
+        let store = &api.state.store;
         Ok(match change {
             Change::Event(id) if self.events => {
                 let concerns = match self.webhook {
@@ -231,9 +233,8 @@ impl Wants {
             Change::Webhook(id) if self.webhooks && self.webhook.is_none_or(|w| w == id) => {
                 let webhooks = store.webhooks();
                 let webhook = webhooks.iter().find(|webhook| webhook.id == id);
-                let shown = webhook.map(|webhook| {
-                    line(&webhook_view::view(webhook, &store.webhook_status(webhook)))
-                });
+                let shown = webhook
+                    .map(|webhook| line(&webhook_view::view(webhook, &Stands::read(api, webhook))));
                 let gone = || json!({"id": id, "deleted": true}).to_string();
                 Some(("webhook", shown.unwrap_or_else(gone)))
             }
@@ -293,8 +294,8 @@ impl Follower {
                 self.changes.after(self.mark, N_CHANGES_MAX).map_err(|_missed| End::Overrun)?;
             let is_behind = changes.len() == N_CHANGES_MAX;
             if !changes.is_empty() {
-                let wants = self.wants;
-                let read = self.api.read(move |store| piece(&changes, wants, store)).await;
+                let (wants, api) = (self.wants, Arc::clone(&self.api));
+                let read = self.api.read(move |_| piece(&changes, wants, &api)).await;
                 let (mark, text) = read.map_err(|_problem| End::Unreadable)?;
                 self.mark = mark;
                 if !text.is_empty() {
@@ -349,7 +350,7 @@ impl hyper::body::Body for Pieces {
 fn piece(
     changes: &[(ChangeMark, Change)],
     wants: Wants,
-    store: &Store,
+    api: &Shared,
 ) -> Result<(ChangeMark, String), StoreError> {
     // The last change of each thing: the ones before it are said by it.
     let mut seen = HashSet::new();
@@ -361,7 +362,7 @@ fn piece(
         if text.len() >= PIECE_BYTES {
             break;
         }
-        if is_last && let Some((name, data)) = wants.show(change, store)? {
+        if is_last && let Some((name, data)) = wants.show(change, api)? {
             write!(text, "id: {mark}\nevent: {name}\ndata: {data}\n\n")
                 .expect("a String takes everything");
         }

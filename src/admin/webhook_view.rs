@@ -11,6 +11,7 @@ use super::keys::MASK;
 use super::schemas::{
     FormatName, SchemeName, SignatureAlgorithmName, SignatureEncodingName, SignedContentName,
 };
+use super::standing::Stands;
 use crate::model::{
     CustomScheme, Format, LabelPattern, RateLimit, Scheme, SignatureAlgorithm, SignatureEncoding,
     SignedContent, Timestamp, Webhook, WebhookId, WebhookSource, WebhookStatus,
@@ -31,6 +32,13 @@ pub(super) struct WebhookView<'a> {
     /// Why it is disabled or paused.
     #[schema(required)]
     disabled_reason: Option<&'a str>,
+    /// Since when it is paused.
+    #[schema(required)]
+    paused_at: Option<Timestamp>,
+    /// While it is paused: when the next delivery is tried. Null while one is under way, and where
+    /// nothing waits. `GET /v1/status` has it too.
+    #[schema(required)]
+    next_probe_at: Option<Timestamp>,
     /// Which labels it gets; `*` stands for any text.
     #[schema(examples(json!(["task.*"])))]
     events: Vec<&'a str>,
@@ -139,18 +147,17 @@ enum SchemeView<'a> {
     },
 }
 
-/// `reason` tells why it is not active.
-pub(super) fn view<'a>(
-    webhook: &'a Webhook,
-    (status, reason): &'a (WebhookStatus, Option<String>),
-) -> WebhookView<'a> {
+/// The webhook, and how it stands.
+pub(super) fn view<'a>(webhook: &'a Webhook, stands: &'a Stands) -> WebhookView<'a> {
     let basic = webhook.basic_auth.as_ref();
     WebhookView {
         id: webhook.id,
         name: &webhook.name,
         url: webhook.url.as_str(),
-        status: status.name(),
-        disabled_reason: reason.as_deref(),
+        status: stands.status.name(),
+        disabled_reason: stands.reason.as_deref(),
+        paused_at: stands.paused_at,
+        next_probe_at: stands.next_probe_at,
         events: webhook.events.iter().map(LabelPattern::as_str).collect(),
         method: webhook.method.as_str(),
         format: FormatView::of(&webhook.format),

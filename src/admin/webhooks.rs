@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,6 +17,7 @@ use super::params::{Id, Object, Params};
 use super::problem::{FieldError, Problem, json};
 use super::queries::WebhookPaging;
 use super::schemas::WebhookKey;
+use super::standing::Stands;
 use super::state::Api;
 use super::webhook_body::WebhookChange;
 use super::webhook_view::{WebhookView, view};
@@ -82,14 +84,13 @@ pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<R
     params.finish()?;
     let webhooks = api.state.store.webhooks();
     // Of the same age in the order of the file: the sort is stable.
-    let mut sorted: Vec<&Webhook> = webhooks.iter().map(AsRef::as_ref).collect();
+    let mut sorted: Vec<&Arc<Webhook>> = webhooks.iter().collect();
     sorted.sort_by_key(|webhook| std::cmp::Reverse(webhook.created_at));
     let start = after.map_or(0, |after| after.position_in(&sorted));
     let page = &sorted[start..sorted.len().min(start + limit)];
     let next = page.last().filter(|_| start + page.len() < sorted.len());
     let next = next.map(|last| After { created_at: last.created_at, id: last.id }.to_string());
-    let standing: Vec<_> =
-        page.iter().map(|webhook| api.state.store.webhook_status(webhook)).collect();
+    let standing = Stands::read_all(&api, page.iter().copied().map(Arc::clone).collect()).await;
     let data = page.iter().zip(&standing).map(|(webhook, stands)| view(webhook, stands)).collect();
     Ok(json(StatusCode::OK, &WebhookList { data, next }))
 }
@@ -111,7 +112,7 @@ pub(super) async fn one(
     params: Params,
 ) -> Result<Response, Problem> {
     params.finish()?;
-    shown(&api, id)
+    shown(&api, id).await
 }
 
 /// Changes, enables or disables a webhook.
@@ -155,13 +156,13 @@ pub(super) async fn change(
         let state = WebhookState { status, reason, since, overrides_file, rests_until: None };
         store.set_webhook_state(id, state).await.map_err(|error| Problem::of_store(&error))?;
     }
-    shown(&api, id)
+    shown(&api, id).await
 }
 
 impl After {
     /// Where the next page begins. If the webhook is gone: with those of its age, so that one may
     /// come twice but none is left out.
-    fn position_in(self, sorted: &[&Webhook]) -> usize {
+    fn position_in(self, sorted: &[&Arc<Webhook>]) -> usize {
         match sorted.iter().position(|webhook| webhook.id == self.id) {
             Some(at) => at + 1,
             None => sorted.partition_point(|webhook| webhook.created_at > self.created_at),
@@ -212,10 +213,9 @@ fn wanted_status(mut members: serde_json::Map<String, Value>) -> Result<WebhookS
     wanted.filter(|_| errors.is_empty()).ok_or_else(|| Problem::invalid(errors))
 }
 
-fn shown(api: &Api, id: WebhookId) -> Result<Response, Problem> {
-    let store = &api.state.store;
-    match store.webhooks().iter().find(|webhook| webhook.id == id) {
-        Some(webhook) => Ok(json(StatusCode::OK, &view(webhook, &store.webhook_status(webhook)))),
-        None => Err(Problem::not_found("webhook")),
-    }
+async fn shown(api: &Api, id: WebhookId) -> Result<Response, Problem> {
+    let webhooks = api.state.store.webhooks();
+    let webhook = webhooks.iter().find(|webhook| webhook.id == id);
+    let webhook = webhook.ok_or_else(|| Problem::not_found("webhook"))?;
+    Ok(json(StatusCode::OK, &view(webhook, &Stands::read_one(api, webhook).await)))
 }

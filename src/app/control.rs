@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use super::reload::{Cause, Reloads};
 use crate::admin::{ConfigStatus, Control, ProxyHealth, Reloading};
 use crate::egress::Outgoing;
-use crate::model::{DeliveryId, Event, Webhook};
+use crate::model::{DeliveryId, Event, Timestamp, Webhook, WebhookId};
 use crate::proxy;
 use crate::rules::RuleSet;
 use crate::shutdown::Stop;
@@ -49,6 +49,10 @@ impl Control for Running {
         number: u32,
     ) -> Result<Outgoing, String> {
         self.delivery.preview(event, webhook, delivery, number, clock::now())
+    }
+
+    fn probe_opens_at(&self, webhook: WebhookId) -> Option<Timestamp> {
+        self.delivery.probe_opens_at(webhook, clock::now())
     }
 
     fn reload(&self) -> Reloading<'_> {

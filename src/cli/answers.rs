@@ -116,6 +116,9 @@ pub(super) struct Webhook {
     #[serde(default)]
     pub(super) status: String,
     pub(super) disabled_reason: Option<String>,
+    /// A server before this one does not say, as of the next.
+    pub(super) paused_at: Option<String>,
+    pub(super) next_probe_at: Option<String>,
     #[serde(default)]
     pub(super) events: Vec<String>,
     #[serde(default)]

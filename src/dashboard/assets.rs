@@ -72,6 +72,7 @@ pub const ASSETS: &[Asset] = assets! {
     "pages/webhook_fields.mjs"
     "pages/webhook_form.mjs"
     "pages/webhook_health.mjs"
+    "pages/webhook_rank.mjs"
     "pages/webhook_recover.mjs"
     "pages/webhook_secret.mjs"
     "pages/webhook_test.mjs"

@@ -12,6 +12,7 @@ mod health;
 mod lane;
 mod outgoing;
 mod preview;
+mod probes;
 mod rate;
 mod record;
 mod retry;

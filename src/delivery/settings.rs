@@ -7,13 +7,18 @@ use arc_swap::ArcSwap;
 use http::header::USER_AGENT;
 
 use super::preview::preview;
+use super::probes::Probes;
 use crate::egress::{Egress, Outgoing};
-use crate::model::{DeliveryId, Event, Timestamp, Webhook};
+use crate::model::{DeliveryId, Event, Timestamp, Webhook, WebhookId};
 
 /// What attempts go by: replaced as a whole while they run. Each attempt keeps what it began with.
 /// Clones share it.
 #[derive(Clone, Debug)]
-pub struct InForce(Arc<ArcSwap<Terms>>);
+pub struct InForce {
+    terms: Arc<ArcSwap<Terms>>,
+    /// What the scheduler tells.
+    pub(super) probes: Probes,
+}
 
 /// See [`InForce`].
 #[derive(Debug)]
@@ -45,18 +50,19 @@ impl Settings {
 impl InForce {
     /// In force from the start.
     pub fn new(settings: Settings, egress: Egress) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(Terms { settings, egress })))
+        let terms = Arc::new(ArcSwap::from_pointee(Terms { settings, egress }));
+        Self { terms, probes: Probes::default() }
     }
 
     /// Other settings and another way out from the next attempt on. It wakes nobody: the webhooks
     /// are put in force after it, and that does.
     pub fn replace(&self, settings: Settings, egress: Egress) {
-        self.0.store(Arc::new(Terms { settings, egress }));
+        self.terms.store(Arc::new(Terms { settings, egress }));
     }
 
     /// The way out in force.
     pub fn egress(&self) -> Egress {
-        self.0.load().egress.clone()
+        self.terms.load().egress.clone()
     }
 
     /// The request of a delivery's attempt `number` as it would be at this time, every secret masked,
@@ -80,7 +86,13 @@ impl InForce {
         Ok(outgoing)
     }
 
+    /// From when on a paused webhook may be probed, which takes a delivery that is due then, too.
+    /// `None`: it is not paused, its probe is under way, or the scheduler does not know it.
+    pub fn probe_opens_at(&self, webhook: WebhookId, now: Timestamp) -> Option<Timestamp> {
+        self.probes.opens_at(webhook, now)
+    }
+
     pub(super) fn terms(&self) -> Arc<Terms> {
-        self.0.load_full()
+        self.terms.load_full()
     }
 }

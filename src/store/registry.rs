@@ -99,17 +99,28 @@ impl Store {
     /// How a webhook stands, and why when it is not active. One that the configuration switched
     /// off is disabled, whatever was decided at run time.
     pub fn webhook_status(&self, webhook: &Webhook) -> (WebhookStatus, Option<String>) {
+        let WebhookState { status, reason, .. } = self.webhook_state(webhook);
+        (status, reason)
+    }
+
+    /// The same with its time, which is 0 where nobody has noted it: what the configuration switched off
+    /// has none.
+    pub fn webhook_state(&self, webhook: &Webhook) -> WebhookState {
+        let disabled = |reason: String| WebhookState {
+            status: WebhookStatus::Disabled,
+            reason: Some(reason),
+            ..WebhookState::default()
+        };
         if let Some(reason) = &webhook.unusable {
-            return (WebhookStatus::Disabled, Some(reason.clone()));
+            return disabled(reason.clone());
         }
         let states = self.shared.states.all();
         let state = states.get(&webhook.id).cloned().unwrap_or_default();
         let is_set = state.overrides_file || state.status == WebhookStatus::Disabled;
         if !webhook.active && !is_set {
-            let reason = "`active = false` in the configuration".to_owned();
-            return (WebhookStatus::Disabled, Some(reason));
+            return disabled("`active = false` in the configuration".to_owned());
         }
-        (state.status, state.reason)
+        state
     }
 
     /// Sets how a webhook stands: in force at once, durable when the future is done. Enabling a disabled one

@@ -150,6 +150,21 @@ test("a broken receiver: the pause, its cure, what failed, and the end of it", a
   await banner(page).waitFor({ state: "detached" });
 });
 
+test("worst first is one order, here and on the page of webhooks", async ({ page, harness, visit }) => {
+  // Nothing waits for it and it is never paused: only the figures of the last hour tell.
+  harness.receiver.behave("/hopeless", "html500");
+  const { id } = await harness.made("POST", "/v1/webhooks",
+    { name: "zz-hopeless", url: harness.receiver.url("/hopeless"), events: ["note.added"], retry: [], pause_after: 0 });
+  for (let n = 0; n < 3; n += 1) await harness.call("POST", "/api/v1/notes", "a note");
+  await until("the failures", async () => (await harness.get(`/v1/webhooks/${id}/deliveries?status=failed`)).data.length === 3);
+  await visit("#/webhooks");
+  await until("the worst first of all", async () => (await page.locator(".wh-table tbody tr").first().innerText()).includes("zz-hopeless"));
+  await visit("#/");
+  const first = page.getByRole("region", { name: "Webhooks", exact: true }).locator("tbody tr").first();
+  await until("the same on the overview", async () => (await first.innerText()).includes("zz-hopeless"));
+  await harness.made("DELETE", `/v1/webhooks/${id}`);
+});
+
 test("an upstream that is gone is told with its cure, and that it is back", async ({ page, harness }) => {
   const port = harness.upstream.port;
   await harness.upstream.stop();

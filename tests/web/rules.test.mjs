@@ -220,10 +220,15 @@ test("an event that is not there is told", { path: "#/rules/test?event=evt_00000
   await page.getByText("The call could not be taken from the event").waitFor();
 });
 
-test("a reader sees the rules, and why the tester does not answer", { path: "#/rules/test", access: "read" }, async ({ page, visit }) => {
-  await page.getByText("You are signed in to look only").waitFor();
-  assert.equal(await page.getByRole("button", { name: "Test the call" }).count(), 0);
-  await visit("#/rules");
+test("a reader sees the rules, and may ask them: that changes nothing", { path: "#/rules/test", access: "read" }, async ({ page, harness, visit }) => {
+  await page.getByLabel("Method").fill("GET");
+  await page.getByLabel("Path and query").fill("/deep");
+  await page.getByRole("button", { name: "Test the call" }).click();
+  await said(page, "deep.report.read").locator(".badge.good").waitFor();
+  assert.equal((await harness.get("/v1/events?label=deep.report.read")).data.length, 0, "no event is made");
+  // The token that may only look was asked with, and nothing else is open to it.
+  await page.getByText("read only").waitFor();
+  await visit("#/rules", harness.readToken);
   await page.locator(".rule").first().waitFor();
 });
 

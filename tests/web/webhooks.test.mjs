@@ -36,6 +36,7 @@ test("the list shows the worst first, and lives", { path: "#/webhooks" }, async 
   await first.locator(".badge").filter({ hasText: "paused" }).waitFor();
   await first.getByText("the receiver answered 500").waitFor();
   await first.getByText("held, oldest").waitFor();
+  await first.getByText(/since .+, next try: /).waitFor();
   await rows(page).filter({ hasText: "legacy-crm" }).getByText("the receiver answered 410 Gone").waitFor();
 
   await button(page, "By name").click();
@@ -60,6 +61,15 @@ test("a paused webhook says why and what to do; an accepted test ends the pause"
   await live(page);
   await health(page).getByText("3 failed attempts in a row; the last: the receiver answered 500").waitFor();
   await health(page).getByText("mend the receiver, then send a test").waitFor();
+  // As the API says it: the times stand in the page as they came.
+  const since = health(page).getByText(/^Paused since/).locator("time").first();
+  assert.equal(await since.getAttribute("datetime"), (await harness.webhook("warehouse")).paused_at);
+  const next = health(page).locator("p").filter({ hasText: /^Next try:/ }).locator("time");
+  await until("the next try", async () => {
+    const shown = await next.getAttribute("datetime", { timeout: 1_000 }).catch(() => null);
+    const { next_probe_at: at } = await harness.webhook("warehouse");
+    return at !== null && Math.abs(Date.parse(at) - Date.parse(shown ?? "")) < 1_000;
+  });
   await health(page).getByText("So does “End the pause”, also while the store is full").waitFor();
   assert.match(await health(page).getByRole("link", { name: "See what was sent" }).getAttribute("href"), /^#\/events\/evt_/);
 

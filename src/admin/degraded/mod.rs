@@ -16,6 +16,7 @@ use self::words::{age, count, head, sentence};
 use super::control::{ConfigStatus, ProxyHealth};
 use super::registry::BY_OPERATOR;
 use super::schemas::DegradedCode;
+use super::standing::Stands;
 use crate::model::{Timestamp, Webhook, WebhookId, WebhookStatus};
 use crate::store::{QueueStats, StoreStats, Trouble};
 use crate::telemetry::Total;
@@ -93,8 +94,7 @@ pub(super) struct Seen<'a> {
 /// How a webhook stands.
 pub(super) struct Standing<'a> {
     pub(super) webhook: &'a Webhook,
-    pub(super) status: WebhookStatus,
-    pub(super) reason: Option<String>,
+    pub(super) stands: Stands,
 }
 
 /// All that is wrong, the worst first.
@@ -304,9 +304,9 @@ fn webhook(
     let n = queue.map_or(0, |queue| queue.pending + queue.held);
     let oldest = queue.and_then(|queue| queue.oldest).map(|oldest| now.since(oldest));
     let waiting = words::waiting(n, oldest);
-    let why = standing.reason.as_deref().unwrap_or("nobody said why");
+    let why = standing.stands.reason.as_deref().unwrap_or("nobody said why");
     let reason = sentence(why);
-    let found = match standing.status {
+    let found = match standing.stands.status {
         _ if webhook.unusable.is_some() => Degraded::error(
             "webhook_unusable",
             format!("Nothing can be sent to the webhook {name}. {reason}{waiting}"),
@@ -314,10 +314,14 @@ fn webhook(
         ),
         WebhookStatus::Paused => Degraded::error(
             "webhook_paused",
-            format!("The webhook {name} is paused. {reason}{waiting}"),
             format!(
-                "Mend the receiver. sidehook tries one delivery at a time until one is accepted; \
-                 `sidehook webhooks enable {name}` ends the pause at once."
+                "The webhook {name} is paused{}. {reason}{waiting}",
+                words::lasting(standing.stands.paused_at, now)
+            ),
+            format!(
+                "Mend the receiver. sidehook tries one delivery at a time until one is accepted{}; \
+                 `sidehook webhooks enable {name}` ends the pause at once.",
+                words::next(standing.stands.next_probe_at, now)
             ),
         ),
         WebhookStatus::Disabled if is_meant(standing) => {
@@ -351,7 +355,7 @@ fn webhook(
 
 /// Whether somebody wants it to be disabled.
 fn is_meant(standing: &Standing<'_>) -> bool {
-    !standing.webhook.active || standing.reason.as_deref() == Some(BY_OPERATOR)
+    !standing.webhook.active || standing.stands.reason.as_deref() == Some(BY_OPERATOR)
 }
 
 fn gone_webhook(queue: &QueueStats, now: Timestamp) -> Option<Degraded> {

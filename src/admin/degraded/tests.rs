@@ -43,14 +43,14 @@ fn all_well_is_nothing() {
     let (stats, proxy, config) = well();
     let webhook = hook("w", true);
     let (lost, unserved) = (Vec::new(), vec![(Total::UnservedHandshake, 9)]);
-    let standing = Standing { webhook: &webhook, status: WebhookStatus::Active, reason: None };
+    let standing = Standing { webhook: &webhook, stands: Stands::default() };
     let (stats, proxy, config) = (&stats, &proxy, &config);
     let seen = Seen { stats, proxy, config, lost, unserved, webhooks: vec![standing], now: now() };
     assert_eq!(codes(&problems(&seen)), [""; 0]);
 }
 
 /// Parts of what is told below.
-const WORDS: [&str; 13] = [
+const WORDS: [&str; 14] = [
     "The store takes no events: broken SizeFull. Calls that match",
     "1 event waits in memory",
     "4 events could not be stored since the start (queue_full: 3, closed: 1)",
@@ -60,8 +60,9 @@ const WORDS: [&str; 13] = [
     "it has 1 mistake. The first, at sidehook.toml:3:1: Unknown key `upstraem`.",
     "Write `upstream`. `sidehook check`",
     "What has changed of [proxy] listen, [store] path is not in force yet.",
-    "The webhook paused is paused. 10 failed attempts in a row; the last: 503. 4711 deliveries \
+    "The webhook paused is paused (for 12 min). 10 failed attempts in a row; the last: 503. 4711 deliveries \
          wait, the oldest for 3 h.",
+    "until one is accepted, the next in 28 s; `sidehook",
     // A test event needs room in the store, and a pause often comes with a full one.
     "`sidehook webhooks enable paused` ends the pause at once.",
     "The webhook behind is behind. 1 delivery waits, the oldest for 2 h.",
@@ -91,7 +92,11 @@ fn everything_that_can_be_wrong_is_told_with_its_cure() {
     let unusable = &Webhook { unusable: Some("no format".to_owned()), ..unusable.clone() };
     let one = |webhook, status, reason: &str| {
         let reason = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
-        Standing { webhook, status, reason }
+        let is_paused = status == WebhookStatus::Paused;
+        let at =
+            |ms: u64| is_paused.then(|| Timestamp::from_millis(now().as_millis() - 720_000 + ms));
+        let (paused_at, next_probe_at) = (at(0), at(720_000 + 28_000));
+        Standing { webhook, stands: Stands { status, reason, paused_at, next_probe_at } }
     };
     let webhooks = vec![
         one(behind, WebhookStatus::Active, ""),
@@ -140,8 +145,11 @@ fn what_is_meant_is_no_problem_while_nothing_waits() {
     let (off, by_hand) = (hook("off", false), hook("by-hand", true));
     let standing = |webhook, reason: &str| Standing {
         webhook,
-        status: WebhookStatus::Disabled,
-        reason: Some(reason.to_owned()),
+        stands: Stands {
+            status: WebhookStatus::Disabled,
+            reason: Some(reason.to_owned()),
+            ..Stands::default()
+        },
     };
     let webhooks = || vec![standing(&off, "`active = false`"), standing(&by_hand, BY_OPERATOR)];
     let told = |stats: &StoreStats| {

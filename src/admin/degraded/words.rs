@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::Timestamp;
+
 /// ` 12 deliveries wait, the oldest for 3 h.`, to follow a sentence; empty for none.
 pub(super) fn waiting(n: u64, oldest: Option<Duration>) -> String {
     if n == 0 {
@@ -10,6 +12,20 @@ pub(super) fn waiting(n: u64, oldest: Option<Duration>) -> String {
     let deliveries = count(n, "delivery waits", "deliveries wait");
     let oldest = oldest.map(|oldest| format!(", the oldest for {}", age(oldest)));
     format!(" {deliveries}{}.", oldest.unwrap_or_default())
+}
+
+/// ` (for 12 min)`; empty where it is not known.
+pub(super) fn lasting(since: Option<Timestamp>, now: Timestamp) -> String {
+    since.map(|since| format!(" (for {})", age(now.since(since)))).unwrap_or_default()
+}
+
+/// `, the next in 28 s`; empty where it is not known.
+pub(super) fn next(at: Option<Timestamp>, now: Timestamp) -> String {
+    match at {
+        Some(at) if at > now => format!(", the next in {}", age(at.since(now))),
+        Some(_) => ", the next at once".to_owned(),
+        None => String::new(),
+    }
 }
 
 /// A number and what it counts.

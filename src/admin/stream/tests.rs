@@ -14,10 +14,10 @@ use crate::admin::{
 };
 use crate::clock;
 use crate::egress::Outgoing;
-use crate::model::{DeliveryId, Event, EventId, Secret, Webhook};
+use crate::model::{DeliveryId, Event, EventId, Secret, Timestamp, Webhook};
 use crate::rules::RuleSet;
 use crate::shutdown::Tasks;
-use crate::store;
+use crate::store::{self, Store};
 use crate::telemetry::Metrics;
 
 const TOKEN: &str = "a-token";
@@ -46,6 +46,10 @@ impl Control for Rest {
     ) -> Result<Outgoing, String> {
         unreachable!("not asked for")
     }
+    fn probe_opens_at(&self, _webhook: WebhookId) -> Option<Timestamp> {
+        None
+    }
+
     fn reload(&self) -> Reloading<'_> {
         unreachable!("not asked for")
     }

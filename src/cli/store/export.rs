@@ -21,8 +21,9 @@ use crate::store::{Exported, Offline, Within};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "One line for each event, oldest first: as `GET /v1/events/{id}` shows it, \
-    each delivery with its attempts; one that waits is `pending`, whether or not its webhook holds \
-    it. What is damaged is left out and told.\n\n\
+    each delivery with its attempts. One that waits is `held` where its webhook was paused or \
+    disabled while sidehook ran, else `pending`: what the configuration file switches off \
+    (`active = false`, or no such webhook any more) is not in the store. What is damaged is left out and told.\n\n\
     Exit code: 0 all is written, 1 something was damaged or the store is in use."
 )]
 pub(in crate::cli) struct Arguments {

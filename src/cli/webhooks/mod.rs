@@ -119,13 +119,26 @@ fn list(admin: &AdminFlags) -> anyhow::Result<ExitCode> {
     let status: Status = client.get(&["v1", "status"])?.read()?;
     let rows = webhooks.iter().map(|webhook| row(webhook, &status)).collect();
     let header = ["name", "status", "url", "events", "pending", "held", "oldest", "source"];
-    let table = admin.looks().table(&header, rows);
+    let pauses: Vec<String> = webhooks.iter().filter_map(pause).collect();
+    let table = [vec![admin.looks().table(&header, rows)], pauses].concat().join("\n");
     screen::print(if table.is_empty() {
         "no webhooks; `sidehook webhooks create --url URL --event LABEL` makes one"
     } else {
         &table
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Since when one is paused, and when it is tried next: beneath the table, which has no room for it.
+fn pause(webhook: &Webhook) -> Option<String> {
+    let since = screen::cell(webhook.paused_at.as_deref()?);
+    let next = match &webhook.next_probe_at {
+        Some(next) => format!(", tried next {}", screen::cell(next)),
+        None => String::new(),
+    };
+    let name = screen::cell(&webhook.name);
+    let why = screen::cell(webhook.disabled_reason.as_deref().unwrap_or_default());
+    Some(format!("{name} is paused since {since}{next}: {why}"))
 }
 
 fn row(webhook: &Webhook, status: &Status) -> Vec<Cell> {

@@ -3,7 +3,7 @@
 use super::event::Rule;
 use super::read::key;
 use super::webhook::Placed;
-use super::{Check, section};
+use super::{Check, odd_method, section};
 use crate::config::node::{Place, Table};
 use crate::config::problem::{quoted, suggest};
 use crate::model::{Format, LabelPattern};
@@ -33,6 +33,7 @@ pub(super) fn check(
     addresses(c, root, proxy);
     labels(c, rules, webhooks);
     segments(c, rules, webhooks);
+    odd_method::warn(c, rules);
     idle(c, rules, webhooks);
     sizes(c, proxy, store, rules);
     broad_networks(c, egress);

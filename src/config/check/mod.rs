@@ -10,6 +10,7 @@ mod egress_proxy;
 mod event;
 mod format;
 mod headers;
+mod odd_method;
 mod pattern;
 mod place;
 mod proxy;

@@ -39,8 +39,14 @@ export function address(path, params = {}) {
  */
 export const get = (path, params, options) => ask("GET", address(path, params), undefined, options);
 
-/** A list, page by page; `most` bounds it. @param {string} path @param {AbortSignal} signal @param {number} [most] */
-export async function whole(path, signal, most = 2_000) {
+/** So many of a list are read unasked. */
+export const MANY = 2_000;
+
+/**
+ * A list, page by page; `most` bounds it, and `isCut` says that there are more.
+ * @param {string} path @param {AbortSignal} signal @param {number} [most] @returns {Promise<any[] & {isCut: boolean}>}
+ */
+export async function whole(path, signal, most = MANY) {
   const all = /** @type {any[]} */ ([]);
   let cursor = null;
   do {
@@ -48,7 +54,7 @@ export async function whole(path, signal, most = 2_000) {
     all.push(...data);
     cursor = next;
   } while (cursor && all.length < most);
-  return all;
+  return Object.assign(all, { isCut: cursor !== null });
 }
 
 /** @param {string} path @param {any} [body] @param {Options} [options] @returns {Promise<any>} */

@@ -149,17 +149,31 @@ impl Lane {
         self.unread_until > now.steady
     }
 
+    /// From when on it may be probed; `None`: it is not paused, or a probe is under way.
+    pub(super) fn probe_opens_at(&self) -> Option<Instant> {
+        let is_paused = self.health.is_paused() && self.is_active();
+        is_paused.then(|| self.permitted_at()).flatten()
+    }
+
     fn is_open(&self, now: Moment) -> bool {
         self.opens_at().is_some_and(|at| at <= now.steady)
     }
 
     /// From when on it may start attempts; a full lane is woken by its attempts, not by time.
     fn opens_at(&self) -> Option<Instant> {
-        let is_usable = self.webhook.unusable.is_none();
-        let is_active = is_usable && (self.webhook.active || self.health.overrides_file());
-        if !is_active || self.in_flight >= self.webhook.concurrency {
+        if !self.is_active() || self.in_flight >= self.webhook.concurrency {
             return None;
         }
+        self.permitted_at()
+    }
+
+    fn is_active(&self) -> bool {
+        let is_usable = self.webhook.unusable.is_none();
+        is_usable && (self.webhook.active || self.health.overrides_file())
+    }
+
+    /// From when on the receiver, the store and the limits let it start attempts.
+    fn permitted_at(&self) -> Option<Instant> {
         let at = self.health.opens_at()?.max(self.not_before).max(self.unread_until);
         Some(match self.webhook.rate_limit {
             Some(limit) => at.max(self.bucket.next_at(limit)),

@@ -44,6 +44,8 @@ impl Scheduler {
         if let Some(change) = change {
             let state = lane.health.state();
             announce::status(&self.context, &lane.webhook, change, state, By::Itself, now.wall);
+            // Whoever hears that it is paused can be told until when.
+            self.show_probes();
             self.save(ended.webhook);
         }
     }
@@ -58,6 +60,12 @@ impl Scheduler {
         } else {
             self.save(id);
         }
+    }
+
+    /// Tells when the paused webhooks may be probed.
+    pub(super) fn show_probes(&self) {
+        let open = |(&id, lane): (&WebhookId, &Lane)| Some((id, lane.probe_opens_at()?));
+        self.context.in_force.probes.show(self.lanes.iter().filter_map(open).collect());
     }
 
     /// Brings the lanes in line with the webhooks of now and how they stand.

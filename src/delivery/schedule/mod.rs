@@ -194,6 +194,7 @@ impl Scheduler {
         let now = Moment::now();
         let by_hand = self.serve_by_hand(now);
         let served = self.serve_lanes(now).and(by_hand);
+        self.show_probes();
         if std::mem::take(&mut self.is_woken) {
             self.rests_until = Instant::now() + (now.steady.elapsed() * 4).min(REST_MAX);
         }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::{Anew, Offline, OnProgress, Progress, tell};
-use crate::model::{Attempt, Delivery, DeliveryId, Event, Timestamp};
+use crate::model::{Attempt, Delivery, DeliveryId, Event, Timestamp, WebhookId, WebhookStatus};
 use crate::store::StoreError;
 use crate::store::index::history;
 use crate::store::index::rows::{DeliveryRow, EventRow};
@@ -25,8 +25,9 @@ pub struct Within {
     pub until: Option<Timestamp>,
 }
 
-/// An event with all that came of it. A delivery that waits is shown as pending: whether its
-/// webhook holds it, the configuration decides.
+/// An event with all that came of it. A delivery that waits is shown as held where its webhook was
+/// paused or disabled at run time, and as pending else: what the configuration switched off is not known
+/// here.
 #[derive(Clone, Debug)]
 pub struct Story {
     /// The event.
@@ -111,9 +112,16 @@ impl Anew {
                     attempts.push(attempt);
                 }
             }
-            deliveries.push((found.shown(id, false), attempts));
+            deliveries.push((found.shown(id, self.is_held(found.webhook_id)), attempts));
         }
         Ok(Some(Story { event, deliveries }))
+    }
+
+    /// As far as the store knows. Whatever the configuration says, a webhook that is not active here
+    /// holds its deliveries.
+    fn is_held(&self, webhook: WebhookId) -> bool {
+        let standing = self.opened.tallies.standings().get(&webhook);
+        standing.is_some_and(|row| row.state().status != WebhookStatus::Active)
     }
 
     fn record(&self, at: Location, damage: &mut Vec<String>) -> Result<Option<Record>, StoreError> {

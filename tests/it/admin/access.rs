@@ -157,10 +157,19 @@ async fn the_read_token_reads_and_changes_nothing() {
         ("DELETE", billing.clone(), ""),
         ("PUT", billing.clone(), "{}"),
         ("POST", "/v1/nothing".to_owned(), "{}"),
+        ("PUT", "/v1/rules/test".to_owned(), "{}"),
+        ("POST", "/v1/rules/test/".to_owned(), "{}"),
+        ("POST", "/v1/rules/../reload".to_owned(), "{}"),
     ] {
         let reply = desk.send(method, &path, &format!("{reader}{kind}"), body).await;
         assert_problem(&reply, 403, "read_only");
     }
+    // A question that needs a body changes nothing either.
+    let call = r#"{"method": "POST", "url": "/tasks"}"#;
+    let reply = desk.send("POST", "/v1/rules/test", &format!("{reader}{kind}"), call).await;
+    assert_eq!(reply.status(), 200, "{}", reply.text());
+    let full = desk.send("POST", "/v1/rules/test", kind, call).await;
+    assert_eq!(reply.text(), full.text());
     let status = |reply: &crate::support::client::Reply| json(reply)["access"].clone();
     let reply = desk.send("GET", "/v1/status", &reader, "").await;
     assert_eq!(status(&reply), "read");

@@ -83,6 +83,10 @@ impl Control for Rest {
         delivery::preview(event, webhook, delivery, number, &source, clock::now())
     }
 
+    fn probe_opens_at(&self, _webhook: WebhookId) -> Option<Timestamp> {
+        None // nothing is delivered here
+    }
+
     fn reload(&self) -> Reloading<'_> {
         Box::pin(async { Err(ReloadFailed { problems: Vec::new() }) })
     }

@@ -11,7 +11,7 @@ use crate::support::receiver::{Answer, Receiver};
 use crate::support::upstream::{Act, Upstream, reply};
 
 /// One rule, and what else is given; on free ports.
-fn configuration(folder: &TempDir, upstream: &Upstream, rest: &str) -> Config {
+pub(super) fn configuration(folder: &TempDir, upstream: &Upstream, rest: &str) -> Config {
     let toml = format!(
         "[proxy]\nlisten = \"127.0.0.1:0\"\nupstream = \"http://{}\"\nworkers = 1\n\
          [admin]\nlisten = \"127.0.0.1:0\"\n\
@@ -25,9 +25,9 @@ fn configuration(folder: &TempDir, upstream: &Upstream, rest: &str) -> Config {
     load(&inputs).unwrap_or_else(|error| panic!("{error}"))
 }
 
-const LOOPBACK: &str = "[delivery]\nallow_networks = [\"127.0.0.0/8\"]\n";
+pub(super) const LOOPBACK: &str = "[delivery]\nallow_networks = [\"127.0.0.0/8\"]\n";
 
-async fn upstream() -> Upstream {
+pub(super) async fn upstream() -> Upstream {
     Upstream::always(vec![Act::Send(reply("201 Created", "{}"))]).await
 }
 
@@ -36,13 +36,13 @@ fn json(reply: &Reply) -> Value {
 }
 
 /// Creates a webhook, which must work; its path.
-async fn create(app: &App, body: Value) -> String {
+pub(super) async fn create(app: &App, body: Value) -> String {
     let reply = ask(app, "POST /v1/webhooks", &body.to_string()).await;
     assert_eq!(reply.status(), 201, "{}", reply.text());
     reply.field("location").remove(0)
 }
 
-async fn get(app: &App, path: &str) -> Value {
+pub(super) async fn get(app: &App, path: &str) -> Value {
     json(&ask(app, &format!("GET {path}"), "").await)
 }
 

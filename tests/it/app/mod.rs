@@ -1,6 +1,7 @@
 //! The whole of sidehook in this process: start, stop in path order, start again.
 
 mod managing;
+mod pausing;
 mod reload;
 mod reload_admin;
 mod stand;

@@ -25,6 +25,21 @@ fn a_good_file_is_0_and_a_bad_one_2_with_all_mistakes() {
     assert!(!said.contains('\u{1b}'), "no colours into a pipe");
 }
 
+/// Methods are free (RFC 9110, section 9.1): it is taken, and matches nothing.
+#[test]
+fn a_method_that_is_nearly_a_known_one_is_warned_of() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let rules = "[[event]]\nlabel = \"a\"\nmethod = [\"pots\", \"PURGE\"]\nurl = '^/a$'\n\
+                 [[event]]\nlabel = \"b\"\nmethod = [\"POST\", \"UPDATE\"]\nurl = '^/b$'\n";
+    fs::write(folder.path().join("sidehook.toml"), rules).expect("writable");
+    let done = output(folder.path(), &["check"]);
+    let said = stderr(&done);
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    assert!(said.contains("the rule `a`: the method `POTS`"), "{said}");
+    assert_eq!(said.matches("did you mean").count(), 1, "{said}");
+    assert!(said.contains("did you mean `POST`?"), "{said}");
+}
+
 #[test]
 fn print_shows_what_is_in_force_with_secrets_masked() {
     let folder = TempDir::new().expect("a temporary folder");

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use serde_json::Value;
+use sidehook::model::{WebhookState, WebhookStatus};
 use sidehook::store::{IndexFound, Offline, OnProgress, StoreError};
 use tempfile::TempDir;
 
@@ -223,6 +224,25 @@ async fn each_event_is_exported_with_all_that_came_of_it() {
     let done = store(&fixture, &["export", "--output", "/nowhere/events"]);
     assert_eq!(done.status.code(), Some(1));
     assert!(err(&done).contains("cannot write /nowhere/events"), "{}", err(&done));
+}
+
+#[tokio::test]
+async fn what_a_paused_webhook_holds_is_exported_as_held() {
+    let fixture = Fixture::new();
+    let store_of_both = fixture.open();
+    commit(&store_of_both, event("task.created")).await;
+    let state = WebhookState { status: WebhookStatus::Paused, ..WebhookState::default() };
+    store_of_both.set_webhook_state(id_of("a"), state).await.expect("stored");
+    store_of_both.close();
+    let done = store(&fixture, &["export"]);
+    let line: Value =
+        serde_json::from_str(&out(&done)).unwrap_or_else(|_| panic!("{}", err(&done)));
+    let of = |name: &str| {
+        let id = id_of(name).to_string();
+        let deliveries = line["deliveries"].as_array().expect("a list");
+        deliveries.iter().find(|one| one["webhook_id"] == *id).expect("there")["status"].clone()
+    };
+    assert_eq!((of("a"), of("b")), ("held".into(), "pending".into()), "{line}");
 }
 
 #[tokio::test]

@@ -57,6 +57,7 @@ export function Replay({ event, deliveries, onClose, onDone }) {
               ${webhook.status === "active" ? null : html` <span class="quiet">webhook: </span><${State} of=${webhook.status} />`}`}
             hint=${webhook.url.slice(0, 200)} />`)}
           ${found.length > DRAWN ? html`<p class="hint">${count(found.length - DRAWN)} more: search for them.</p>` : null}
+          ${loaded.data?.isCut ? html`<p class="hint">Only the ${count(all.length)} newest webhooks are known here. To another: <code>sidehook replay ${event.id} --webhook NAME</code>.</p>` : null}
           ${all.length > 0 && found.length === 0 ? html`<p class="quiet">No webhook has "${search}" in its name or URL.</p>` : null}
         </fieldset>
       <//>

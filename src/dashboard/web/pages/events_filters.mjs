@@ -6,7 +6,7 @@ import { go, link, setQuery } from "../router.mjs";
 import { Field } from "../ui/form.mjs";
 import { useNarrow } from "../ui/list.mjs";
 import { useLoad } from "../ui/load.mjs";
-import { fromLocalInput, localInput } from "../ui/text.mjs";
+import { count, fromLocalInput, localInput } from "../ui/text.mjs";
 import { SPANS, STATES, idKind, isFiltered } from "./events_filter.mjs";
 
 /** Typing rests for so long before it is looked for, ms. */
@@ -125,9 +125,10 @@ function CodeField({ filter, put }) {
 function WebhookField({ filter, put }) {
   const webhooks = useLoad((signal) => whole("v1/webhooks", signal), []);
   const known = (webhooks.data ?? []).map((/** @type {any} */ webhook) => [webhook.id, webhook.name]);
+  const hint = webhooks.data?.isCut ? `The ${count(known.length)} newest. Of another, its page lists the deliveries.` : null;
   const isKnown = !filter.webhook || known.some((/** @type {any} */ [id]) => id === filter.webhook);
   return html`<${Field} name="webhook" label="For webhook" value=${filter.webhook} onInput=${(/** @type {string} */ webhook) => put({ webhook })}
-    options=${[["", "any"], ...known, ...(isKnown ? [] : [[filter.webhook, filter.webhook]])]} />`;
+    hint=${hint} options=${[["", "any"], ...known, ...(isKnown ? [] : [[filter.webhook, filter.webhook]])]} />`;
 }
 
 /** @param {PartProps} props */

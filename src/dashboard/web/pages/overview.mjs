@@ -1,14 +1,15 @@
 // How it goes: the figures of now, the webhooks that need somebody, what has failed, and the course of the last
 // minutes, hour or day. What is wrong with sidehook itself stands in the banner above.
 
-import { html, useCell } from "../lib.mjs";
+import { html, useCell, useMemo } from "../lib.mjs";
 import { status } from "../status.mjs";
 import { Chart } from "../ui/chart.mjs";
 import { count, millis } from "../ui/text.mjs";
 import { rateNow, useFailed, useLines } from "./overview_data.mjs";
-import { LatestFailed, Queues, worstFirst } from "./overview_lists.mjs";
+import { LatestFailed, Queues } from "./overview_lists.mjs";
 import { rate, Tiles } from "./overview_tiles.mjs";
 import { NoFigures, RangeChoice, rangeOf, sum, useSeries } from "./series.mjs";
+import { worstFirst } from "./webhook_rank.mjs";
 
 /** Between two answers, ms: beside the charts, the figures of now are made of them. */
 const EVERY = 5_000;
@@ -19,7 +20,10 @@ const N_COURSES = 50;
 export function Overview({ query }) {
   const { data } = useCell(status);
   const [range, , words] = rangeOf(query.range, "15m");
-  const webhooks = worstFirst(data?.webhooks ?? []);
+  const all = /** @type {any[]} */ (data?.webhooks ?? []);
+  // The order is that of the page of webhooks, which goes by the last hour whatever the charts show.
+  const hour = useSeries("1h", useMemo(() => all.map(({ id }) => id), [data])).data?.of;
+  const webhooks = useMemo(() => worstFirst(all, hour), [data, hour]);
   const series = useSeries(range, webhooks.slice(0, N_COURSES).map(({ id }) => id), EVERY);
   const recent = useSeries(range === "15m" ? null : "15m", [], EVERY);
   const now = range === "15m" ? series.data : recent.data;

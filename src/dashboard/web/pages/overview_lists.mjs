@@ -11,15 +11,6 @@ import { failedEvents } from "./overview_tiles.mjs";
 /** So many webhooks are shown unasked. */
 const FIRST = 7;
 
-/** The higher, the more it needs somebody. @param {any} webhook */
-function need({ status, pending, held, oldest_seconds: oldest }) {
-  const rank = status === "paused" ? 3 : status === "disabled" && held > 0 ? 2 : status === "disabled" ? 0 : 1;
-  return rank * 1e12 + Math.min(oldest ?? 0, 1e6) * 1e5 + Math.min(pending + held, 1e5);
-}
-
-/** @param {any[]} webhooks */
-export const worstFirst = (webhooks) => [...webhooks].sort((a, b) => need(b) - need(a) || a.name.localeCompare(b.name));
-
 /** @param {{webhooks: any[]|null, series: Map<string, any>|undefined, words: string}} props `webhooks` worst first; `words` names the range */
 export function Queues({ webhooks, series, words }) {
   const [isAll, setAll] = useState(false);

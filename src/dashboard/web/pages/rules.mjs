@@ -1,10 +1,9 @@
 // Which calls become events: the rules in their order, what each has seen, and who gets its events.
 
-import { whole } from "../api.mjs";
 import { html, useState } from "../lib.mjs";
 import { link, setQuery } from "../router.mjs";
 import { Field } from "../ui/form.mjs";
-import { Loaded, useAgain, useLoad } from "../ui/load.mjs";
+import { Cut, Loaded, useAgain, useWhole } from "../ui/load.mjs";
 import { Time, counted } from "../ui/text.mjs";
 import { wants } from "./webhook_draft.mjs";
 
@@ -15,16 +14,16 @@ const N_GLANCE = 20;
 
 /** @param {{query: Record<string, string>}} props */
 export function Rules({ query }) {
-  const rules = useLoad((signal) => whole("v1/rules", signal), []);
-  const webhooks = useLoad((signal) => whole("v1/webhooks", signal), []);
+  const rules = useWhole("v1/rules");
+  const webhooks = useWhole("v1/webhooks");
   useAgain(rules, EVERY);
   useAgain(webhooks, EVERY);
   const [words, setWords] = useState(query.q ?? "");
-  const all = rules.data ?? [];
+  const all = /** @type {any[]} */ (rules.data ?? []);
   const shown = all.filter((rule) => has(rule, words));
   return html`
     <div class="heading"><h1>Rules</h1>
-      <span class="quiet">${rules.data ? counted(all.length, "rule") : ""}</span>
+      <span class="quiet">${rules.data && !rules.data.isCut ? counted(all.length, "rule") : ""}</span>
       <div class="actions"><a class="button primary" href=${link("rules", "test")}>Test a call</a></div>
     </div>
     <p class="quiet">A call becomes an event of every rule that it fits. Rules are changed in the configuration file; the counters begin at the start of sidehook.</p>
@@ -32,6 +31,8 @@ export function Rules({ query }) {
       <${Field} name="q" type="search" label="Find a rule" placeholder="part of a label, tag, URL or condition" value=${words}
         onInput=${(/** @type {string} */ text) => { setWords(text); setQuery({ q: text }); }} />
     </div>` : null}
+    <${Cut} of=${rules} what="first rules" />
+    <${Cut} of=${webhooks} what="newest webhooks" />
     <${Loaded} of=${rules} what="the rules">
       ${all.length === 0 ? html`<div class="card empty"><h2>There are no rules</h2>
         <p>Without rules no call becomes an event. Add an <code>[[event]]</code> with a label, a method and a URL to the

@@ -1,8 +1,8 @@
 // How a webhook is, in words, and what to do about it.
 
-import { html } from "../lib.mjs";
+import { html, useCell } from "../lib.mjs";
 import { link } from "../router.mjs";
-import { Time, count, counted, duration } from "../ui/text.mjs";
+import { Time, count, counted, duration, now } from "../ui/text.mjs";
 import { sum } from "./series.mjs";
 
 /**
@@ -37,8 +37,9 @@ export function Health({ webhook, queue, last, sums, over, mayChange }) {
   const isOfFile = webhook.source === "config";
   const answer = last ? html`<p>Last attempt <${Time} at=${last.timestamp} ago />: ${last.error}. <a href=${link("events", last.event_id)}>See what was sent and answered</a></p>` : null;
   if (status === "paused") {
-    return html`<section class="notice warn wh-health" aria-label="Health"><p><strong>Paused:</strong> ${reason}. ${waiting(queue)} Nothing is lost.</p>
+    return html`<section class="notice warn wh-health" aria-label="Health"><p><strong>Paused${webhook.paused_at ? html` since <${Time} at=${webhook.paused_at} /> (<${Time} at=${webhook.paused_at} ago />)` : ""}:</strong> ${reason}. ${waiting(queue)} Nothing is lost.</p>
       ${answer}
+      <p><strong>Next try:</strong> <${NextTry} queue=${queue} /></p>
       <p class="quiet">sidehook tries one of them by itself: 30 seconds after the last attempt, then less and less often, at least every 10 minutes. The first one that is accepted ends the pause.</p>
       <p><strong>What to do:</strong> mend the receiver${mayChange ? ", then send a test: an accepted one ends the pause at once. So does “End the pause”, also while the store is full and takes no test" : ""}.</p></section>`;
   }
@@ -54,6 +55,18 @@ export function Health({ webhook, queue, last, sums, over, mayChange }) {
   return html`<section class="notice good wh-health" aria-label="Health"><p><strong>Well:</strong> ${sums.delivered
     ? `${sums.delivered === 1 ? "the one attempt" : `all ${count(sums.delivered)} attempts`} in the ${over} ${sums.delivered === 1 ? "was" : "were"} accepted`
     : `there was no attempt in the ${over}`}. ${waiting(queue)}</p></section>`;
+}
+
+/**
+ * When a paused webhook is tried next. `queue` of `/v1/status`, which is asked again and again: a probe that fails is no news
+ * of the webhook. @param {{queue: any}} props
+ */
+export function NextTry({ queue }) {
+  const isDue = Date.parse(queue?.next_probe_at) <= useCell(now);
+  if (!queue) return "...";
+  if (isDue) return "now";
+  if (queue.next_probe_at) return html`<${Time} at=${queue.next_probe_at} ago />`;
+  return queue.pending + queue.held ? "one is under way" : "when there is something to deliver";
 }
 
 /** Somebody wanted it so. @param {string|null} reason */

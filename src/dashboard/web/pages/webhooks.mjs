@@ -1,6 +1,5 @@
 // All webhooks, the one that needs somebody first.
 
-import { whole } from "../api.mjs";
 import { html, useCell, useMemo, useState } from "../lib.mjs";
 import { useChanges } from "../live.mjs";
 import { link, setQuery } from "../router.mjs";
@@ -8,10 +7,11 @@ import { session } from "../session.mjs";
 import { status } from "../status.mjs";
 import { State } from "../ui/badge.mjs";
 import { Field } from "../ui/form.mjs";
-import { Loaded, useLoad } from "../ui/load.mjs";
+import { Cut, Loaded, useWhole } from "../ui/load.mjs";
 import { Spark } from "../ui/spark.mjs";
-import { count, counted, duration, millis } from "../ui/text.mjs";
-import { percent, totals } from "./webhook_health.mjs";
+import { Time, count, counted, duration, millis } from "../ui/text.mjs";
+import { NextTry, percent, totals } from "./webhook_health.mjs";
+import { rankOf, worse } from "./webhook_rank.mjs";
 import { NoFigures, useSeries } from "./series.mjs";
 
 /** From so many on there is a filter. */
@@ -22,12 +22,12 @@ const N_SHOWN = 100;
 export function Webhooks({ query }) {
   const { access } = useCell(session);
   const { data: now } = useCell(status);
-  const of = useLoad((signal) => whole("v1/webhooks", signal), []);
+  const of = useWhole("v1/webhooks");
   useChanges(({ webhook: changes }) => {
     if (changes.length === 0 || !of.data) return;
     const byId = new Map(of.data.map((one) => [one.id, one]));
     for (const one of changes) one.deleted ? byId.delete(one.id) : byId.set(one.id, one);
-    of.put([...byId.values()]);
+    of.put(Object.assign([...byId.values()], { isCut: of.data.isCut }));
   });
   const webhooks = of.data ?? [];
   const ids = useMemo(() => webhooks.map(({ id }) => id).sort(), [webhooks]);
@@ -39,6 +39,7 @@ export function Webhooks({ query }) {
       ${access === "full" ? html`<div class="actions"><a class="button primary" href=${link("webhooks", "new")}>New webhook</a></div>` : null}
     </div>
     <${NoFigures} problem=${problem} />
+    <${Cut} of=${of} what="newest webhooks" />
     <${Loaded} of=${of} what="the webhooks">
       ${rows.length ? html`<${Rows} rows=${rows} query=${query} />` : html`<${Empty} access=${access} />`}
     <//>`;
@@ -69,27 +70,17 @@ function rowsOf(webhooks, now, series) {
     const queue = queues.get(webhook.id);
     const course = series?.of.get(webhook.id);
     const sums = totals(course);
-    return { webhook, queue, course, sums, rank: rankOf(webhook, queue, sums) };
+    return { webhook, queue, course, sums, rank: rankOf(webhook.status, queue, sums) };
   });
-}
-
-/** How much it needs somebody. In few steps, so that rows do not jump. @param {any} webhook @param {any} queue @param {ReturnType<typeof totals>} sums */
-function rankOf({ status: now }, queue, sums) {
-  if (now === "paused") return 5;
-  if (now === "disabled") return queue?.held ? 4 : -1;
-  if (sums.rate !== null && sums.rate < 0.5) return 3;
-  if (queue?.oldest_seconds > 60) return 2;
-  return sums.failed > 0 ? 1 : 0;
 }
 
 /** @param {{rows: RowData[], query: Record<string, string>}} props */
 function Rows({ rows, query }) {
   const [isAll, setAll] = useState(false);
   const wanted = (query.q ?? "").toLowerCase();
-  const byName = (/** @type {RowData} */ a, /** @type {RowData} */ b) => a.webhook.name.localeCompare(b.webhook.name);
   const found = rows
     .filter(({ webhook }) => !wanted || [webhook.name, webhook.url, webhook.status, ...webhook.events].some((text) => text.toLowerCase().includes(wanted)))
-    .sort((a, b) => (query.sort === "name" ? 0 : b.rank - a.rank) || byName(a, b));
+    .sort(query.sort === "name" ? (a, b) => a.webhook.name.localeCompare(b.webhook.name) : worse);
   const shown = isAll ? found : found.slice(0, N_SHOWN);
   return html`
     ${rows.length > N_MANY || wanted ? html`<div class="filters"><${Field} name="filter" type="search" label="Filter" value=${query.q ?? ""} placeholder="name, URL, label or status"
@@ -134,7 +125,8 @@ function Row({ of: { webhook, queue, course, sums } }) {
     <th scope="row" class="wh-name"><a href=${link("webhooks", id)}>${name}</a>
       ${webhook.source === "config" ? html` <span class="badge quiet" title="Written in the configuration file, and changed there">file</span>` : html` <span class="badge quiet" title="Made on the admin API or here">API</span>`}
       <span class="wh-url mono" title=${url}>${url}</span></th>
-    <td class="wh-state"><${State} of=${webhook.status} />${webhook.disabled_reason ? html`<span class="wh-reason">${webhook.disabled_reason}</span>` : null}</td>
+    <td class="wh-state"><${State} of=${webhook.status} />${webhook.disabled_reason ? html`<span class="wh-reason">${webhook.disabled_reason}</span>` : null}
+      ${webhook.paused_at ? html`<span class="wh-reason">since <${Time} at=${webhook.paused_at} />, next try: <${NextTry} queue=${queue} /></span>` : null}</td>
     <td data-name="Accepted">${course ? html`<span class="wh-figure">${sums.rate === null ? html`<span class="quiet">no attempt</span>` : html`<strong class=${`${tone}-text`}>${percent(sums.rate)}</strong>
       <span class="quiet">${sums.failed ? `${count(sums.failed)} failed` : `of ${count(sums.delivered)}`}</span>`}</span>
       ${sums.rate === null ? null : html`<${Spark} values=${rates} label=${`accepted attempts of ${over}`} tone=${tone} top=${100} format=${(/** @type {number} */ n) => `${Math.floor(n)} %`} />`}` : null}</td>

@@ -1,7 +1,9 @@
 // What a page has asked for: not there yet, there, or refused.
 
+import { whole } from "../api.mjs";
 import { html, useCallback, useEffect, useRef, useState } from "../lib.mjs";
 import { connection, stale } from "../live.mjs";
+import { count } from "./text.mjs";
 
 /**
  * Loads now, when `deps` change, when `reload` is called, and when what is shown may be stale (sidehook
@@ -65,6 +67,25 @@ export function useAgain(of, every) {
       document.removeEventListener("visibilitychange", ask);
     };
   }, [every]);
+}
+
+/** @typedef {{data: (any[] & {isCut: boolean})|null, problem: any, loading: boolean, reload: () => void, put: (data: any) => void, all: () => void}} Whole */
+
+/** A list, whole or its first many: `all` loads the others, too. @param {string} path @returns {Whole} */
+export function useWhole(path) {
+  const [most, setMost] = useState(/** @type {number|undefined} */ (undefined));
+  const of = useLoad((signal) => whole(path, signal, most), []);
+  return { ...of, all: () => { setMost(Infinity); of.reload(); } };
+}
+
+/**
+ * That a list does not show all there is, and the way to the others.
+ * @param {{of: Whole, what: string}} props `what`: "newest webhooks"
+ */
+export function Cut({ of, what }) {
+  if (!of.data?.isCut) return null;
+  return html`<p class="notice warn" role="status"><strong>These are not all:</strong> only the ${count(of.data.length)} ${what} are loaded.${" "}
+    <button type="button" class="small" disabled=${of.loading} onClick=${of.all}>${of.loading ? "Loading ..." : "Load all of them"}</button></p>`;
 }
 
 /** Loads again when what was heard elsewhere of the same thing has changed. @param {() => void} reload @param {any[]} deps */

@@ -30,6 +30,7 @@ fn delivery(status: &str, attempts: u32) -> Value {
 fn webhook() -> Value {
     json!({"id": WEBHOOK, "name": "billing", "url": "https://billing.example.com/hook",
         "status": "paused", "disabled_reason": "10 failed attempts in a row",
+        "paused_at": "2026-01-31T09:31:30.000Z", "next_probe_at": "2026-01-31T09:41:30.000Z",
         "events": ["task.created", "invoice.*"], "source": "api",
         "updated_at": "2026-01-31T09:32:00.000Z"})
 }

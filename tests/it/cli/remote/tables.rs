@@ -54,7 +54,9 @@ fn webhooks_and_status_tell_what_is_wrong() {
     }
     let (shown, code) = fake.show(&["webhooks"], &[("NO_COLOR", "1")]);
     assert_eq!(code, 0, "{shown}");
-    for part in ["billing", "paused: 10 failed", "4711", "1 h 1 min", "api"] {
+    let pause = "\nbilling is paused since 2026-01-31T09:31:30.000Z, tried next \
+                 2026-01-31T09:41:30.000Z: 10 failed attempts in a row";
+    for part in ["billing", "paused: 10 failed", "4711", "1 h 1 min", "api", pause] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let (shown, _) = fake.show(&["webhooks", "--json"], &[]);
