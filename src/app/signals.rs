@@ -69,8 +69,11 @@ impl Signals {
         runtime.block_on(async {
             loop {
                 tokio::select! {
-                    _ = terminate.recv() => return,
+                    // Of two that come together, SIGINT is the one that asked: the SIGTERM after it
+                    // changes nothing, and the stop is not cut off.
+                    biased;
                     _ = interrupt.recv() => return,
+                    _ = terminate.recv() => return,
                     _ = hang_up.recv() => reload(),
                 }
             }

@@ -141,19 +141,34 @@ fn a_token_is_made_at_the_first_start_and_never_logged() {
     assert_eq!(fs::read_to_string(&path).expect("kept"), token);
 }
 
-/// Told to stop by SIGTERM, and held up by a call whose client and upstream these are.
-fn stopping(folder: &Path) -> (Running, TcpStream, TcpStream) {
+/// Has a call under way, whose client and upstream these are.
+fn holding(folder: &Path) -> (Running, TcpStream, TcpStream) {
     let upstream = TcpListener::bind("127.0.0.1:0").expect("a port");
     let upstream_flag = format!("http://{}", upstream.local_addr().expect("bound"));
-    let mut running =
+    let running =
         Running::start(folder, &["--config", "sidehook.toml", "--upstream", &upstream_flag]);
     let proxy: SocketAddr = running.field("proxy").parse().expect("an address");
     let mut call = TcpStream::connect(proxy).expect("it listens");
     call.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").expect("written");
     let (held, _) = upstream.accept().expect("forwarded");
+    (running, call, held)
+}
+
+/// Told to stop by SIGTERM, and held up by the call.
+fn stopping(folder: &Path) -> (Running, TcpStream, TcpStream) {
+    let (mut running, call, held) = holding(folder);
     running.signal(Signal::TERM);
     running.wait_for("stopping: finishing calls, then attempts");
     (running, call, held)
+}
+
+/// The call's upstream answers now, and its client has all of it, and leaves.
+fn finish(mut call: TcpStream, mut held: TcpStream) {
+    held.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone").expect("written");
+    call.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let mut answer = String::new();
+    call.read_to_string(&mut answer).expect("the whole answer");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("done"), "{answer}");
 }
 
 #[test]
@@ -167,15 +182,25 @@ fn an_interrupt_during_the_stop_leaves_at_once_with_1() {
 #[test]
 fn a_repeated_sigterm_cuts_nothing_off() {
     let folder = folder("");
-    let (mut running, mut call, mut held) = stopping(folder.path());
+    let (mut running, call, held) = stopping(folder.path());
     running.signal(Signal::TERM);
     running.wait_for("already stopping; SIGINT does not wait for it");
-    held.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone").expect("written");
-    call.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    let mut answer = String::new();
-    call.read_to_string(&mut answer).expect("the whole answer");
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("done"), "{answer}");
+    finish(call, held);
     assert_eq!(running.exit_code(), Some(0));
+}
+
+/// As a terminal and a supervisor send them; the second is not a second word.
+#[test]
+fn an_interrupt_with_a_sigterm_at_its_heels_cuts_nothing_off() {
+    for _ in 0..8 {
+        let folder = folder("");
+        let (mut running, call, held) = holding(folder.path());
+        running.signal(Signal::INT);
+        running.signal(Signal::TERM);
+        running.wait_for("already stopping; SIGINT does not wait for it");
+        finish(call, held);
+        assert_eq!(running.exit_code(), Some(0));
+    }
 }
 
 #[test]
