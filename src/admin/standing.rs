@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::state::{Api, Shared};
+use crate::clock;
 use crate::model::{Timestamp, Webhook, WebhookState, WebhookStatus};
 use crate::store::Store;
 
@@ -18,6 +19,8 @@ pub(super) struct Stands {
     pub(super) paused_at: Option<Timestamp>,
     /// When it is paused: the next attempt. `None`: one is under way, nothing waits, or not known.
     pub(super) next_probe_at: Option<Timestamp>,
+    /// Its receiver asked for no attempt before this (`Retry-After`).
+    pub(super) rests_until: Option<Timestamp>,
 }
 
 impl Stands {
@@ -54,7 +57,9 @@ impl Stands {
 
     /// From memory alone: the next probe is when it may be, whether something is due or not.
     fn known(api: &Shared, webhook: &Webhook) -> Self {
-        let WebhookState { status, reason, since, .. } = api.state.store.webhook_state(webhook);
+        let state = api.state.store.webhook_state(webhook);
+        let rests_until = state.rest(clock::now());
+        let WebhookState { status, reason, since, .. } = state;
         let is_paused = status == WebhookStatus::Paused;
         let opens_at = || api.state.control.probe_opens_at(webhook.id);
         Self {
@@ -62,6 +67,7 @@ impl Stands {
             reason,
             paused_at: Some(since).filter(|since| is_paused && *since != Timestamp::default()),
             next_probe_at: is_paused.then(opens_at).flatten(),
+            rests_until,
         }
     }
 }

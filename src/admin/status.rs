@@ -109,6 +109,9 @@ struct QueueStatus {
     /// nothing waits.
     #[schema(required)]
     next_probe_at: Option<Timestamp>,
+    /// Its receiver asked for no attempt before this (`Retry-After`).
+    #[schema(required)]
+    rests_until: Option<Timestamp>,
     pending: u64,
     held: u64,
     /// Age of the oldest delivery that waits.
@@ -294,6 +297,7 @@ fn queue_status(standing: &Standing<'_>, stats: &StoreStats, now: Timestamp) -> 
         reason: stands.reason.clone(),
         paused_at: stands.paused_at,
         next_probe_at: stands.next_probe_at,
+        rests_until: stands.rests_until,
         pending: queue.map_or(0, |queue| queue.pending),
         held: queue.map_or(0, |queue| queue.held),
         oldest_seconds: queue

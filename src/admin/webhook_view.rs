@@ -39,6 +39,9 @@ pub(super) struct WebhookView<'a> {
     /// nothing waits. `GET /v1/status` has it too.
     #[schema(required)]
     next_probe_at: Option<Timestamp>,
+    /// Its receiver asked for no attempt before this (`Retry-After`).
+    #[schema(required)]
+    rests_until: Option<Timestamp>,
     /// Which labels it gets; `*` stands for any text.
     #[schema(examples(json!(["task.*"])))]
     events: Vec<&'a str>,
@@ -158,6 +161,7 @@ pub(super) fn view<'a>(webhook: &'a Webhook, stands: &'a Stands) -> WebhookView<
         disabled_reason: stands.reason.as_deref(),
         paused_at: stands.paused_at,
         next_probe_at: stands.next_probe_at,
+        rests_until: stands.rests_until,
         events: webhook.events.iter().map(LabelPattern::as_str).collect(),
         method: webhook.method.as_str(),
         format: FormatView::of(&webhook.format),

@@ -119,6 +119,7 @@ pub(super) struct Webhook {
     /// A server before this one does not say, as of the next.
     pub(super) paused_at: Option<String>,
     pub(super) next_probe_at: Option<String>,
+    pub(super) rests_until: Option<String>,
     #[serde(default)]
     pub(super) events: Vec<String>,
     #[serde(default)]

@@ -5,10 +5,7 @@ use std::time::Duration;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::model::{Outcome, Timestamp};
-
-/// However far away a receiver sets it, it is asked again within a day.
-pub(super) const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+use crate::model::{Outcome, REST_MAX, Timestamp};
 
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -20,7 +17,7 @@ pub(super) fn not_before(outcome: &Outcome, now: Timestamp) -> Option<Timestamp>
     outcome.failure()?;
     let value = str::from_utf8(reply.headers.get("retry-after")?).ok()?.trim();
     let at = seconds(value).map(|wait| now.plus(wait)).or_else(|| date(value, now))?;
-    Some(at.clamp(now, now.plus(WAIT_MAX)))
+    Some(at.clamp(now, now.plus(REST_MAX)))
 }
 
 /// `delay-seconds`; a fraction, which some send, counts to the next millisecond.
@@ -163,7 +160,7 @@ mod tests {
             assert_eq!(wait(text), Some(Duration::from_secs(60)), "{text}");
         }
         assert_eq!(wait("Sun Feb  1 09:29:59 2026"), Some(Duration::from_secs(86_399)));
-        assert_eq!(wait("Sun, 31 Jan 2027 09:30:00 GMT"), Some(WAIT_MAX), "a year");
+        assert_eq!(wait("Sun, 31 Jan 2027 09:30:00 GMT"), Some(REST_MAX), "a year");
     }
 
     #[test]

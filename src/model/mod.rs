@@ -31,6 +31,6 @@ pub use scheme::{CustomScheme, Scheme, SignatureAlgorithm, SignatureEncoding, Si
 pub use secret::Secret;
 pub use time::Timestamp;
 pub use webhook::{
-    BasicAuth, PreviousSecret, RateLimit, TlsIdentity, Webhook, WebhookSource, WebhookState,
-    WebhookStatus,
+    BasicAuth, PreviousSecret, REST_MAX, RateLimit, TlsIdentity, Webhook, WebhookSource,
+    WebhookState, WebhookStatus,
 };

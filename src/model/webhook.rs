@@ -149,6 +149,9 @@ pub struct TlsIdentity {
     pub client: Option<(Vec<u8>, Secret)>,
 }
 
+/// However far away a receiver sets its `Retry-After`, it is asked again within a day.
+pub const REST_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Whether a webhook gets its deliveries, as it was decided at run time. (One that the
 /// configuration says is not `active` is disabled unless `overrides_file` is set.)
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,8 +167,8 @@ pub struct WebhookState {
     /// it is disabled, and when the configuration says otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overrides_file: bool,
-    /// The receiver wants no attempt before this; it may be over. Journals of before it was kept
-    /// do not have it.
+    /// The receiver wants no attempt before this, as it was written: see [`Self::rest`]. Journals of
+    /// before it was kept do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rests_until: Option<Timestamp>,
 }
@@ -175,6 +178,14 @@ impl WebhookState {
     pub fn is_unremarkable(&self) -> bool {
         let is_active = self.status == WebhookStatus::Active;
         is_active && self.reason.is_none() && !self.overrides_file && self.rests_until.is_none()
+    }
+
+    /// Until when the receiver wants no attempt; `None`: that is over, or was never so. A time that is
+    /// further away than any rest was written by a clock that was wrong.
+    pub fn rest(&self, now: Timestamp) -> Option<Timestamp> {
+        // A clock that is set by a little makes none untrue.
+        let latest = now.plus(REST_MAX + Duration::from_secs(60));
+        self.rests_until.filter(|&until| until > now && until <= latest)
     }
 
     /// The same, whatever their receivers have asked for.

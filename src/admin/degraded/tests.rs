@@ -96,7 +96,10 @@ fn everything_that_can_be_wrong_is_told_with_its_cure() {
         let at =
             |ms: u64| is_paused.then(|| Timestamp::from_millis(now().as_millis() - 720_000 + ms));
         let (paused_at, next_probe_at) = (at(0), at(720_000 + 28_000));
-        Standing { webhook, stands: Stands { status, reason, paused_at, next_probe_at } }
+        Standing {
+            webhook,
+            stands: Stands { status, reason, paused_at, next_probe_at, rests_until: None },
+        }
     };
     let webhooks = vec![
         one(behind, WebhookStatus::Active, ""),

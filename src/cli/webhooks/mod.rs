@@ -119,8 +119,9 @@ fn list(admin: &AdminFlags) -> anyhow::Result<ExitCode> {
     let status: Status = client.get(&["v1", "status"])?.read()?;
     let rows = webhooks.iter().map(|webhook| row(webhook, &status)).collect();
     let header = ["name", "status", "url", "events", "pending", "held", "oldest", "source"];
-    let pauses: Vec<String> = webhooks.iter().filter_map(pause).collect();
-    let table = [vec![admin.looks().table(&header, rows)], pauses].concat().join("\n");
+    let waits: Vec<String> =
+        webhooks.iter().flat_map(|of| [pause(of), rest(of)]).flatten().collect();
+    let table = [vec![admin.looks().table(&header, rows)], waits].concat().join("\n");
     screen::print(if table.is_empty() {
         "no webhooks; `sidehook webhooks create --url URL --event LABEL` makes one"
     } else {
@@ -139,6 +140,13 @@ fn pause(webhook: &Webhook) -> Option<String> {
     let name = screen::cell(&webhook.name);
     let why = screen::cell(webhook.disabled_reason.as_deref().unwrap_or_default());
     Some(format!("{name} is paused since {since}{next}: {why}"))
+}
+
+/// Until when its receiver wants no attempt.
+fn rest(webhook: &Webhook) -> Option<String> {
+    let until = screen::cell(webhook.rests_until.as_deref()?);
+    let name = screen::cell(&webhook.name);
+    Some(format!("{name} rests until {until}: its receiver asked for it (Retry-After)"))
 }
 
 fn row(webhook: &Webhook, status: &Status) -> Vec<Cell> {

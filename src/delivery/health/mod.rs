@@ -157,7 +157,7 @@ impl Health {
 
     /// The receiver wants no attempt before this; whether that is to be written down.
     pub(super) fn rest_until(&mut self, until: Timestamp, now: Timestamp) -> bool {
-        let known = self.state.rests_until.unwrap_or(now).max(now);
+        let known = self.state.rest(now).unwrap_or(now);
         let is_longer = until.since(known) >= REST_KEPT_MIN;
         if is_longer {
             self.state.rests_until = Some(until);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::REST_MAX;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -206,6 +207,12 @@ fn a_rest_is_kept_whatever_it_stands_like_and_written_when_it_is_news() {
     assert_eq!(one.probe(&Sign::Accepted).1, Some(Change::Recovered));
     assert_eq!(one.health.state().rests_until, Some(minute));
     assert!(one.health.rest_until(minute.plus(10 * SECOND), minute));
+
+    // Written by a clock that was years ahead: it is not believed, and the next one replaces it.
+    one.health.state.rests_until = Some(now.plus(1000 * REST_MAX));
+    assert_eq!(one.health.state().rest(now), None);
+    assert!(one.health.rest_until(minute, now));
+    assert_eq!(one.health.state().rest(now), Some(minute));
 
     // The store says so too, and nothing has happened.
     let state = WebhookState { rests_until: None, ..one.health.state().clone() };

@@ -12,7 +12,6 @@ use crate::delivery::announce::{self, By};
 use crate::delivery::deliver::{Context, Report, chance};
 use crate::delivery::health::{Change, Health, Limits, Moment, Sign};
 use crate::delivery::lane::Lane;
-use crate::delivery::retry_after;
 use crate::model::{Webhook, WebhookId, WebhookState};
 
 /// A webhook whose requests cannot be built is told of so often.
@@ -36,6 +35,8 @@ impl Scheduler {
         if let Some(until) = report.not_before {
             lane.wait_until(until, now);
             if lane.health.rest_until(until, now.wall) {
+                let webhook = &lane.webhook.name;
+                tracing::info!(webhook, %until, "the receiver asks for rest");
                 self.context.store.rest_webhook(ended.webhook, until);
             }
         }
@@ -106,11 +107,10 @@ impl Scheduler {
     /// Of a webhook that is new here. Its receiver may have asked for rest before a restart.
     fn lane(&self, webhook: &Arc<Webhook>, now: Moment) -> Lane {
         let health = self.health(webhook, now.steady);
-        let rests_until = health.state().rests_until;
+        let rest = health.state().rest(now.wall);
         let mut lane = Lane::new(Arc::clone(webhook), health, now.steady);
-        if let Some(until) = rests_until {
-            // By a clock that was wrong, it could be years.
-            lane.wait_until(until.min(now.wall.plus(retry_after::WAIT_MAX)), now);
+        if let Some(until) = rest {
+            lane.wait_until(until, now);
         }
         lane
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
@@ -49,13 +50,27 @@ fn journal(folder: &Path) -> String {
     read.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
 }
 
-fn enable(folder: &Path, process: &Process) {
-    let mut command = sidehook(folder, &["webhooks", "enable", "busy"]);
+/// What a command of the running sidehook prints.
+fn asked(folder: &Path, process: &Process, command: &[&str]) -> String {
+    let mut command = sidehook(folder, command);
     let output = command
         .env("SIDEHOOK_ADMIN", format!("http://{}", process.admin))
         .output()
         .expect("it runs");
     assert!(output.status.success(), "{}", stderr(&output));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Until when the webhook `busy` is said to rest, in the two places that tell it.
+fn rests_until(folder: &Path, process: &Process) -> [Value; 2] {
+    [["webhooks", "data"], ["status", "webhooks"]].map(|[command, list]| {
+        let shown = asked(folder, process, &[command, "--json"]);
+        let shown: Value = serde_json::from_str(&shown).expect("JSON");
+        let all = shown[list].as_array().expect("a list");
+        let busy = all.iter().find(|webhook| webhook["name"] == "busy").expect("it is there");
+        assert_eq!(busy["status"], "active");
+        busy["rests_until"].clone()
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,6 +90,8 @@ async fn it_has_it_over_restarts_until_somebody_ends_it() {
         let process = Process::start(folder.path(), &[]);
         call(&process, 5, &control);
         assert_eq!(busy.count(), 1);
+        let [first, second] = rests_until(folder.path(), &process);
+        assert!(first.is_string() && first == second, "{first} {second}");
         drop(process);
 
         fs::remove_dir_all(folder.path().join("data/index")).expect("removed");
@@ -82,7 +99,8 @@ async fn it_has_it_over_restarts_until_somebody_ends_it() {
         call(&process, 5, &control);
         assert_eq!(busy.count(), 1, "the journal alone knows it too");
 
-        enable(folder.path(), &process);
+        asked(folder.path(), &process, &["webhooks", "enable", "busy"]);
+        assert_eq!(rests_until(folder.path(), &process), [Value::Null, Value::Null]);
         Handle::current().block_on(busy.received(11));
         process.stop();
         let process = Process::start(folder.path(), &[]);

@@ -191,7 +191,9 @@ async fn what_is_lost_is_counted_and_told_and_the_rest_is_in_order() {
                 lost = line["lines"].as_u64().expect("a number");
                 break;
             }
-            assert_eq!(line["target"], "sidehook::access", "{line}");
+            if line["target"] != "sidehook::access" {
+                continue; // A slow disk may be told of, too.
+            }
             let url = line["url"].as_str().expect("a text").trim_start_matches("/tasks/");
             let (n, _) = url.split_once('?').expect("a query");
             seen.push(n.parse::<usize>().expect("a number"));

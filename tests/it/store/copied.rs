@@ -75,8 +75,10 @@ async fn where_retention_takes_a_file_away_the_copy_fails_or_lacks_nothing() {
     let reason = Some("by hand".to_owned());
     let kept = WebhookState { status, reason, since: clock::now(), ..WebhookState::default() };
     store.set_webhook_state(id_of("b"), kept.clone()).await.expect("durable");
-    let mut n_good = 0;
+    let (mut n_good, mut n_tries) = (0, 0);
     while n_good < 10 {
+        n_tries += 1;
+        assert!(n_tries <= 300, "of 300 copies {n_good} were whole");
         for _ in 0..30 {
             commit_one(&store).await;
         }

@@ -46,15 +46,21 @@ export function Health({ webhook, queue, last, sums, over, mayChange }) {
   if (status === "disabled") return html`<section class="notice ${isByHand(reason) ? "warn" : "bad"} wh-health" aria-label="Health">
     <p><strong>Disabled</strong>${isByHand(reason) ? ` ${reason.replace("disabled ", "")}` : `: ${reason ?? "nothing goes out to it"}`}. ${waiting(queue)} ${queue?.held ? "What waits goes out when it is enabled." : ""}</p>
     ${answer}<p><strong>What to do:</strong> ${cure(reason ?? "", isOfFile, id, mayChange)}</p></section>`;
-  if (!sums) return html`<section class="notice wh-health" aria-label="Health"><p><strong>Active.</strong> ${waiting(queue)}</p></section>`;
+  if (!sums) return html`<section class="notice wh-health" aria-label="Health"><p><strong>Active.</strong> ${waiting(queue)} <${Rest} webhook=${webhook} /></p></section>`;
   if (sums.failed > 0) {
     const isBad = (sums.rate ?? 1) < 0.5;
     return html`<section class="notice ${isBad ? "bad" : "warn"} wh-health" aria-label="Health"><p><strong>${isBad ? "Most attempts fail" : "Some attempts fail"}:</strong>
-      ${` ${count(sums.failed)} of ${count(sums.delivered + sums.failed)} in the ${over}`}. ${waiting(queue)} Each is tried again by its schedule.</p>${answer}</section>`;
+      ${` ${count(sums.failed)} of ${count(sums.delivered + sums.failed)} in the ${over}`}. ${waiting(queue)} Each is tried again by its schedule. <${Rest} webhook=${webhook} /></p>${answer}</section>`;
   }
   return html`<section class="notice good wh-health" aria-label="Health"><p><strong>Well:</strong> ${sums.delivered
     ? `${sums.delivered === 1 ? "the one attempt" : `all ${count(sums.delivered)} attempts`} in the ${over} ${sums.delivered === 1 ? "was" : "were"} accepted`
-    : `there was no attempt in the ${over}`}. ${waiting(queue)}</p></section>`;
+    : `there was no attempt in the ${over}`}. ${waiting(queue)} <${Rest} webhook=${webhook} /></p></section>`;
+}
+
+/** Until when its receiver wants no attempt. @param {{webhook: any}} props */
+export function Rest({ webhook: { rests_until: until } }) {
+  const isOver = !(Date.parse(until) > useCell(now));
+  return isOver ? null : html`Its receiver asked for rest until <${Time} at=${until} />`;
 }
 
 /**

@@ -10,7 +10,7 @@ import { Field } from "../ui/form.mjs";
 import { Cut, Loaded, useWhole } from "../ui/load.mjs";
 import { Spark } from "../ui/spark.mjs";
 import { Time, count, counted, duration, millis } from "../ui/text.mjs";
-import { NextTry, percent, totals } from "./webhook_health.mjs";
+import { NextTry, Rest, percent, totals } from "./webhook_health.mjs";
 import { rankOf, worse } from "./webhook_rank.mjs";
 import { NoFigures, useSeries } from "./series.mjs";
 
@@ -126,7 +126,8 @@ function Row({ of: { webhook, queue, course, sums } }) {
       ${webhook.source === "config" ? html` <span class="badge quiet" title="Written in the configuration file, and changed there">file</span>` : html` <span class="badge quiet" title="Made on the admin API or here">API</span>`}
       <span class="wh-url mono" title=${url}>${url}</span></th>
     <td class="wh-state"><${State} of=${webhook.status} />${webhook.disabled_reason ? html`<span class="wh-reason">${webhook.disabled_reason}</span>` : null}
-      ${webhook.paused_at ? html`<span class="wh-reason">since <${Time} at=${webhook.paused_at} />, next try: <${NextTry} queue=${queue} /></span>` : null}</td>
+      ${webhook.paused_at ? html`<span class="wh-reason">since <${Time} at=${webhook.paused_at} />, next try: <${NextTry} queue=${queue} /></span>` : null}
+      ${webhook.rests_until ? html`<span class="wh-reason"><${Rest} webhook=${webhook} /></span>` : null}</td>
     <td data-name="Accepted">${course ? html`<span class="wh-figure">${sums.rate === null ? html`<span class="quiet">no attempt</span>` : html`<strong class=${`${tone}-text`}>${percent(sums.rate)}</strong>
       <span class="quiet">${sums.failed ? `${count(sums.failed)} failed` : `of ${count(sums.delivered)}`}</span>`}</span>
       ${sums.rate === null ? null : html`<${Spark} values=${rates} label=${`accepted attempts of ${over}`} tone=${tone} top=${100} format=${(/** @type {number} */ n) => `${Math.floor(n)} %`} />`}` : null}</td>

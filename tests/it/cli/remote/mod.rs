@@ -31,6 +31,7 @@ fn webhook() -> Value {
     json!({"id": WEBHOOK, "name": "billing", "url": "https://billing.example.com/hook",
         "status": "paused", "disabled_reason": "10 failed attempts in a row",
         "paused_at": "2026-01-31T09:31:30.000Z", "next_probe_at": "2026-01-31T09:41:30.000Z",
+        "rests_until": "2026-01-31T09:41:00.000Z",
         "events": ["task.created", "invoice.*"], "source": "api",
         "updated_at": "2026-01-31T09:32:00.000Z"})
 }

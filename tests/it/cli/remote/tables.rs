@@ -56,7 +56,8 @@ fn webhooks_and_status_tell_what_is_wrong() {
     assert_eq!(code, 0, "{shown}");
     let pause = "\nbilling is paused since 2026-01-31T09:31:30.000Z, tried next \
                  2026-01-31T09:41:30.000Z: 10 failed attempts in a row";
-    for part in ["billing", "paused: 10 failed", "4711", "1 h 1 min", "api", pause] {
+    let rest = "\nbilling rests until 2026-01-31T09:41:00.000Z: its receiver asked for it";
+    for part in ["billing", "paused: 10 failed", "4711", "1 h 1 min", "api", pause, rest] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let (shown, _) = fake.show(&["webhooks", "--json"], &[]);
