@@ -54,6 +54,21 @@ test("the list shows the worst first, and lives", { path: "#/webhooks" }, async 
   await page.getByText("No webhook has “furth”").waitFor();
 });
 
+test("a webhook whose receiver asked for rest is active, and says until when", { path: "#/webhooks" }, async ({ page, harness, visit }) => {
+  await live(page);
+  await made(harness, "resting");
+  harness.receiver.behave("/resting", { status: 429, headers: { "retry-after": "3600" } });
+  await echo(harness);
+  const said = rows(page).filter({ hasText: "resting" }).getByText("Its receiver asked for rest until");
+  await said.waitFor();
+  const { id, status, rests_until: end } = await harness.webhook("resting");
+  assert.equal(status, "active");
+  assert.equal(await said.locator("time").getAttribute("datetime"), end);
+  await visit(`#/webhooks/${id}`);
+  await health(page).getByText("Its receiver asked for rest until").waitFor();
+  await harness.made("DELETE", `/v1/webhooks/${id}`);
+});
+
 test("a paused webhook says why and what to do; an accepted test ends the pause", async ({ page, harness, visit }) => {
   await troubled(harness);
   const { id } = await harness.webhook("warehouse");
