@@ -162,6 +162,7 @@ test("worst first is one order, here and on the page of webhooks", async ({ page
   await visit("#/");
   const first = page.getByRole("region", { name: "Webhooks", exact: true }).locator("tbody tr").first();
   await until("the same on the overview", async () => (await first.innerText()).includes("zz-hopeless"));
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 
@@ -202,6 +203,7 @@ test("many problems stay small: the worst three, and the others behind a button"
   assert.equal(await list.locator("tbody tr").count(), 7);
   await list.getByRole("button", { name: /Show all/ }).click();
   assert.equal(await list.locator("tbody tr").count(), (await harness.get("/v1/status")).webhooks.length);
+  await page.close();
   for (const { id } of made) await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 

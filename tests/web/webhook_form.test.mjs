@@ -115,6 +115,7 @@ test("an address that is closed to sidehook is told, with the cure", { allow: [/
     await button(page, "Leave without saving").click();
   });
   assert.equal(harness.receiver.seen("/inside").length, 0);
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 
@@ -171,6 +172,7 @@ test("every mistake is told at its field, and nothing typed is lost", { ...REFUS
   assert.deepEqual(webhook.headers, { "x-good": "yes", "x-bad": "snow" });
   assert.deepEqual([webhook.basic_auth, webhook.retry, webhook.timeout, webhook.concurrency, webhook.rate_limit],
     [{ username: "user" }, ["5s", "1m"], "20s", 3, "10/s"]);
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${webhook.id}`);
 });
 
@@ -210,6 +212,7 @@ test("an edit sends what was changed, and an emptied field goes back to its defa
   await button(page, "Save").click();
   await until("it was saved", async () => sent.length === 2);
   assert.deepEqual(sent[1], { events: ["echo.posted", "task.done"], signing_secret: "my-own-key" });
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 

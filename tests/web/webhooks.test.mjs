@@ -66,6 +66,7 @@ test("a webhook whose receiver asked for rest is active, and says until when", {
   assert.equal(await said.locator("time").getAttribute("datetime"), end);
   await visit(`#/webhooks/${id}`);
   await health(page).getByText("Its receiver asked for rest until").waitFor();
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 
@@ -163,6 +164,7 @@ test("a recovery counts first, then queues again, and its progress is shown", as
   await button(page, "Queue 3 again").click();
   await page.getByRole("region", { name: "Recoveries" }).getByText("3 of 3 queued").waitFor();
   await until("all to be delivered", () => harness.receiver.seen("/lossy").length === 6);
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 
@@ -189,6 +191,7 @@ test("a rotated secret is shown once; both keys sign for the overlap", { allow: 
   const [request] = harness.receiver.seen("/rotated");
   const signatures = request.headers["webhook-signature"].split(" ");
   assert.deepEqual(signatures.sort(), [hmac(fresh, request), hmac(old, request)].sort());
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 
@@ -252,6 +255,7 @@ test("deliveries are filtered by the address, and older ones follow", async ({ p
   assert.equal(await rowsOf.first().locator("a").getAttribute("href"), first);
   await button(page, "Show 1 new delivery").click();
   await until("the new one", async () => (await rowsOf.first().locator("a").getAttribute("href")) !== first);
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 
@@ -273,6 +277,7 @@ test("names, headers and answers that look like markup are text", async ({ page,
   await until("the name in its field", async () => (await page.locator('[name="name"]').inputValue()) === `evil ${evil}`);
   assert.equal(await page.locator("main img").count(), 0);
   assert.match(await page.title(), /sidehook/);
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 
@@ -353,6 +358,7 @@ test("without figures nothing is called well, and it is told why the charts are 
   await page.unroute("**/v1/series*", refuse);
   await health(page).getByText("there was no attempt in the last 15 minutes").waitFor();
   await page.getByText("No new figures for the charts").waitFor({ state: "detached" });
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 
@@ -370,6 +376,7 @@ test("a count is that of the question it was asked for", async ({ page, harness,
   await route.continue();
   await button(page, "Count them first").waitFor();
   assert.equal(await dialog(page).getByText("would be queued again").count(), 0);
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 
@@ -389,6 +396,7 @@ test("older deliveries that come late are not those of another filter", async ({
   await page.evaluate(() => new Promise((resolve) => setTimeout(() => requestAnimationFrame(resolve), 0)));
   await page.getByText("No delivery is like this.").waitFor();
   assert.equal(await page.locator(".wh-deliveries tbody tr").count(), 0);
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
 
@@ -402,5 +410,6 @@ test("a key that is on its way is not lost with its dialog", async ({ page, harn
   await page.keyboard.press("Escape");
   await route.continue();
   await dialog(page).getByText("It is shown this once").waitFor();
+  await page.close();
   await harness.made("DELETE", `/v1/webhooks/${id}`);
 });
