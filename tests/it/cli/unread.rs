@@ -26,9 +26,25 @@ const PIPE_BYTES: usize = 4096;
 
 const LOST: &str = "lines of the log were lost: stderr did not take them";
 
+/// A process that does not outlive its test.
+struct Guarded(Child);
+
+impl Guarded {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).expect("it runs");
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A running sidehook whose log is read until it runs, and then no more.
 struct Unread {
-    child: Child,
+    process: Guarded,
     log: BufReader<PipeReader>,
     proxy: String,
     admin: String,
@@ -39,11 +55,11 @@ impl Unread {
         let (log, stderr) = small_pipe();
         let mut command = sidehook(folder, &["run", "--log-format", "json"]);
         command.env("SIDEHOOK_LOG", filter).stderr(stderr).stdin(Stdio::null());
-        let child = command.spawn().expect("the binary starts");
+        let process = Guarded(command.spawn().expect("the binary starts"));
         // With it goes our end of the pipe that is written to.
         drop(command);
         let (proxy, admin) = (String::new(), String::new());
-        let mut unread = Self { child, log: BufReader::with_capacity(256, log), proxy, admin };
+        let mut unread = Self { process, log: BufReader::with_capacity(256, log), proxy, admin };
         let runs = unread.lines().find(|line| line["message"] == "sidehook is running");
         let runs = runs.expect("it runs");
         let address = |name: &str| runs[name].as_str().expect("an address").to_owned();
@@ -75,17 +91,6 @@ impl Unread {
         let text = self.admin("/metrics");
         let value = text.lines().find_map(|l| l.strip_prefix("sidehook_log_lines_dropped_total "));
         value.unwrap_or_else(|| panic!("not in {text}")).parse().expect("a number")
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
-    }
-}
-
-impl Drop for Unread {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -165,8 +170,8 @@ async fn calls_are_answered_stored_and_delivered_and_a_stop_ends() {
     });
     let (mut unread, _folder) = unread.await.expect("no panic");
     receiver.received(100).await;
-    unread.signal(Signal::TERM);
-    assert_eq!(exit_code(&mut unread.child), Some(0));
+    unread.process.signal(Signal::TERM);
+    assert_eq!(exit_code(&mut unread.process.0), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,18 +208,18 @@ async fn what_is_lost_is_counted_and_told_and_the_rest_is_in_order() {
         assert_eq!(unread.dropped(), lost);
         // From then on nothing is missing, up to the last line.
         calls(&unread.proxy, 1, |_| "/tasks/last".to_owned());
-        unread.signal(Signal::TERM);
+        unread.process.signal(Signal::TERM);
         let rest: Vec<Value> = unread.lines().collect();
         assert_eq!(rest.first().expect("lines")["url"], "/tasks/last");
         assert_eq!(rest.last().expect("lines")["message"], "stopped");
-        assert_eq!(exit_code(&mut unread.child), Some(0));
+        assert_eq!(exit_code(&mut unread.process.0), Some(0));
     };
     tokio::task::spawn_blocking(test).await.expect("no panic");
 }
 
 /// `run` for people, with a pipe for stderr that is full before it says its first word.
 struct Mute {
-    child: Child,
+    process: Guarded,
     folder: TempDir,
     _log: (PipeReader, PipeWriter),
 }
@@ -231,8 +236,8 @@ impl Mute {
         let (reader, writer) = full_pipe();
         let mut command = sidehook(folder.path(), &["run"]);
         command.stderr(writer.try_clone().expect("a handle")).stdin(Stdio::null());
-        let child = command.spawn().expect("the binary starts");
-        Self { child, folder, _log: (reader, writer) }
+        let process = Guarded(command.spawn().expect("the binary starts"));
+        Self { process, folder, _log: (reader, writer) }
     }
 
     fn connect(&self) -> Option<UnixStream> {
@@ -246,17 +251,6 @@ impl Mute {
         call.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
         call
     }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
-    }
-}
-
-impl Drop for Mute {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]
@@ -265,8 +259,8 @@ fn it_starts_and_stops_without_a_word() {
     let mut answer = String::new();
     mute.call().read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 502"), "no upstream: {answer}");
-    mute.signal(Signal::TERM);
-    assert_eq!(exit_code(&mut mute.child), Some(0));
+    mute.process.signal(Signal::TERM);
+    assert_eq!(exit_code(&mut mute.process.0), Some(0));
 }
 
 #[test]
@@ -277,11 +271,11 @@ fn a_second_signal_is_obeyed_without_a_word() {
     let mut mute = Mute::start(&address, "127.0.0.1:0");
     let _call = mute.call();
     let (_held, _) = upstream.accept().expect("forwarded");
-    mute.signal(Signal::TERM);
+    mute.process.signal(Signal::TERM);
     let refuses = found_blocking(|| mute.connect().is_none().then_some(()));
     assert!(refuses.is_some(), "it stops");
-    mute.signal(Signal::INT);
-    assert_eq!(exit_code(&mut mute.child), Some(1));
+    mute.process.signal(Signal::INT);
+    assert_eq!(exit_code(&mut mute.process.0), Some(1));
 }
 
 #[test]
@@ -289,5 +283,5 @@ fn a_start_that_fails_ends_without_a_word() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("bound").to_string();
     let mut mute = Mute::start("127.0.0.1:1", &address);
-    assert_eq!(exit_code(&mut mute.child), Some(1));
+    assert_eq!(exit_code(&mut mute.process.0), Some(1));
 }
